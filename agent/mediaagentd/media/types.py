@@ -1,0 +1,116 @@
+"""Values that travel between the rooms of `media`: encoded frames, formats, feedback, figures."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+AUDIO_CLOCK = 48_000
+"""RTP clock of Opus, ticks a second (RFC 7587 section 4.1)."""
+
+VIDEO_CLOCK = 90_000
+"""RTP clock of all video, ticks a second (RFC 6184, RFC 7741)."""
+
+AUDIO_FRAME = 960
+"""Samples of one 20 ms audio frame at 48 kHz."""
+
+
+class VideoCodec(enum.StrEnum):
+    """Video codecs that we send and receive."""
+
+    H264 = "H264"
+    VP8 = "VP8"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+class VideoProfile(enum.Enum):
+    """The source's video qualities: size, frames a second, bits a second at the start."""
+
+    P480 = (Size(640, 480), 30, 800_000)
+    P720 = (Size(1280, 720), 30, 1_500_000)
+    P1080 = (Size(1920, 1080), 30, 3_000_000)
+
+    @property
+    def size(self) -> Size:
+        """Pixels."""
+        return self.value[0]
+
+    @property
+    def fps(self) -> int:
+        """Frames a second."""
+        return self.value[1]
+
+    @property
+    def bitrate(self) -> int:
+        """Bits a second."""
+        return self.value[2]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """One encoded picture: H.264 as Annex B with start codes (parameter sets in front of each IDR),
+    VP8 as the raw bitstream frame.
+
+    `pts` counts `VIDEO_CLOCK` ticks; `captured` is `time.monotonic()` seconds, of the capture for a
+    local frame and of the last packet's arrival for a remote one.
+    """
+
+    codec: VideoCodec
+    data: bytes
+    pts: int
+    keyframe: bool
+    captured: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """One Opus packet of 20 ms. `pts` counts `AUDIO_CLOCK` ticks; `sequence` is the RTP sequence number
+    of a remote frame (so that the playout sees gaps), 0 for a local one; `captured` as in `VideoFrame`.
+    """
+
+    data: bytes
+    pts: int
+    captured: float
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What the far end says of our stream: bits a second that it estimates (REMB, None when unsaid),
+    fraction of packets lost (0 to 1), round trip in seconds (None until measured)."""
+
+    bitrate: int | None
+    fraction_lost: float
+    round_trip: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStats:
+    """Totals of one RTP stream in one direction."""
+
+    packets: int = 0
+    bytes: int = 0
+    frames: int = 0
+    keyframes: int = 0
+    packets_lost: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStats:
+    """Totals of one WebRTC connection; rates are for the reader to derive from two readings."""
+
+    audio_sent: StreamStats
+    audio_received: StreamStats
+    video_sent: StreamStats
+    video_received: StreamStats
+    video_codec: VideoCodec | None
+    round_trip: float | None
+    fraction_lost: float
