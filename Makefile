@@ -1,0 +1,90 @@
+# Everything that a fresh clone on a fresh Debian 12 needs; each target installs what it lacks.
+#
+#   make demo    a real video call between two daemons on this machine
+#   make run     the daemon in the foreground, with a hub and an echo user to call
+#   make test    the tests          make lint    style, types, contracts between rooms, the API
+#   make bench   the benchmarks     make proto   the stubs, from proto/
+#   make lock    the locked dependencies, from pyproject.toml
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEEDS ?= 20000
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test unit integration lint bench proto lock setup setup-dev clean
+
+help:
+	@sed -n '3,8s/^# *//p' Makefile
+
+# --- setting up -------------------------------------------------------------------------------------
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+$(VENV)/.created:
+	@.ci/install-packages $(PYTHON)=python3 python3-venv=python3-venv
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created requirements.lock pyproject.toml clients/python/pyproject.toml
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --no-index -e clients/python -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.runtime
+	@.ci/install-packages '/usr/lib/*/libportaudio.so.2=libportaudio2'
+
+setup-dev: setup $(VENV)/.dev
+
+clients/node/node_modules/.installed: clients/node/package-lock.json
+	@.ci/install-packages node=nodejs npm=npm
+	cd clients/node && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# --- what it is for ---------------------------------------------------------------------------------
+
+demo: setup
+	$(BIN)/mediaagentd demo
+
+run: setup
+	$(BIN)/mediaagentd run --dev
+
+# --- keeping it right -------------------------------------------------------------------------------
+
+test: setup-dev clients/node/node_modules/.installed
+	@.ci/install-packages chromium=chromium pulseaudio=pulseaudio pactl=pulseaudio-utils
+	$(BIN)/python -m pytest -q --seeds $(SEEDS)
+
+unit: setup-dev
+	$(BIN)/python -m pytest -q tests/unit tests/simulation --seeds $(SEEDS)
+
+integration: setup-dev clients/node/node_modules/.installed
+	$(BIN)/python -m pytest -q tests/integration tests/clients tests/browser
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy agent/mediaagentd clients/python/mediaagent tests proto/generate.py
+	$(BIN)/lint-imports
+	cd proto && PATH="$(CURDIR)/$(BIN):$$PATH" buf lint && PATH="$(CURDIR)/$(BIN):$$PATH" buf format --diff --exit-code --path mediaagent
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check
+
+bench: setup-dev
+	$(BIN)/python -m tests.bench
+
+proto: setup-dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py
+
+lock: setup-dev
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate --upgrade --no-emit-package mediaagent -o requirements.lock pyproject.toml --group build
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate --upgrade --no-emit-package mediaagent -c requirements.lock -o requirements-dev.lock pyproject.toml --group dev
+
+clean:
+	rm -rf build $(VENV) clients/node/node_modules
