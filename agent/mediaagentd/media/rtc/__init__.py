@@ -1,0 +1,1 @@
+"""One hardened WebRTC connection over aiortc: `peer.Peer`, encoded frames in and out."""

@@ -1,0 +1,291 @@
+"""From RTP payloads to whole pictures: order, loss, repair, and when to give up.
+
+Pure: `push` on arrival, `poll` at `deadline`. A picture is released when its marker bit and everything
+before it is there. What is missing is asked for again (NACK, RFC 4585 section 6.2.1); what is not
+repaired in time is given up: nothing is released until a whole keyframe has come, which is asked for
+(PLI, section 6.3.1) every half second while packets arrive. So a decoder never sees a picture whose
+predecessors it has not seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mediaagentd.media.rtc.payload import Payload
+from mediaagentd.media.rtc.reception import Unwrapper
+
+CAPACITY = 1024
+"""Packets held: three seconds at 3 Mbit/s."""
+
+REORDER = 0.010
+"""Seconds that a gap may be mere reordering, before the first NACK."""
+
+TRIES = 10
+"""NACKs for one packet."""
+
+NACKS = 250
+"""Packets asked for in one go; fits one datagram whatever their distance."""
+
+REPAIR = 0.4
+"""Seconds to wait for a repair, at least; `REPAIR_ROUND_TRIPS` round trips when those are longer."""
+
+REPAIR_ROUND_TRIPS = 2.5
+REPAIR_MOST = 1.5
+
+OUTAGE_PACKETS = 300
+OUTAGE_SECONDS = 1.0
+"""A gap beyond either is not worth repairing: what comes back would be old."""
+
+KEYFRAME_INTERVAL = 0.5
+"""Seconds between two requests for a keyframe."""
+
+SILENCE = 1.0
+"""Seconds after the last packet in which requests are repeated: a camera that is off owes nothing."""
+
+REORDERED = 64
+"""Packets of a keyframe that may have overtaken its first one."""
+
+RESTART = 3000
+"""A jump in sequence numbers that only a restarted sender makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A whole encoded picture; `timestamp` is endless and 0 for the first packet of the stream."""
+
+    data: bytes
+    timestamp: int
+    keyframe: bool
+    arrived: float
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What to ask of the sender now: 16-bit sequence numbers in order of age, and a keyframe."""
+
+    lost: tuple[int, ...] = ()
+    keyframe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    payload: Payload
+    timestamp: int
+    marker: bool
+    arrived: float
+
+
+@dataclass(slots=True)
+class _Missing:
+    since: float
+    due: float
+    tries: int = 0
+
+
+class Assembler:
+    """One received video stream. `round_trip` may be set whenever it is known, in seconds."""
+
+    def __init__(self) -> None:
+        self.round_trip: float | None = None
+        self.dropped = 0
+        """Packets that arrived for nothing."""
+        self._sequences = Unwrapper(16)
+        self._timestamps = Unwrapper(32)
+        self._first_timestamp: int | None = None
+        self._parts: dict[int, _Part] = {}
+        self._missing: dict[int, _Missing] = {}
+        self._openings: set[int] = set()
+        self._highest: int | None = None
+        self._next: int | None = None  # None: waiting for a keyframe
+        self._floor = float("-inf")  # what is before it has been released or given up
+        self._asked = float("-inf")
+        self._wanted = False
+        self._last_arrival = float("-inf")
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is released before the next whole keyframe."""
+        return self._next is None
+
+    def push(
+        self, sequence: int, timestamp: int, marker: bool, payload: Payload, now: float
+    ) -> list[Picture]:
+        """Takes one packet (16-bit sequence number, 32-bit timestamp); returns what is now whole."""
+        number = self._sequences.unwrap(sequence)
+        if self._highest is not None and abs(number - self._highest) > RESTART:
+            self._restart(number)
+        if number in self._parts or number < self._floor:
+            self.dropped += 1
+            return []
+        late = self._note(number, now)
+        self._last_arrival = now
+        if self._first_timestamp is None:
+            self._first_timestamp = timestamp
+        part = _Part(payload, self._timestamps.unwrap(timestamp), marker, now)
+        self._parts[number] = part
+        if payload.opens or (payload.key and self._begins(number, part)):
+            self._openings.add(number)
+        self._bound(number)
+        previous = self._parts.get(number - 1)
+        if late or marker or previous is None or previous.timestamp != part.timestamp:
+            return self._release()
+        return []
+
+    def poll(self, now: float) -> Requests:
+        """What is due at `now`; gives up what was not repaired in time."""
+        oldest, missing = next(iter(self._missing.items()), (0, None))
+        if missing is not None and now >= missing.since + self._patience():
+            self._give_up(oldest)
+        lost = self._due(now)
+        time = self._keyframe_time()
+        if time is None or now < time:
+            return Requests(lost)
+        self._asked = now
+        return Requests(lost, keyframe=True)
+
+    def deadline(self) -> float | None:
+        """When to call `poll`, None when nothing is pending."""
+        times = [missing.due for missing in self._missing.values() if missing.tries < TRIES]
+        if self._missing:
+            times.append(next(iter(self._missing.values())).since + self._patience())
+        if (time := self._keyframe_time()) is not None:
+            times.append(time)
+        return min(times, default=None)
+
+    def want_keyframe(self) -> None:
+        """Asks for a keyframe although nothing is missing: somebody began to look."""
+        self._wanted = True
+
+    def _restart(self, number: int) -> None:
+        self.dropped += len(self._parts)
+        self._parts.clear()
+        self._missing.clear()
+        self._openings.clear()
+        self._next = None
+        self._floor = float("-inf")
+        self._highest = number - 1
+
+    def _note(self, number: int, now: float) -> bool:
+        """Books what is missing in front of a new packet; says whether it came late."""
+        if self._highest is None:
+            self._highest = number
+            return False
+        if number <= self._highest:
+            self._missing.pop(number, None)
+            return True
+        gap = number - self._highest - 1
+        outage = gap > 0 and now - self._last_arrival > OUTAGE_SECONDS
+        if outage or gap > OUTAGE_PACKETS:
+            self._give_up(number)
+        else:
+            for lost in range(self._highest + 1, number):
+                self._missing[lost] = _Missing(now, now + REORDER)
+        self._highest = number
+        return False
+
+    def _begins(self, number: int, part: _Part) -> bool:
+        """Whether an IDR payload without parameter sets is the first one of its picture."""
+        before = self._parts.get(number - 1)
+        if before is None:
+            return number == self._next
+        return before.marker or before.timestamp != part.timestamp
+
+    def _bound(self, number: int) -> None:
+        if self._next is None:
+            # Keep what may belong to a keyframe: its opening may have been overtaken.
+            self._forget(min(self._openings, default=number - REORDERED))
+        if len(self._parts) > CAPACITY or len(self._missing) > CAPACITY:
+            self._give_up(number)
+
+    def _forget(self, floor: int) -> None:
+        """Drops everything before `floor`."""
+        self._floor = max(self._floor, floor)
+        for number in [number for number in self._parts if number < floor]:
+            del self._parts[number]
+            self.dropped += 1
+        for number in [number for number in self._missing if number < floor]:
+            del self._missing[number]
+        self._openings = {number for number in self._openings if number >= floor}
+
+    def _release(self) -> list[Picture]:
+        self._jump()
+        released: list[Picture] = []
+        while self._next is not None:
+            part = self._parts.get(self._next)
+            if part is not None and not part.payload.data:  # padding between two pictures
+                del self._parts[self._next]
+                self._next += 1
+                continue
+            end = self._end(self._next)
+            if end is None:
+                break
+            released.append(self._take(self._next, end))
+            self._next = end
+            self._floor = end
+        return released
+
+    def _jump(self) -> None:
+        """Goes on at the first whole keyframe behind a gap: what is before it is no longer needed."""
+        if self._next is not None and self._end(self._next) is not None:
+            return
+        for opening in sorted(self._openings):
+            if self._end(opening) is not None:
+                self._forget(opening)
+                self._next = opening
+                return
+
+    def _end(self, start: int) -> int | None:
+        """The number behind the picture that begins at `start`, None while it is not whole."""
+        number, first = start, self._parts.get(start)
+        part = first
+        while part is not None and first is not None:
+            if part.timestamp != first.timestamp:
+                return number
+            number += 1
+            if part.marker:
+                return number
+            part = self._parts.get(number)
+        return None
+
+    def _take(self, start: int, end: int) -> Picture:
+        parts = [self._parts.pop(number) for number in range(start, end)]
+        self._openings.difference_update(range(start, end))
+        keyframe = any(part.payload.key for part in parts)
+        if keyframe:
+            self._wanted = False
+        return Picture(
+            data=b"".join(part.payload.data for part in parts),
+            timestamp=parts[0].timestamp - (self._first_timestamp or 0),
+            keyframe=keyframe,
+            arrived=max(part.arrived for part in parts),
+        )
+
+    def _patience(self) -> float:
+        return max(REPAIR, min(REPAIR_MOST, REPAIR_ROUND_TRIPS * (self.round_trip or 0.0)))
+
+    def _give_up(self, lost: int) -> None:
+        """Waits for a keyframe that begins after `lost`; only what may become one is kept."""
+        later = (number for number in self._openings if number > lost)
+        self._next = None
+        self._forget(min(later, default=max(lost, self._highest or lost) + 1))
+
+    def _due(self, now: float) -> tuple[int, ...]:
+        pause = max(0.04, 1.1 * (self.round_trip or 0.1))
+        lost: list[int] = []
+        for number, missing in self._missing.items():
+            if missing.due > now or missing.tries >= TRIES or len(lost) >= NACKS:
+                continue
+            missing.tries += 1
+            missing.due = now + pause
+            lost.append(number & 0xFFFF)
+        return tuple(lost)
+
+    def _keyframe_time(self) -> float | None:
+        """When to ask for a keyframe, None when there is no reason to."""
+        if not (self._wanted or self._next is None):
+            return None
+        latest = max((self._parts[number].arrived for number in self._openings), default=None)
+        time = self._asked + KEYFRAME_INTERVAL
+        if latest is not None:  # one is on its way
+            time = max(time, latest + KEYFRAME_INTERVAL)
+        return time if time <= self._last_arrival + SILENCE else None

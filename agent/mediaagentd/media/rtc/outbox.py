@@ -1,0 +1,44 @@
+"""The queue in front of a video sender. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from mediaagentd.media.types import VideoFrame
+
+BOUND = 16
+"""Frames that may wait: half a second. More means that the link is stuck, not slow."""
+
+
+class VideoOutbox:
+    """Bounded; the newest wins, but only at keyframes, since a picture is of no use without the ones
+    before it. A late joiner of a shared encoder gets nothing before its first keyframe.
+    """
+
+    def __init__(self, bound: int = BOUND) -> None:
+        self._bound = bound
+        self._frames: deque[VideoFrame] = deque()
+        self._synced = False
+        self.dropped = 0
+
+    def push(self, frame: VideoFrame) -> bool:
+        """Takes a frame or drops it; says whether a keyframe is needed before anything can go on."""
+        if frame.keyframe:
+            self._drop_waiting()
+            self._synced = True
+        elif len(self._frames) >= self._bound:
+            self._drop_waiting()
+            self._synced = False
+        if not self._synced:
+            self.dropped += 1
+            return True
+        self._frames.append(frame)
+        return False
+
+    def pop(self) -> VideoFrame | None:
+        """The next frame to send."""
+        return self._frames.popleft() if self._frames else None
+
+    def _drop_waiting(self) -> None:
+        self.dropped += len(self._frames)
+        self._frames.clear()

@@ -1,0 +1,82 @@
+"""Video frames to RTP payloads and back: VP8 (RFC 7741) and H.264 (RFC 6184).
+
+The byte work is the library's; what a payload says about its picture is read here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiortc.codecs.h264 import H264Encoder, H264PayloadDescriptor
+from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
+
+from mediaagentd.media.types import VideoCodec, VideoFrame
+
+PICTURE_IDS: Final = 1 << 15
+
+_IDR: Final = 5
+_SPS: Final = 7
+_STAP_A: Final = 24
+_FU_A: Final = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One RTP payload without its payload header.
+
+    `opens` says that a keyframe begins here for certain (VP8: first partition of a key picture, H.264:
+    parameter sets), `key` that it belongs to a keyframe as far as it can tell.
+    """
+
+    data: bytes
+    opens: bool
+    key: bool
+
+
+def packetize(frame: VideoFrame, picture_id: int) -> list[bytes]:
+    """RTP payloads of at most 1,300 bytes. `picture_id` counts VP8 pictures modulo `PICTURE_IDS`."""
+    match frame.codec:
+        case VideoCodec.VP8:
+            return Vp8Encoder._packetize(frame.data, picture_id)
+        case VideoCodec.H264:
+            units = (unit for unit in H264Encoder._split_bitstream(frame.data) if unit)
+            return H264Encoder._packetize(units)
+
+
+def depacketize(codec: VideoCodec, payload: bytes) -> Payload:
+    """Raises `ValueError` when the payload is not of that codec."""
+    if not payload:
+        return Payload(b"", opens=False, key=False)
+    match codec:
+        case VideoCodec.VP8:
+            return _vp8(payload)
+        case VideoCodec.H264:
+            return _h264(payload)
+
+
+def _vp8(payload: bytes) -> Payload:
+    descriptor, data = VpxPayloadDescriptor.parse(payload)
+    first = bool(descriptor.partition_start) and descriptor.partition_id == 0
+    key = first and bool(data) and not data[0] & 1  # RFC 6386 section 9.1, inverse key bit
+    return Payload(data, opens=key, key=key)
+
+
+def _h264(payload: bytes) -> Payload:
+    _, data = H264PayloadDescriptor.parse(payload)
+    types = _unit_types(payload)
+    return Payload(data, opens=_SPS in types, key=_IDR in types)
+
+
+def _unit_types(payload: bytes) -> set[int]:
+    """Types of the NAL units that begin in a payload that the library has accepted."""
+    kind = payload[0] & 0x1F
+    if kind == _FU_A:
+        return {payload[1] & 0x1F} if payload[1] & 0x80 else set()
+    if kind != _STAP_A:
+        return {kind}
+    types, position = set(), 1
+    while position + 2 < len(payload):
+        types.add(payload[position + 2] & 0x1F)
+        position += 2 + int.from_bytes(payload[position : position + 2], "big")
+    return types

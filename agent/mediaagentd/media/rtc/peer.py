@@ -1,0 +1,312 @@
+"""One WebRTC connection: offer and answer, encoded frames in and out. See `Peer`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+import structlog
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.sdp import candidate_from_sdp
+
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.rtc import description, gathering, negotiation, seams
+from mediaagentd.media.rtc.ice import IceServer, library_servers, unusable
+from mediaagentd.media.rtc.receiver import AudioReceiver, VideoReceiver
+from mediaagentd.media.rtc.sender import AudioSender, VideoSender
+from mediaagentd.media.types import (
+    AudioFrame,
+    Feedback,
+    PeerStats,
+    VideoCodec,
+    VideoFrame,
+)
+
+CONNECT_TIMEOUT = 30.0
+"""Seconds from both descriptions to DTLS up; then the peer has failed."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that `Peer.close` may take; a TURN server that is gone would hold it for half a minute."""
+
+_log = structlog.get_logger(__name__)
+
+
+class PeerObserver(Protocol):
+    """What a peer tells its owner. All on the event loop; must not block."""
+
+    def on_connected(self) -> None:
+        """ICE and DTLS are up; once."""
+
+    def on_closed(self, reason: str) -> None:
+        """The connection failed or the far end closed it; once, and not after `Peer.close`."""
+
+    def on_video(self, frame: VideoFrame) -> None:
+        """A whole remote picture; decodable if those before it were decoded."""
+
+    def on_audio(self, frame: AudioFrame) -> None:
+        """A remote Opus packet, in the order of arrival."""
+
+    def on_keyframe_request(self) -> None:
+        """The far end wants a keyframe of our video."""
+
+    def on_feedback(self, feedback: Feedback) -> None:
+        """What the far end says of our video."""
+
+
+class Peer:
+    """A hardened connection to one far end over aiortc.
+
+    Audio and video are always negotiated both ways: an audio call just sends no video, so that it
+    becomes a video call without a word of signalling. Make one with a running event loop; call either
+    `create_offer` then `accept_answer`, or `accept_offer`, once; `close` it in the end.
+
+    `allow_loopback` adds 127.0.0.1 to the addresses; without any other address it is used anyway.
+    """
+
+    def __init__(
+        self,
+        *,
+        ice_servers: Sequence[IceServer],
+        video_codecs: Sequence[VideoCodec],
+        observer: PeerObserver,
+        allow_loopback: bool = False,
+    ) -> None:
+        self._codecs = tuple(video_codecs)
+        self._observer = observer
+        self._connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=library_servers(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        if bad := unusable(ice_servers):
+            _log.warning("ice_servers_malformed", count=bad)
+        audio = self._connection.addTransceiver("audio", "sendrecv")
+        video = self._connection.addTransceiver("video", "sendrecv")
+        audio.setCodecPreferences(description.audio_preferences())
+        video.setCodecPreferences(description.video_preferences(self._codecs))
+        transport = seams.dtls_transport(self._connection)
+        self._audio_out = AudioSender(transport)
+        self._video_out = VideoSender(transport, observer.on_keyframe_request, observer.on_feedback)
+        self._audio_in = AudioReceiver(transport, observer.on_audio)
+        self._video_in = VideoReceiver(transport, observer.on_video, self._round_trip)
+        seams.swap(audio, self._audio_out, self._audio_in)
+        seams.swap(video, self._video_out, self._video_in)
+        ice = seams.ice_transport(self._connection)._connection
+        tally = gathering.install(ice, allow_loopback=allow_loopback)
+        seams.harden(transport, tally)
+        self._connection.on("connectionstatechange", self._on_state)
+        self._connected = self._ended = False
+        self._remote_set = False
+        self._early: list[str] = []
+        self._candidates = 0
+        self._codec: VideoCodec | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def connected(self) -> bool:
+        """Whether media can flow."""
+        return self._connected and not self._ended
+
+    @property
+    def video_codec(self) -> VideoCodec | None:
+        """What we send: the first of our preferences that the far end takes; None before there are
+        both descriptions, and when the far end takes no video.
+        """
+        return self._codec
+
+    async def create_offer(self) -> str:
+        """The offer with all candidates. Raises `Refused` when the peer is past that."""
+        async with self._lock:
+            self._require("stable")
+            await self._connection.setLocalDescription()
+            return self._local()
+
+    async def accept_offer(self, sdp: str) -> str:
+        """The answer with all candidates. Raises `Refused` with nothing changed when the offer is bad
+        or the peer is past that.
+        """
+        async with self._lock:
+            self._require("stable")
+            await self._apply(sdp, "offer")
+            await self._connection.setLocalDescription()
+            self._negotiated()
+            return self._local()
+
+    async def accept_answer(self, sdp: str) -> None:
+        """Raises `Refused` with nothing changed when the answer is bad or not awaited."""
+        async with self._lock:
+            self._require("have-local-offer")
+            await self._apply(sdp, "answer")
+            self._negotiated()
+
+    async def add_candidate(self, candidate: str, mid: str) -> None:
+        """A trickled `candidate:...` line, "" for the end of them; may come before the description.
+        `mid` is not looked at: everything is bundled. Raises `Refused` when malformed or too many.
+        """
+        if len(mid) > negotiation.MAX_CANDIDATE_BYTES:
+            raise negotiation.invalid("candidate: mid too long")
+        if self._closing is not None or self._ended:
+            return
+        if candidate:
+            if self._candidates >= negotiation.MAX_CANDIDATES:
+                raise negotiation.invalid(f"candidate: more than {negotiation.MAX_CANDIDATES} of them")
+            negotiation.parse_candidate(candidate)
+            self._candidates += 1
+        if self._remote_set:
+            await self._add(candidate)
+        elif candidate or "" not in self._early:
+            self._early.append(candidate)
+
+    def send_video(self, frame: VideoFrame) -> None:
+        """Queues one picture; ignored until connected. Bounded: see `VideoOutbox`."""
+        if self.connected:
+            self._video_out.push(frame, self._codec)
+
+    def send_audio(self, frame: AudioFrame) -> None:
+        """Queues one Opus packet; ignored until connected. Bounded: the oldest goes."""
+        if self.connected:
+            self._audio_out.push(frame)
+
+    def request_keyframe(self) -> None:
+        """Asks the far end for a keyframe, at most twice a second."""
+        if self.connected:
+            self._video_in.request_keyframe()
+
+    def stats(self) -> PeerStats:
+        """Totals so far."""
+        return PeerStats(
+            audio_sent=self._audio_out.stats(),
+            audio_received=self._audio_in.stats(),
+            video_sent=self._video_out.stats(),
+            video_received=self._video_in.stats(),
+            video_codec=self._codec,
+            round_trip=self._round_trip(),
+            fraction_lost=max(self._audio_out.fraction_lost, self._video_out.fraction_lost),
+        )
+
+    async def close(self) -> None:
+        """Closes both ways within `CLOSE_TIMEOUT`; may be called again and from several tasks."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="peer-close")
+        await asyncio.shield(self._closing)
+
+    def _round_trip(self) -> float | None:
+        known = (self._video_out.round_trip, self._audio_out.round_trip)
+        return next((value for value in known if value is not None), None)
+
+    def _require(self, state: str) -> None:
+        if self._closing is not None or self._ended:
+            raise Refused(Reason.SIGNAL_INVALID, "peer: closed")
+        if self._connection.signalingState != state or (state == "stable" and self._remote_set):
+            raise negotiation.invalid(f"peer: not in state {state} but {self._connection.signalingState}")
+
+    def _local(self) -> str:
+        return negotiation.with_opus_parameters(self._connection.localDescription.sdp)
+
+    async def _apply(self, sdp: str, kind: str) -> None:
+        description.check(sdp, kind, self._codecs)
+        rest, candidates, ended = negotiation.split_candidates(sdp)
+        for line in candidates:
+            negotiation.parse_candidate(line)
+        if kind == "answer":
+            self._check_sections(rest)
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(rest, kind))
+        except Exception as error:
+            _log.error("description_half_applied", error=type(error).__name__)
+            raise negotiation.invalid("sdp: cannot be applied") from None
+        self._remote_set = True
+        room = negotiation.MAX_CANDIDATES - self._candidates
+        self._candidates += len(candidates)
+        early, self._early = self._early, []
+        ends = [""] if ended or "" in early else []
+        for line in [*candidates[: max(room, 0)], *filter(None, early), *ends]:
+            await self._add(line)
+
+    def _check_sections(self, sdp: str) -> None:
+        local = self._connection.localDescription.sdp
+        if negotiation.sections(local) != negotiation.sections(sdp):
+            raise negotiation.invalid("sdp: sections are not those of the offer")
+
+    async def _add(self, line: str) -> None:
+        transport = seams.ice_transport(self._connection)
+        if not line:
+            self._spawn(self._end_candidates)
+            return
+        parsed = negotiation.parse_candidate(line)
+        if parsed is None:
+            return
+        candidate = candidate_from_sdp(parsed.attribute)
+        if parsed.hidden:
+            self._spawn(lambda: transport.addRemoteCandidate(candidate))
+        else:
+            await transport.addRemoteCandidate(candidate)
+
+    async def _end_candidates(self) -> None:
+        """Says so after the names that are still being resolved."""
+        current = asyncio.current_task()
+        if others := [task for task in self._tasks if task is not current]:
+            await asyncio.wait(others)
+        await seams.ice_transport(self._connection).addRemoteCandidate(None)
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def guarded() -> None:
+            try:
+                await work()
+            except Exception as error:
+                _log.info("candidate_unusable", error=type(error).__name__)
+
+        task = asyncio.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _negotiated(self) -> None:
+        names = seams.negotiated(self._connection, "video")
+        self._codec = negotiation.sending_codec(self._codecs, names)
+        if not self._connected:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(CONNECT_TIMEOUT, self._end, "not connected in time")
+
+    def _on_state(self) -> None:
+        state = self._connection.connectionState
+        if state == "connected" and not self._connected and not self._ended:
+            self._connected = True
+            self._stop_timer()
+            self._observer.on_connected()
+        elif state == "failed":
+            self._end("connection lost" if self._connected else "connection failed")
+        elif state == "closed":
+            self._end("closed by the far end")
+
+    def _end(self, reason: str) -> None:
+        self._stop_timer()
+        if self._ended or self._closing is not None:
+            return
+        self._ended = True
+        _log.info("peer_ended", reason=reason)
+        self._observer.on_closed(reason)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _close(self) -> None:
+        self._stop_timer()
+        for task in self._tasks:
+            task.cancel()
+        closing = asyncio.create_task(self._connection.close())
+        pending = [closing, *self._tasks]
+        _, late = await asyncio.wait(pending, timeout=CLOSE_TIMEOUT - 0.2)
+        if late:
+            _log.warning("close_overdue")
+            seams.abort(self._connection)
+            closing.cancel()
+            await asyncio.wait(late, timeout=0.2)

@@ -1,0 +1,333 @@
+"""Our place of aiortc's `RTCRtpReceiver`: encoded frames in, no decoder, no thread, no queue."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from aiortc.codecs import is_rtx
+from aiortc.rate import RemoteBitrateEstimator
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSrPacket,
+    RtpPacket,
+    pack_remb_fci,
+    unwrap_rtx,
+)
+from aiortc.stats import RTCStatsReport
+
+from mediaagentd.media.rtc.assembler import Assembler
+from mediaagentd.media.rtc.payload import depacketize
+from mediaagentd.media.rtc.reception import Reception, Unwrapper
+from mediaagentd.media.types import AudioFrame, StreamStats, VideoCodec, VideoFrame
+
+MAX_SOURCES = 8
+"""Synchronization sources that we keep count of; a flood of new ones is ignored."""
+
+
+@dataclass(slots=True)
+class _Source:
+    reception: Reception
+    lsr: int = 0
+    heard: float = 0.0
+
+
+class Receiver:
+    """What `RTCPeerConnection`, `RTCRtpTransceiver` and `RTCDtlsTransport` call of a receiver, and the
+    RTCP that audio and video share.
+    """
+
+    def __init__(self, transport: RTCDtlsTransport) -> None:
+        self.transport = transport
+        self._track: object | None = None
+        self._enabled = True
+        self._rtcp_ssrc: int | None = None
+        self._codecs: dict[int, RTCRtpCodecParameters] = {}
+        self._rtx: dict[int, int] = {}
+        self._sources: dict[int, _Source] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._next_report = 0.0
+        self._packets = self._octets = self._frames = 0
+
+    @property
+    def track(self) -> object | None:
+        """The library makes a track and hands it to nobody: we have `Peer`'s observer."""
+        return self._track
+
+    def setTransport(self, transport: RTCDtlsTransport) -> None:
+        """Called when sections are bundled."""
+        self.transport = transport
+
+    def _set_rtcp_ssrc(self, ssrc: int) -> None:
+        self._rtcp_ssrc = ssrc
+
+    async def getStats(self) -> RTCStatsReport:
+        """The library's report stays empty; see `Peer.stats`."""
+        return RTCStatsReport()
+
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """Starts to receive, once; called when DTLS is up and again at every renegotiation."""
+        if self._task is not None:
+            return
+        for codec in parameters.codecs:
+            if codec.payloadType is not None:
+                self._codecs[codec.payloadType] = codec
+        for encoding in parameters.encodings:
+            if encoding.rtx is not None:
+                self._rtx[encoding.rtx.ssrc] = encoding.ssrc
+        self.transport._register_rtp_receiver(self, parameters)
+        self._task = asyncio.create_task(self._feedback(), name="rtcp")
+
+    async def stop(self) -> None:
+        """Stops for good."""
+        if self._task is not None:
+            self.transport._unregister_rtp_receiver(self)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _handle_disconnect(self) -> None:
+        """`Peer` hears it from the transport."""
+
+    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpSrPacket) and packet.ssrc in self._sources:
+            source = self._sources[packet.ssrc]
+            source.lsr = (packet.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
+            source.heard = time.monotonic()
+
+    async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        codec = self._codecs.get(packet.payload_type)
+        if not self._enabled or codec is None:
+            return
+        now = time.monotonic()
+        source = self._source(packet.ssrc, codec.clockRate)
+        if source is None:
+            return
+        source.reception.add(packet.sequence_number, packet.timestamp, now)
+        self._packets += 1
+        self._octets += len(packet.payload)
+        await self._estimate(packet, arrival_time_ms)
+        if is_rtx(codec):
+            repaired = self._repair(packet, codec)
+            if repaired is None:
+                return
+            packet, codec = repaired
+        self._on_packet(packet, codec, now)
+
+    async def _estimate(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        """Audio is not estimated."""
+
+    def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
+        raise NotImplementedError
+
+    def _source(self, ssrc: int, clock_rate: int) -> _Source | None:
+        source = self._sources.get(ssrc)
+        if source is None and len(self._sources) < MAX_SOURCES:
+            source = self._sources[ssrc] = _Source(Reception(clock_rate))
+        return source
+
+    def _repair(
+        self, packet: RtpPacket, codec: RTCRtpCodecParameters
+    ) -> tuple[RtpPacket, RTCRtpCodecParameters] | None:
+        """The original of a retransmitted packet (RFC 4588 section 4)."""
+        ssrc = self._rtx.get(packet.ssrc)
+        payload_type = codec.parameters.get("apt")
+        if ssrc is None or len(packet.payload) < 2 or not isinstance(payload_type, int):
+            return None
+        original = self._codecs.get(payload_type)
+        if original is None:
+            return None
+        return unwrap_rtx(packet, payload_type=payload_type, ssrc=ssrc), original
+
+    def _deadline(self) -> float | None:
+        """When `_ask` has something to say; None for audio."""
+        return None
+
+    async def _ask(self, now: float) -> None:
+        """Sends the requests that are due."""
+
+    async def _feedback(self) -> None:
+        """One task sends all feedback: reports about every second, requests when they are due."""
+        loop = asyncio.get_running_loop()
+        self._next_report = time.monotonic() + 0.5 + random.random()  # noqa: S311 - no secret
+        while True:
+            now = time.monotonic()
+            if now >= self._next_report:
+                self._next_report = now + 0.5 + random.random()  # noqa: S311 - no secret
+                await self._send_reports(now)
+            await self._ask(now)
+            deadline = self._deadline()
+            until = self._next_report if deadline is None else min(deadline, self._next_report)
+            try:
+                async with asyncio.timeout_at(loop.time() + max(0.001, until - now)):
+                    await self._wake.wait()
+                self._wake.clear()
+            except TimeoutError:
+                continue
+
+    async def _send_reports(self, now: float) -> None:
+        reports = [self._report(ssrc, source, now) for ssrc, source in self._sources.items()]
+        if reports and self._rtcp_ssrc is not None:
+            await self._send_rtcp(RtcpRrPacket(ssrc=self._rtcp_ssrc, reports=reports))
+
+    def _report(self, ssrc: int, source: _Source, now: float) -> RtcpReceiverInfo:
+        report = source.reception.report()
+        delay = int((now - source.heard) * 65536) if source.lsr else 0
+        return RtcpReceiverInfo(
+            ssrc=ssrc,
+            fraction_lost=report.fraction_lost,
+            packets_lost=report.packets_lost,
+            highest_sequence=report.highest_sequence,
+            jitter=report.jitter,
+            lsr=source.lsr,
+            dlsr=min(max(delay, 1), 0xFFFFFFFF) if source.lsr else 0,
+        )
+
+    async def _send_rtcp(self, packet: AnyRtcpPacket) -> None:
+        try:
+            await self.transport._send_rtp(bytes(packet))
+        except ConnectionError:
+            return  # closing
+
+    def _lost(self) -> int:
+        """Losses of the media itself, not of its retransmissions."""
+        return sum(s.reception.lost for ssrc, s in self._sources.items() if ssrc not in self._rtx)
+
+
+class AudioReceiver(Receiver):
+    """Opus packets in the order of their arrival."""
+
+    def __init__(self, transport: RTCDtlsTransport, on_frame: Callable[[AudioFrame], None]) -> None:
+        super().__init__(transport)
+        self._on_frame = on_frame
+        self._ssrc: int | None = None
+        self._timestamps = Unwrapper(32)
+        self._first: int | None = None
+
+    def stats(self) -> StreamStats:
+        """Totals so far."""
+        return StreamStats(
+            packets=self._packets,
+            bytes=self._octets,
+            frames=self._frames,
+            packets_lost=self._lost(),
+        )
+
+    def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
+        if codec.name.lower() != "opus" or not packet.payload:
+            return
+        if packet.ssrc != self._ssrc:
+            self._ssrc, self._timestamps, self._first = packet.ssrc, Unwrapper(32), None
+        timestamp = self._timestamps.unwrap(packet.timestamp)
+        self._first = timestamp if self._first is None else self._first
+        self._frames += 1
+        self._on_frame(AudioFrame(packet.payload, timestamp - self._first, now, packet.sequence_number))
+
+
+class VideoReceiver(Receiver):
+    """Whole pictures, each as soon as it is whole."""
+
+    def __init__(
+        self,
+        transport: RTCDtlsTransport,
+        on_frame: Callable[[VideoFrame], None],
+        round_trip: Callable[[], float | None],
+    ) -> None:
+        super().__init__(transport)
+        self._on_frame = on_frame
+        self._round_trip = round_trip
+        self._ssrc: int | None = None
+        self._assembler = Assembler()
+        self._estimator = RemoteBitrateEstimator()
+        self._keyframes = self._malformed = 0
+        self._armed = float("inf")
+
+    def request_keyframe(self) -> None:
+        """Asks the far end for a keyframe, at most every half second."""
+        self._assembler.want_keyframe()
+        self._wake.set()
+
+    def stats(self) -> StreamStats:
+        """Totals so far; `dropped` counts packets that arrived for nothing."""
+        return StreamStats(
+            packets=self._packets,
+            bytes=self._octets,
+            frames=self._frames,
+            keyframes=self._keyframes,
+            packets_lost=self._lost(),
+            dropped=self._assembler.dropped + self._malformed,
+        )
+
+    async def _estimate(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        if packet.extensions.abs_send_time is None:
+            return
+        estimate = self._estimator.add(
+            abs_send_time=packet.extensions.abs_send_time,
+            arrival_time_ms=arrival_time_ms,
+            payload_size=len(packet.payload) + packet.padding_size,
+            ssrc=packet.ssrc,
+        )
+        if estimate is not None and self._rtcp_ssrc is not None:
+            await self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_APP, self._rtcp_ssrc, 0, pack_remb_fci(*estimate)))
+
+    def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
+        if packet.ssrc != self._ssrc:
+            self._ssrc, self._assembler = packet.ssrc, Assembler()
+        name = VideoCodec(codec.name.upper())
+        try:
+            payload = depacketize(name, packet.payload)
+        except (ValueError, IndexError):
+            self._malformed += 1
+            return
+        pictures = self._assembler.push(
+            packet.sequence_number, packet.timestamp, bool(packet.marker), payload, now
+        )
+        for picture in pictures:
+            self._frames += 1
+            self._keyframes += picture.keyframe
+            self._on_frame(
+                VideoFrame(name, picture.data, picture.timestamp, picture.keyframe, picture.arrived)
+            )
+        deadline = self._assembler.deadline()
+        if deadline is not None and deadline < self._armed:
+            self._armed = deadline
+            self._wake.set()
+
+    def _deadline(self) -> float | None:
+        deadline = self._assembler.deadline()
+        self._armed = float("inf") if deadline is None else deadline
+        return deadline
+
+    async def _ask(self, now: float) -> None:
+        self._assembler.round_trip = self._round_trip()
+        requests = self._assembler.poll(now)
+        if self._rtcp_ssrc is None or self._ssrc is None:
+            return
+        for lost in _ascending(requests.lost):
+            nack = RtcpRtpfbPacket(RTCP_RTPFB_NACK, self._rtcp_ssrc, self._ssrc, lost)
+            await self._send_rtcp(nack)
+        if requests.keyframe:
+            await self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_PLI, self._rtcp_ssrc, self._ssrc))
+
+
+def _ascending(lost: Iterable[int]) -> list[list[int]]:
+    """Splits where the numbers wrap: the library cannot pack a NACK across it."""
+    runs: list[list[int]] = []
+    for sequence in lost:
+        if runs and runs[-1][-1] < sequence:
+            runs[-1].append(sequence)
+        else:
+            runs.append([sequence])
+    return runs

@@ -1,0 +1,66 @@
+"""Every internal of aiortc that we lean on, in one place. `tests/integration/rtc/test_contract.py`
+holds each against the pinned version, so that an upgrade fails loudly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiortc import RTCPeerConnection, RTCRtpTransceiver
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcicetransport import RTCIceTransport
+
+from mediaagentd.media.rtc.gathering import Tally
+
+
+def swap(transceiver: RTCRtpTransceiver, sender: Any, receiver: Any) -> None:
+    """Puts our sender and receiver into a transceiver that has no description yet."""
+    sender._stream_id = transceiver.sender._stream_id
+    receiver._set_rtcp_ssrc(sender._ssrc)
+    transceiver.__dict__["_RTCRtpTransceiver__sender"] = sender
+    transceiver.__dict__["_RTCRtpTransceiver__receiver"] = receiver
+
+
+def dtls_transport(connection: RTCPeerConnection) -> RTCDtlsTransport:
+    """The one transport that everything is bundled on."""
+    return connection.getTransceivers()[0].receiver.transport
+
+
+def ice_transport(connection: RTCPeerConnection) -> RTCIceTransport:
+    """The one ICE transport."""
+    return dtls_transport(connection).transport
+
+
+def negotiated(connection: RTCPeerConnection, kind: str) -> list[str]:
+    """Encoding names that both ends take, in our order of preference, once there is an answer."""
+    for transceiver in connection.getTransceivers():
+        if transceiver.kind == kind and transceiver.currentDirection is not None:
+            return [codec.name for codec in transceiver._codecs]
+    return []
+
+
+def abort(connection: RTCPeerConnection) -> None:
+    """Closes the sockets without asking anybody."""
+    for protocol in list(ice_transport(connection)._connection._protocols):
+        protocol.transport.close()
+
+
+def harden(transport: RTCDtlsTransport, tally: Tally) -> None:
+    """Keeps an authentic but malformed RTP or RTCP packet from ending the call: the library's loop
+    catches `ValueError`, its parsers also raise `struct.error` and others.
+    """
+    for name in ("_handle_rtp_data", "_handle_rtcp_data"):
+        transport.__dict__[name] = _surviving(getattr(transport, name), tally)
+
+
+def _surviving(handle: Callable[..., Awaitable[None]], tally: Tally) -> Callable[..., Awaitable[None]]:
+    async def handled(*args: Any, **kwargs: Any) -> None:
+        try:
+            await handle(*args, **kwargs)
+        except ConnectionError:
+            raise
+        except Exception:  # the far end's doing; the next packet may be better
+            tally.add()
+
+    return handled

@@ -1,0 +1,357 @@
+"""Our place of aiortc's `RTCRtpSender`: encoded frames out, queue driven, nothing polled."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from aiortc import clock
+from aiortc.codecs import is_rtx
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
+from aiortc.rtcrtpsender import random_sequence_number
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_FIR,
+    RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
+    AnyRtcpPacket,
+    HeaderExtensionsMap,
+    RtcpByePacket,
+    RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSdesPacket,
+    RtcpSenderInfo,
+    RtcpSourceInfo,
+    RtcpSrPacket,
+    RtpPacket,
+    unpack_remb_fci,
+    wrap_rtx,
+)
+from aiortc.stats import RTCStatsReport
+from aiortc.utils import random32
+
+from mediaagentd.media.rtc.outbox import VideoOutbox
+from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
+from mediaagentd.media.types import (
+    AUDIO_CLOCK,
+    VIDEO_CLOCK,
+    AudioFrame,
+    Feedback,
+    StreamStats,
+    VideoCodec,
+    VideoFrame,
+)
+
+HISTORY = 1024
+"""Packets kept for retransmission; as many as our receivers hold."""
+
+AUDIO_BOUND = 10
+"""Audio frames that may wait: 200 ms, then the oldest goes."""
+
+KEYFRAME_GAP = 0.2
+"""Seconds between two keyframe requests that are passed on; a flood of PLI costs nothing more."""
+
+ROUND_TRIP_WEIGHT: Final = 0.85
+
+_log = structlog.get_logger(__name__)
+
+
+class Sender:
+    """What `RTCPeerConnection`, `RTCRtpTransceiver` and `RTCDtlsTransport` call of a sender, and the
+    RTP, RTCP and retransmission that audio and video share.
+    """
+
+    def __init__(self, kind: str, clock_rate: int, transport: RTCDtlsTransport) -> None:
+        self.kind = kind
+        self.track = None
+        self.transport = transport
+        self.round_trip: float | None = None
+        self.fraction_lost = 0.0
+        self.remote_lost = 0
+        self._ssrc = random32()
+        self._rtx_ssrc = random32()
+        self._stream_id = self._track_id = str(uuid.uuid4())
+        self._enabled = True
+        self._clock_rate = clock_rate
+        self._extensions = HeaderExtensionsMap()
+        self._mid: str | None = None
+        self._cname = b""
+        self._codec: RTCRtpCodecParameters | None = None
+        self._rtx_payload_type: int | None = None
+        self._rtx_sequence = random_sequence_number()
+        self._sequence = random_sequence_number()
+        self._origin = random32()
+        self._history: OrderedDict[int, tuple[RtpPacket, float]] = OrderedDict()
+        self._last: tuple[int, float] | None = None  # RTP timestamp and monotonic time of capture
+        self._reports_sent: deque[int] = deque(maxlen=8)
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._packets = self._octets = self._frames = 0
+
+    def setTransport(self, transport: RTCDtlsTransport) -> None:
+        """Called when sections are bundled."""
+        self.transport = transport
+
+    def replaceTrack(self, track: object) -> None:
+        """We have no tracks."""
+
+    async def getStats(self) -> RTCStatsReport:
+        """The library's report stays empty; see `Peer.stats`."""
+        return RTCStatsReport()
+
+    async def send(self, parameters: RTCRtpSendParameters) -> None:
+        """Starts to send, once; called when DTLS is up and again at every renegotiation."""
+        if self._tasks:
+            return
+        self._codec = codec = parameters.codecs[0]
+        self._mid = parameters.muxId
+        self._cname = (parameters.rtcp.cname or "").encode()
+        self.transport._register_rtp_sender(self, parameters)
+        self._extensions.configure(parameters)
+        for other in parameters.codecs:
+            if is_rtx(other) and other.parameters["apt"] == codec.payloadType:
+                self._rtx_payload_type = other.payloadType
+        self._tasks = [
+            asyncio.create_task(self._pump(), name=f"{self.kind}-out"),
+            asyncio.create_task(self._report(), name=f"{self.kind}-reports"),
+        ]
+
+    async def stop(self) -> None:
+        """Stops for good and says BYE (RFC 3550 section 6.6)."""
+        if not self._tasks:
+            return
+        self.transport._unregister_rtp_sender(self)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._send_rtcp([RtcpByePacket(sources=[self._ssrc])])
+
+    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        match packet:
+            case RtcpRrPacket() | RtcpSrPacket():
+                for report in packet.reports:
+                    if report.ssrc == self._ssrc:
+                        self._on_report(report)
+            case RtcpRtpfbPacket(fmt=fmt) if fmt == RTCP_RTPFB_NACK:
+                for sequence in packet.lost:
+                    await self._retransmit(sequence & 0xFFFF)
+            case RtcpPsfbPacket(fmt=fmt) if fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
+                self._send_keyframe()
+            case RtcpPsfbPacket(fmt=fmt) if fmt == RTCP_PSFB_APP:
+                bitrate, ssrcs = unpack_remb_fci(packet.fci)
+                if self._ssrc in ssrcs:
+                    self._on_bitrate(bitrate)
+
+    def _send_keyframe(self) -> None:
+        """Audio has none."""
+
+    def _on_bitrate(self, bitrate: int) -> None:
+        """Audio goes first whatever the estimate."""
+
+    def _on_report(self, report: RtcpReceiverInfo) -> None:
+        self.fraction_lost = report.fraction_lost / 256
+        self.remote_lost = max(0, report.packets_lost)
+        if report.lsr not in self._reports_sent or not report.dlsr:
+            return
+        now = (clock.current_ntp_time() >> 16) & 0xFFFFFFFF
+        measured = ((now - report.lsr - report.dlsr) & 0xFFFFFFFF) / 65536
+        if measured > 60:  # a clock was set
+            return
+        before = measured if self.round_trip is None else self.round_trip
+        self.round_trip = ROUND_TRIP_WEIGHT * before + (1 - ROUND_TRIP_WEIGHT) * measured
+
+    def _take(self) -> tuple[list[bytes], int, float] | None:
+        """The next frame: its payloads, its pts and when it was captured."""
+        raise NotImplementedError
+
+    async def _pump(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while (frame := self._take()) is not None:
+                    await self._send_frame(*frame)
+        except ConnectionError:
+            return  # the transport is gone; Peer hears it from there
+
+    async def _send_frame(self, payloads: list[bytes], pts: int, captured: float) -> None:
+        assert self._codec is not None
+        assert self._codec.payloadType is not None
+        timestamp = (self._origin + pts) & 0xFFFFFFFF
+        for index, payload in enumerate(payloads):
+            packet = RtpPacket(
+                payload_type=self._codec.payloadType,
+                marker=int(index == len(payloads) - 1),
+                sequence_number=self._sequence,
+                timestamp=timestamp,
+                ssrc=self._ssrc,
+                payload=payload,
+            )
+            packet.extensions.mid = self._mid
+            self._sequence = (self._sequence + 1) & 0xFFFF
+            self._remember(packet)
+            await self._send_packet(packet)
+            self._packets += 1
+            self._octets += len(payload)
+        self._last = timestamp, captured
+        self._frames += 1
+
+    async def _send_packet(self, packet: RtpPacket) -> None:
+        packet.extensions.abs_send_time = (clock.current_ntp_time() >> 14) & 0xFFFFFF
+        await self.transport._send_rtp(packet.serialize(self._extensions))
+
+    def _remember(self, packet: RtpPacket) -> None:
+        self._history[packet.sequence_number] = packet, 0.0
+        self._history.move_to_end(packet.sequence_number)
+        if len(self._history) > HISTORY:
+            self._history.popitem(last=False)
+
+    async def _retransmit(self, sequence: int) -> None:
+        """At most twice a round trip for one packet, so that a flood of NACK is no amplifier."""
+        packet, sent = self._history.get(sequence, (None, 0.0))
+        now = time.monotonic()
+        if packet is None or now - sent < max(0.01, 0.5 * (self.round_trip or 0.0)):
+            return
+        self._history[sequence] = packet, now
+        if self._rtx_payload_type is not None:
+            packet = wrap_rtx(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
+            self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+        await self._send_packet(packet)
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(0.5 + random.random())  # noqa: S311 - RFC 3550 section 6.2
+            if self._last is None:
+                continue
+            ntp = clock.current_ntp_time()
+            self._reports_sent.append((ntp >> 16) & 0xFFFFFFFF)
+            await self._send_rtcp(
+                [
+                    RtcpSrPacket(ssrc=self._ssrc, sender_info=self._sender_info(ntp, self._last)),
+                    RtcpSdesPacket(chunks=[RtcpSourceInfo(self._ssrc, [(1, self._cname)])]),
+                ]
+            )
+
+    def _sender_info(self, ntp: int, last: tuple[int, float]) -> RtcpSenderInfo:
+        """The RTP timestamp that belongs to `ntp`, from the last capture: what lip sync rests on."""
+        timestamp, captured = last
+        elapsed = max(0.0, time.monotonic() - captured)
+        return RtcpSenderInfo(
+            ntp_timestamp=ntp,
+            rtp_timestamp=(timestamp + int(elapsed * self._clock_rate)) & 0xFFFFFFFF,
+            packet_count=self._packets & 0xFFFFFFFF,
+            octet_count=self._octets & 0xFFFFFFFF,
+        )
+
+    async def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
+        try:
+            await self.transport._send_rtp(b"".join(bytes(packet) for packet in packets))
+        except ConnectionError:
+            return  # closing
+
+
+class AudioSender(Sender):
+    """Opus packets out. The newest wins."""
+
+    def __init__(self, transport: RTCDtlsTransport) -> None:
+        super().__init__("audio", AUDIO_CLOCK, transport)
+        self._queue: deque[AudioFrame] = deque(maxlen=AUDIO_BOUND)
+        self._dropped = 0
+
+    def push(self, frame: AudioFrame) -> None:
+        """Takes one packet of Opus."""
+        if not self._enabled or not frame.data:
+            return
+        self._dropped += len(self._queue) == AUDIO_BOUND
+        self._queue.append(frame)
+        self._wake.set()
+
+    def stats(self) -> StreamStats:
+        """Totals so far."""
+        return StreamStats(
+            packets=self._packets,
+            bytes=self._octets,
+            frames=self._frames,
+            packets_lost=self.remote_lost,
+            dropped=self._dropped,
+        )
+
+    def _take(self) -> tuple[list[bytes], int, float] | None:
+        if not self._queue:
+            return None
+        frame = self._queue.popleft()
+        return [frame.data], frame.pts, frame.captured
+
+
+class VideoSender(Sender):
+    """Encoded pictures out."""
+
+    def __init__(
+        self,
+        transport: RTCDtlsTransport,
+        on_keyframe_request: Callable[[], None],
+        on_feedback: Callable[[Feedback], None],
+    ) -> None:
+        super().__init__("video", VIDEO_CLOCK, transport)
+        self._on_keyframe_request = on_keyframe_request
+        self._on_feedback = on_feedback
+        self._outbox = VideoOutbox()
+        self._picture_id = random.randrange(PICTURE_IDS)  # noqa: S311 - no secret
+        self._bitrate: int | None = None
+        self._keyframes = self._dropped = 0
+        self._asked = float("-inf")
+
+    def push(self, frame: VideoFrame, codec: VideoCodec | None) -> None:
+        """Takes one picture, if it is of the negotiated codec and the far end wants any."""
+        if not self._enabled or frame.codec is not codec or not frame.data:
+            self._dropped += 1
+            return
+        if self._outbox.push(frame):
+            self._send_keyframe()
+        else:
+            self._wake.set()
+
+    def stats(self) -> StreamStats:
+        """Totals so far."""
+        return StreamStats(
+            packets=self._packets,
+            bytes=self._octets,
+            frames=self._frames,
+            keyframes=self._keyframes,
+            packets_lost=self.remote_lost,
+            dropped=self._dropped + self._outbox.dropped,
+        )
+
+    def _take(self) -> tuple[list[bytes], int, float] | None:
+        frame = self._outbox.pop()
+        if frame is None:
+            return None
+        self._keyframes += frame.keyframe
+        self._picture_id = (self._picture_id + 1) % PICTURE_IDS
+        return packetize(frame, self._picture_id), frame.pts, frame.captured
+
+    def _send_keyframe(self) -> None:
+        now = time.monotonic()
+        if now - self._asked >= KEYFRAME_GAP:
+            self._asked = now
+            self._on_keyframe_request()
+
+    def _on_bitrate(self, bitrate: int) -> None:
+        self._bitrate = bitrate
+        self._tell()
+
+    def _on_report(self, report: RtcpReceiverInfo) -> None:
+        super()._on_report(report)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._on_feedback(Feedback(self._bitrate, self.fraction_lost, self.round_trip))
