@@ -1,0 +1,334 @@
+"""The shell of the call machine: inputs go in one at a time, effects go out through ports.
+
+Everything is synchronous on one event loop, so that every input runs to completion and nothing needs a
+lock. What is slow is a task of signalling or media and comes back as another input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import structlog
+
+from mediaagentd.call.events import ErrorRaised, Event, derive
+from mediaagentd.call.machine import deadline, step
+from mediaagentd.call.types import (
+    Accept,
+    Call,
+    ClosePeer,
+    Command,
+    Done,
+    Effect,
+    EndReason,
+    ErrorCode,
+    Failed,
+    Hangup,
+    Hub,
+    HubCommand,
+    Input,
+    Invite,
+    OpenPeer,
+    Phase,
+    ProbeCamera,
+    Raise,
+    ReleaseCamera,
+    SessionPhase,
+    SetSending,
+    State,
+    Tick,
+)
+from mediaagentd.errors import Reason, Refused
+
+_log = structlog.stdlib.get_logger()
+
+
+class Signalling(Protocol):
+    """The connection with the hub. Outcomes come back through `Calls.handle`."""
+
+    async def login(self, user_id: str, user_sig: str) -> None:
+        """Opens the session and keeps it; raises Refused."""
+
+    async def logout(self) -> None:
+        """Ends the session; bounded, never raises."""
+
+    def perform(self, op: int, command: HubCommand) -> None:
+        """Sends a command; HubDone or HubFailed follows unless `op` is 0."""
+
+
+class Media(Protocol):
+    """The devices and the connections with the peers. Outcomes come back through `Calls.handle`."""
+
+    def open_peer(self, call_id: str, user_id: str, attempt: int, offers: bool) -> None:
+        """Makes a connection; PeerUp or PeerDown follows."""
+
+    def close_peer(self, call_id: str, user_id: str, attempt: int) -> None:
+        """Ends a connection."""
+
+    def probe_camera(self, op: int) -> None:
+        """Opens the camera; CameraOpened or CameraFailed follows."""
+
+    def release_camera(self) -> None:
+        """Closes the camera."""
+
+    def set_sending(self, audio: bool, video: bool) -> None:
+        """What may leave for the peers."""
+
+    def set_in_call(self, in_call: bool) -> None:
+        """Whether a call uses the video quality, so that a new one has to wait."""
+
+
+class Publisher(Protocol):
+    """Where events go."""
+
+    def publish(self, event: Event) -> None:
+        """Appends the event."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A client that waits for its command: its future, and the call that had ended last before it."""
+
+    future: asyncio.Future[Call | None]
+    ended_before: Call | None
+
+
+class Calls:
+    """The one owner of the machine's state."""
+
+    def __init__(self, signalling: Signalling, media: Media, log: Publisher) -> None:
+        self._signalling = signalling
+        self._media = media
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._state = State()
+        self._ended: Call | None = None
+        self._login_time: float | None = None
+        self._in_call = False
+        self._ops = itertools.count(1)
+        self._waiting: dict[int, _Waiting] = {}
+        self._queue: deque[Input] = deque()
+        self._busy = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._reached = 0.0
+        self._session_lock = asyncio.Lock()
+
+    @property
+    def state(self) -> State:
+        """The machine's state as it is now."""
+        return self._state
+
+    @property
+    def login_time(self) -> float | None:
+        """When the user logged in, on the machine's clock; None when nobody is."""
+        return self._login_time
+
+    def close(self) -> None:
+        """Stops the timer and fails whoever still waits with SHUTTING_DOWN."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for waiting in self._waiting.values():
+            if not waiting.future.done():
+                waiting.future.set_exception(Refused(Reason.SHUTTING_DOWN, "the daemon is stopping"))
+
+    # ------------------------------------------------------------ session
+
+    async def login(self, user_id: str, user_sig: str) -> None:
+        """Logs the user in; a success that does nothing when that user is logged in already.
+
+        Raises Refused: ALREADY_LOGGED_IN, and what the hub says.
+        """
+        async with self._session_lock:
+            if self._state.session in (SessionPhase.ONLINE, SessionPhase.RECONNECTING):
+                if self._state.user_id == user_id:
+                    return
+                raise Refused(
+                    Reason.ALREADY_LOGGED_IN,
+                    "another user is logged in on this agent; log out first",
+                    {"user_id": self._state.user_id},
+                )
+            await self._signalling.login(user_id, user_sig)
+
+    async def logout(self) -> None:
+        """Hangs up and leaves the hub. Idempotent."""
+        async with self._session_lock:
+            if self._state.session is SessionPhase.LOGGED_OUT:
+                return
+            if self._state.call is not None or self._state.pending is not None:
+                await self.perform(lambda op: Hangup(op, EndReason.LOGGED_OUT))
+            await self._signalling.logout()
+
+    # ------------------------------------------------------------ inputs
+
+    async def perform(self, make: Callable[[int], Command]) -> Call | None:
+        """Runs a client's command to its end. `make` gets the number of the operation.
+
+        Returns the call that it concerns as it is then: the present one, else the one that it ended, None
+        when there is none. Raises Refused; the state is as before then. A client that stops waiting does
+        not stop the command.
+        """
+        op = next(self._ops)
+        waiting = _Waiting(self._loop.create_future(), self._ended)
+        self._waiting[op] = waiting
+        try:
+            self.handle(make(op))
+            return await waiting.future
+        except Refused as error:
+            self._tell_failure(error)
+            raise
+        finally:
+            del self._waiting[op]
+
+    def handle(self, told: Input) -> None:
+        """Runs one input to completion, then those that it caused. An input that comes while another is
+        handled (a port that reports at once) waits for its turn.
+
+        Raises Refused for a command that cannot be done; its state is as before.
+        """
+        self._queue.append(told)
+        if self._busy:
+            return
+        self._busy = True
+        refusal: Refused | None = None
+        try:
+            while self._queue:
+                refused = self._advance(self._queue.popleft())
+                refusal = refusal or refused
+        finally:
+            self._busy = False
+            self._arm()
+        if refusal is not None:
+            raise refusal
+
+    def _advance(self, told: Input) -> Refused | None:
+        """One step of the machine and its consequences; the refusal of a command nobody waits for."""
+        old = self._state
+        try:
+            new, effects = step(old, self._now(), told)
+        except Refused as error:
+            _log.info("command refused", command=type(told).__name__, reason=error.reason.name)
+            return self._reject(told, error)
+        self._state = new
+        if new.previous is not None and new.previous != old.previous:
+            self._ended = new.previous
+        self._note(old, new, told)
+        self._freeze_quality(new)
+        for event in derive(old, new):
+            self._log.publish(event)
+        for effect in effects:
+            self._perform(effect)
+        return None
+
+    def _reject(self, told: Input, error: Refused) -> Refused | None:
+        """Hands a refusal to the one who waits; returns it when nobody does."""
+        waiting = self._waiting.get(getattr(told, "op", 0))
+        if waiting is None:
+            return error
+        if not waiting.future.done():
+            waiting.future.set_exception(error)
+        return None
+
+    def _note(self, old: State, new: State, told: Input) -> None:
+        """Login time, and one log line when the call or the session moved."""
+        online = new.session in (SessionPhase.ONLINE, SessionPhase.RECONNECTING)
+        was = old.session in (SessionPhase.ONLINE, SessionPhase.RECONNECTING)
+        if online != was:
+            self._login_time = self._now() if online else None
+        if old.session is not new.session:
+            _log.info("session", state=new.session.name)
+        before = old.call.phase if old.call is not None else None
+        call = new.call or (new.previous if old.call is not None else None)
+        if call is not None and call.phase is not before:
+            _log.info("call", call_id=call.hub.call_id, state=call.phase.name, cause=type(told).__name__,
+                      end_reason=call.end_reason.name if call.end_reason else None)  # fmt: skip
+
+    def _freeze_quality(self, state: State) -> None:
+        """Tells media when a call begins or ceases to use the video quality: from dialling or accepting
+        on, but not while it only rings (a quality chosen before accept is for this call).
+        """
+        waits = state.pending is not None and isinstance(state.pending.command, Invite | Accept)
+        in_call = waits or (state.call is not None and state.call.phase is not Phase.RINGING)
+        if in_call != self._in_call:
+            self._in_call = in_call
+            self._media.set_in_call(in_call)
+
+    # ------------------------------------------------------------ effects
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Hub(op, command):
+                self._signalling.perform(op, command)
+            case OpenPeer(call_id, user_id, attempt, offers):
+                self._media.open_peer(call_id, user_id, attempt, offers)
+            case ClosePeer(call_id, user_id, attempt):
+                self._media.close_peer(call_id, user_id, attempt)
+            case ProbeCamera(op):
+                self._media.probe_camera(op)
+            case ReleaseCamera():
+                self._media.release_camera()
+            case SetSending(audio, video):
+                self._media.set_sending(audio, video)
+            case Raise(code, message):
+                self._publish_error(code, message)
+            case Done(op):
+                self._finish(op, None)
+            case Failed(op, error):
+                self._finish(op, error)
+            case _:
+                assert_never(effect)
+
+    def _finish(self, op: int, error: Refused | None) -> None:
+        """Resolves the future of the one who waits, if it still does."""
+        waiting = self._waiting.get(op)
+        if waiting is None or waiting.future.done():
+            return
+        if error is not None:
+            waiting.future.set_exception(error)
+        else:
+            waiting.future.set_result(self._subject(waiting))
+
+    def _subject(self, waiting: _Waiting) -> Call | None:
+        """The call that a finished command was about."""
+        if self._state.call is not None:
+            return self._state.call
+        return self._ended if self._ended is not waiting.ended_before else None
+
+    def _tell_failure(self, error: Refused) -> None:
+        """Those failures that the source also tells as an ERROR event carry its code."""
+        code = error.metadata.get("code", "")
+        if code in _EVENT_CODES:
+            self._publish_error(_EVENT_CODES[code], error.message)
+
+    def _publish_error(self, code: ErrorCode, message: str) -> None:
+        _log.warning("error event", code=int(code))
+        self._log.publish(ErrorRaised(code, message))
+
+    # ------------------------------------------------------------ the timer
+
+    def _arm(self) -> None:
+        """Sets the one timer to the machine's deadline."""
+        when = deadline(self._state)
+        if self._timer is not None:
+            if self._timer.when() == when and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if when is not None:
+            self._timer = self._loop.call_at(when, self._tick, when)
+
+    def _tick(self, when: float) -> None:
+        self._timer = None
+        # A loop may call one clock tick early; the machine must see the deadline reached.
+        self._reached = when
+        self.handle(Tick())
+
+    def _now(self) -> float:
+        return max(self._loop.time(), self._reached)
+
+
+_EVENT_CODES = {str(int(code)): code for code in ErrorCode}

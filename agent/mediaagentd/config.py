@@ -1,0 +1,241 @@
+"""Configuration: a TOML file < secrets in $CREDENTIALS_DIRECTORY < environment (MEDIAAGENT_...) < flags.
+
+Every key is checked here, once; the rest of the house gets values that hold their rules.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "MEDIAAGENT_"
+"""What every environment variable of ours begins with; "__" stands for the dot in `hub.listen`."""
+
+SOCKET_PATH_LIMIT = 107
+"""Bytes of a unix socket's path (sockaddr_un, with its final zero)."""
+
+
+class ConfigError(Exception):
+    """The configuration breaks a rule; the message names each key and its rule, and no secret."""
+
+
+def _split(value: object) -> object:
+    """Lists may be written as one string, separated by commas or blanks, where TOML is not at hand."""
+    return re.split(r"[,\s]+", value.strip()) if isinstance(value, str) and value.strip() else value or ()
+
+
+def _matching(pattern: str, rule: str) -> AfterValidator:
+    """A rule that is told in words instead of as a regular expression."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise PydanticCustomError("rule", "must be {rule}", {"rule": rule})
+        return value
+
+    return AfterValidator(check)
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+_ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):[0-9]{1,5}"
+Address = Annotated[str, _matching(_ADDRESS, "host:port or [v6 address]:port")]
+NoAddress = Annotated[str, _matching(f"({_ADDRESS})?", "host:port, [v6 address]:port or empty")]
+UserId = Annotated[str, _matching(r"[A-Za-z0-9_-]{0,32}", "1 to 32 of a-z A-Z 0-9 - _, or empty")]
+DeviceId = Annotated[str, _matching(r"[A-Za-z0-9._-]{0,64}", "1 to 64 of a-z A-Z 0-9 - _ ., or empty")]
+
+
+class HubConfig(BaseModel):
+    """The `[hub]` section: what `mediaagentd hub` and an embedded hub need."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listen: Address = "127.0.0.1:7443"
+    keys: Secrets = ()
+    database: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    lease: float = Field(30.0, ge=3, le=3600)
+    members: int = Field(6, ge=2, le=100)
+    ice_urls: Words = ()
+    ice_username: str = ""
+    ice_credential: SecretStr = SecretStr("")
+
+
+class Config(BaseModel):
+    """Everything that a daemon can be told. Paths are absolute; `None` paths were not given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    socket: Path = Field(default_factory=lambda: default_socket(os.environ, os.geteuid()))
+    listen: NoAddress = ""
+    state_dir: Path = Field(default_factory=lambda: default_state_dir(os.environ, os.geteuid()))
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    hub_target: Address = "127.0.0.1:7443"
+    hub_tls: bool = False
+    hub_ca: Path | None = None
+    sdk_app_id: int = Field(1400000000, gt=0, lt=2**32)
+    device_id: DeviceId = ""
+    user_id: UserId = ""
+    user_sig: SecretStr = SecretStr("")
+
+    camera: str = "auto"
+    microphone: str = "auto"
+    speaker: str = "auto"
+    video_codecs: Words = ("VP8", "H264")
+    video_profile: Literal["480p", "720p", "1080p"] = "480p"
+
+    hub: HubConfig = HubConfig()
+
+
+def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of this process. `file` must exist when given; otherwise $MEDIAAGENT_CONFIG, else
+    the user's or the system's `agent.toml` when there is one. `flags` that are None were not given.
+
+    Raises ConfigError.
+    """
+    path = _find_file(file, os.environ)
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    try:
+        settings = _sources(path, os.environ.get("CREDENTIALS_DIRECTORY"))(**given)
+        config = Config.model_validate(settings.model_dump(exclude_unset=True))
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path)) from None
+    except (SettingsError, ValueError) as error:
+        raise ConfigError(f"{path or 'environment'}: {error}") from None
+    _check(config)
+    return config
+
+
+def _sources(path: Path | None, secrets: str | None) -> type[BaseSettings]:
+    """Config as settings that read `path`, the environment and the directory of secrets."""
+
+    class Settings(Config, BaseSettings):
+        model_config = SettingsConfigDict(
+            env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True,
+            hide_input_in_errors=True,
+        )  # fmt: skip
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            chain = [init_settings, env_settings]
+            if secrets:
+                chain.append(
+                    NestedSecretsSettingsSource(
+                        file_secret_settings, secrets, secrets_dir_missing="ok", secrets_prefix=""
+                    )
+                )
+            if path is not None:
+                chain.append(TomlConfigSettingsSource(settings_cls, path))
+            return tuple(chain)
+
+    return Settings
+
+
+def _find_file(file: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file to read; raises ConfigError when the one that was named is not there."""
+    named = file or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"{named}: there is no such file")
+        return named
+    home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '/root')}/.config"
+    usual = (Path(home) / "mediaagent" / "agent.toml", Path("/etc/mediaagent/agent.toml"))
+    return next((path for path in usual if path.is_file()), None)
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    """One line per key: what it is called and which rule it breaks. No values: some are secrets."""
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "configuration"
+        known = "there is no such key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        lines.append(f"{key}: {known}")
+    where = f" ({path}, environment {PREFIX}..., flags)" if path else f" (environment {PREFIX}..., flags)"
+    return "; ".join(lines) + where
+
+
+def _check(config: Config) -> None:
+    """Rules that span keys or need more than a pattern."""
+    if len(os.fsencode(config.socket)) > SOCKET_PATH_LIMIT:
+        raise ConfigError(
+            f"socket: a unix socket's path has at most {SOCKET_PATH_LIMIT} bytes: {config.socket}"
+        )
+    for name in ("socket", "state_dir"):
+        if not getattr(config, name).is_absolute():
+            raise ConfigError(f"{name}: the path must be absolute")
+    unknown = [codec for codec in config.video_codecs if codec not in ("VP8", "H264")]
+    if unknown or not config.video_codecs:
+        raise ConfigError("video_codecs: one or more of VP8 and H264, in order of preference")
+    if bool(config.user_id) != bool(config.user_sig.get_secret_value()):
+        raise ConfigError("user_id, user_sig: logging in at the start needs both")
+    if (config.hub.tls_certificate is None) != (config.hub.tls_key is None):
+        raise ConfigError("hub.tls_certificate, hub.tls_key: TLS needs both")
+
+
+# --------------------------------------------------------------------------------- defaults
+
+
+def default_socket(environ: Mapping[str, str], uid: int) -> Path:
+    """Where the daemon listens: the user's runtime directory, or the system's for root and services."""
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if uid != 0 and runtime:
+        return Path(runtime) / "mediaagent" / "agent.sock"
+    return Path("/run/mediaagent/agent.sock")
+
+
+def default_state_dir(environ: Mapping[str, str], uid: int) -> Path:
+    """Where the daemon keeps what must survive: systemd's choice, else the system's or the user's."""
+    chosen = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if chosen:
+        return Path(chosen)
+    if uid == 0:
+        return Path("/var/lib/mediaagent")
+    home = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '/tmp')}/.local/state"  # noqa: S108 - last resort of a user without a home
+    return Path(home) / "mediaagent"
+
+
+def device_id(config: Config) -> str:
+    """The stable name of this device: the configured one, else one that is made once and kept in the
+    state directory. Raises ConfigError when it can be neither read nor written.
+    """
+    if config.device_id:
+        return config.device_id
+    path = config.state_dir / "device_id"
+    try:
+        config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_file() and (kept := path.read_text("ascii", "ignore").strip()):
+            return kept[:64]
+        host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:40] or "device"
+        made = f"{host}-{uuid.uuid4().hex[:12]}"
+        draft = path.with_suffix(".new")
+        draft.write_text(f"{made}\n", "ascii")
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"state_dir: {error.strerror}: {config.state_dir}") from None
+    return made

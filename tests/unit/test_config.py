@@ -1,0 +1,140 @@
+"""Configuration: who wins over whom, and what it says when a rule is broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mediaagentd import config
+from mediaagentd.config import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No configuration of the machine that the tests run on."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("MEDIAAGENT_") or name == "CREDENTIALS_DIRECTORY":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_file_below_secrets_below_environment_below_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(
+        tmp_path / "agent.toml",
+        'camera="file"\nmicrophone="file"\nspeaker="file"\nuser_id="ann"\nuser_sig="file"\nlog_level="debug"\n',
+    )
+    write(tmp_path / "secrets/user_sig", "secret")
+    write(tmp_path / "secrets/microphone", "secret")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "secrets"))
+    monkeypatch.setenv("MEDIAAGENT_MICROPHONE", "environment")
+    monkeypatch.setenv("MEDIAAGENT_SPEAKER", "environment")
+    loaded = config.load(file, {"speaker": "flag", "camera": None})
+    assert (loaded.camera, loaded.microphone, loaded.speaker) == ("file", "environment", "flag")
+    assert loaded.user_sig.get_secret_value() == "secret"
+
+
+def test_hub_section_from_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path / "agent.toml", '[hub]\nlisten="0.0.0.0:1"\nkeys=["one"]\nlease=20\n')
+    write(tmp_path / "secrets/hub__keys", "two, three\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "secrets"))
+    monkeypatch.setenv("MEDIAAGENT_HUB__LISTEN", "0.0.0.0:2")
+    hub = config.load(file).hub
+    assert (hub.listen, hub.lease) == ("0.0.0.0:2", 20)
+    assert [key.get_secret_value() for key in hub.keys] == ["two", "three"]
+
+
+def test_file_named_by_environment_then_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "home/.config/mediaagent/agent.toml", 'camera="user"')
+    assert config.load().camera == "user"
+    monkeypatch.setenv("MEDIAAGENT_CONFIG", str(write(tmp_path / "x.toml", 'camera="named"')))
+    assert config.load().camera == "named"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('camra="x"', "camra: there is no such key"),
+        ('sdk_app_id="many"', "sdk_app_id: Input should be a valid integer"),
+        ("sdk_app_id=0", "sdk_app_id: Input should be greater than 0"),
+        ('hub_target="nowhere"', "hub_target: must be host:port"),
+        ('user_id="a b"\nuser_sig="x"', "user_id: must be 1 to 32 of"),
+        ('device_id="a/b"', "device_id: must be 1 to 64 of"),
+        ('video_codecs=["AV1"]', "video_codecs: one or more of VP8 and H264"),
+        ("video_codecs=[]", "video_codecs: one or more of VP8 and H264"),
+        ('video_profile="4k"', "video_profile: Input should be '480p', '720p' or '1080p'"),
+        ('user_id="ann"', "user_id, user_sig: logging in at the start needs both"),
+        ('socket="agent.sock"', "socket: the path must be absolute"),
+        (f'socket="/{"x" * 107}"', "socket: a unix socket's path has at most 107 bytes"),
+        ("[hub]\nlease=1", "hub.lease: Input should be greater than or equal to 3"),
+        ('[hub]\ntls_key="/k"', "hub.tls_certificate, hub.tls_key: TLS needs both"),
+        ('camera="x', "Unterminated string"),
+    ],
+)
+def test_broken_rule_names_key_and_rule(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        config.load(write(tmp_path / "agent.toml", text))
+    assert said in str(refused.value)
+
+
+def test_error_tells_no_secret(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        config.load(write(tmp_path / "agent.toml", 'user_id="?"\nuser_sig="hush"\n[hub]\nkeys=5'))
+    assert "hush" not in str(refused.value)
+    assert "hub.keys" in str(refused.value)
+
+
+def test_named_file_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file"):
+        config.load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("environ", "uid", "path"),
+    [
+        ({"XDG_RUNTIME_DIR": "/run/user/7"}, 7, "/run/user/7/mediaagent/agent.sock"),
+        ({}, 7, "/run/mediaagent/agent.sock"),
+        ({"XDG_RUNTIME_DIR": "/run/user/0"}, 0, "/run/mediaagent/agent.sock"),
+    ],
+)
+def test_default_socket(environ: dict[str, str], uid: int, path: str) -> None:
+    assert config.default_socket(environ, uid) == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("environ", "uid", "path"),
+    [
+        ({"STATE_DIRECTORY": "/var/lib/a:/var/lib/b"}, 7, "/var/lib/a"),
+        ({}, 0, "/var/lib/mediaagent"),
+        ({"HOME": "/home/ann"}, 7, "/home/ann/.local/state/mediaagent"),
+        ({"HOME": "/home/ann", "XDG_STATE_HOME": "/s"}, 7, "/s/mediaagent"),
+    ],
+)
+def test_default_state_dir(environ: dict[str, str], uid: int, path: str) -> None:
+    assert config.default_state_dir(environ, uid) == Path(path)
+
+
+def test_device_id_is_made_once_and_kept(tmp_path: Path) -> None:
+    settings = config.load(None, {"state_dir": tmp_path / "state"})
+    made = config.device_id(settings)
+    assert made
+    assert config.device_id(settings) == made
+    assert config.device_id(settings.model_copy(update={"device_id": "kiosk-1"})) == "kiosk-1"
+
+
+def test_device_id_in_a_place_that_cannot_be(tmp_path: Path) -> None:
+    write(tmp_path / "file", "")
+    settings = config.load(None, {"state_dir": tmp_path / "file" / "state"})
+    with pytest.raises(ConfigError, match="state_dir: "):
+        config.device_id(settings)
