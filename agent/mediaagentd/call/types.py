@@ -105,7 +105,8 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class HubCall:
     """A call as the hub keeps it (`mediaagent.hub.v1.Call`). `timeout`: seconds left to answer when it
-    was sent, None for no limit. Times here are the machine's own clock, never the hub's."""
+    was sent, None for no limit. Times here are the machine's own clock, never the hub's.
+    """
 
     call_id: str
     invite_id: str
@@ -132,7 +133,8 @@ class HubCall:
 class Participant:
     """Another user who joined the call. `attempt` names the media connection with that user: the
     join_order of the later of the two. `entered` is the time of the first media, None before;
-    `deadline` is when a connection that is not up is given up."""
+    `deadline` is when a connection that is not up is given up.
+    """
 
     user_id: str
     attempt: int
@@ -145,7 +147,12 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The present or last call as this agent sees it. Times in seconds of the machine's clock."""
+    """The present or last call as this agent sees it. Times in seconds of the machine's clock.
+
+    `hub.timeout` stays the time left when the call was first heard of. `request_id` is the dialling
+    client's. `given_up` are connections (user, attempt) that are final and not made again, though the
+    hub still counts that user in.
+    """
 
     hub: HubCall
     phase: Phase
@@ -156,6 +163,8 @@ class Call:
     ended: float | None = None
     end_reason: EndReason | None = None
     ended_by: str = ""
+    request_id: str = ""
+    given_up: tuple[tuple[str, int], ...] = ()
 
     def participant(self, user_id: str) -> Participant | None:
         """The participant of that name, None when there is none."""
@@ -170,35 +179,57 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """Everything that the machine knows.
-
-    `call` is the live call, or None; a call that ends leaves through `previous` (so that events can
-    carry it whole). `pending` is the command that waits for the hub. `dialled` holds what was asked
-    while the hub has not yet answered an invitation. `camera` is what the user wants; `preview` tells
-    that the user opened it outside of a call, so that the end of a call does not close it.
-    `announced` is the availability (audio, video) last told to the hub for this call.
-    """
-
-    session: SessionPhase = SessionPhase.LOGGED_OUT
-    user_id: str = ""
-    kicked_by: str = ""
-    call: Call | None = None
-    previous: Call | None = None
-    pending: Pending | None = None
-    camera: bool = False
-    preview: bool = False
-    muted: bool = False
-    announced: tuple[bool, bool] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Pending:
-    """A hub command under way: its operation number, what it is, and when it is given up."""
+    """A hub command under way: its operation number, what it is, and when it is given up. `also` are
+    later operations that asked for the same and share the outcome.
+    """
 
     op: int
     command: HubCommand
     deadline: float
+    also: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The camera is being opened. `op` names the ProbeCamera effect (negative when the machine opens it
+    by itself); `waiting` are the operations that it answers; `preview` as in State.
+    """
+
+    op: int
+    deadline: float
+    waiting: tuple[int, ...] = ()
+    preview: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that the machine knows.
+
+    `call` is the live call, or None; a call that ends leaves through `previous` (so that events can
+    carry it whole). `pending` is the command that waits for the hub, `probe` the camera being opened,
+    `probes` numbers the automatic ones. `camera` tells that the camera is open; `preview` that the user
+    opened it outside of a call, so that the end of a call does not close it. `announced` is the
+    availability (audio, video) last told to the hub for this call. `held` are calls heard of while a
+    dial waits for the hub, which may turn out to be the dialled one; `left` is the call that this agent
+    left last, whose late news are ignored. `device_id` is empty when unknown.
+    """
+
+    session: SessionPhase = SessionPhase.LOGGED_OUT
+    user_id: str = ""
+    device_id: str = ""
+    kicked_by: str = ""
+    call: Call | None = None
+    previous: Call | None = None
+    pending: Pending | None = None
+    held: tuple[HubCall, ...] = ()
+    left: str = ""
+    camera: bool = False
+    preview: bool = False
+    probe: Probe | None = None
+    probes: int = 0
+    muted: bool = False
+    announced: tuple[bool, bool] | None = None
 
 
 # --------------------------------------------------------------------------------- inputs
@@ -209,7 +240,9 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Call or GroupCall. `timeout` in seconds, None for no limit."""
+    """Call or GroupCall. `timeout` in seconds, None for no limit. The hub needs a `request_id`: the shell
+    makes one when the client gave none.
+    """
 
     op: int
     user_ids: tuple[str, ...]
@@ -282,11 +315,14 @@ class SetMicMute:
 
 @dataclass(frozen=True, slots=True)
 class SessionChanged:
-    """The session with the hub changed; `kicked_by` is the other device for KICKED_OUT."""
+    """The session with the hub changed; `kicked_by` is the other device for KICKED_OUT, `device_id` this
+    one (to tell an answer of this device from one of another device of the user).
+    """
 
     session: SessionPhase
     user_id: str
     kicked_by: str = ""
+    device_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +379,7 @@ class PeerDown:
 
 @dataclass(frozen=True, slots=True)
 class CameraOpened:
-    """The camera works. `op` is of the OpenCamera effect."""
+    """The camera works. `op` is of the ProbeCamera effect."""
 
     op: int
 
@@ -427,7 +463,9 @@ HubCommand = Invite | Accept | Reject | Leave | SwitchCallType | SetAvailability
 @dataclass(frozen=True, slots=True)
 class Hub:
     """Send a command to the hub; HubDone or HubFailed with this `op` follows. `op` 0: nobody waits, the
-    outcome is not reported, and signalling retries it until the hub has answered."""
+    outcome is not reported, and signalling retries it until the hub has answered; such commands reach
+    the hub in the order in which they were given.
+    """
 
     op: int
     command: HubCommand
@@ -454,7 +492,9 @@ class ClosePeer:
 
 @dataclass(frozen=True, slots=True)
 class ProbeCamera:
-    """Open the camera; CameraOpened or CameraFailed with this `op` follows."""
+    """Open the camera; CameraOpened or CameraFailed with this `op` follows. Negative: the machine asked
+    by itself.
+    """
 
     op: int
 
@@ -489,12 +529,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The command of that `op` failed after it had begun; the state is as before it."""
+    """The command of that `op` failed after it had begun; the state is as before it. Where an ERROR event
+    belongs to it, a Raise comes along.
+    """
 
     op: int
     error: Refused
 
 
-Effect = (
-    Hub | OpenPeer | ClosePeer | ProbeCamera | ReleaseCamera | SetSending | Raise | Done | Failed
-)
+Effect = Hub | OpenPeer | ClosePeer | ProbeCamera | ReleaseCamera | SetSending | Raise | Done | Failed

@@ -67,7 +67,8 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call. `members[0]` is the sponsor. Times are seconds of the hub's clock; `deadline` is when
-    pending invitations time out, None for never."""
+    pending invitations time out, None for never.
+    """
 
     call_id: str
     invite_id: str
@@ -93,10 +94,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a hub allows. Seconds; `members` counts the people in one call."""
+    """What a hub allows. Seconds; `members` counts the people in one call, `remembered` the calls that
+    are over and still answered for.
+    """
 
     lease: float = 30.0
     members: int = 6
+    remembered: int = 10_000
 
 
 # --------------------------------------------------------------------------------- what it is told
@@ -274,6 +278,4 @@ class Reply:
     call: Call | None
 
 
-Effect = (
-    PutUser | PutSession | DropSession | PutCall | DropCall | PushCall | PushSignal | Reply
-)
+Effect = PutUser | PutSession | DropSession | PutCall | DropCall | PushCall | PushSignal | Reply

@@ -1,0 +1,87 @@
+"""The hub's memory: live calls with their indexes, and a bounded one of calls that are over."""
+
+from __future__ import annotations
+
+from mediaagentd.hub.calls import engaged
+from mediaagentd.hub.types import Call
+
+
+class Ledger:
+    """Calls by id, by invitation, by request and by the user whom they engage.
+
+    A user is engaged in at most one live call; the core's busy rule sees to it. Calls that are over
+    stay, up to `remembered` of them, so that a repeated command is answered as the first one was.
+    """
+
+    def __init__(self, remembered: int) -> None:
+        self._remembered = remembered
+        self._live: dict[str, Call] = {}
+        self._over: dict[str, Call] = {}
+        self._by_invite: dict[str, str] = {}
+        self._by_request: dict[tuple[str, str], str] = {}
+        self._engaged: dict[str, str] = {}
+        self._last: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        """How many calls live."""
+        return len(self._live)
+
+    def live(self) -> tuple[Call, ...]:
+        """Every live call."""
+        return tuple(self._live.values())
+
+    def call(self, call_id: str) -> Call | None:
+        """A call, live or remembered."""
+        return self._live.get(call_id) or self._over.get(call_id)
+
+    def invitation(self, invite_id: str) -> Call | None:
+        """The call of an invitation, live or remembered."""
+        return self.call(self._by_invite.get(invite_id, ""))
+
+    def request(self, user_id: str, request_id: str) -> Call | None:
+        """The call that a user's request made, live or remembered."""
+        return self.call(self._by_request.get((user_id, request_id), ""))
+
+    def of(self, user_id: str) -> Call | None:
+        """The live call in which the user rings or is joined."""
+        return self._live.get(self._engaged.get(user_id, ""))
+
+    def last_over(self, user_id: str) -> Call | None:
+        """The remembered call that engaged the user last and is over."""
+        return self._over.get(self._last.get(user_id, ""))
+
+    def put(self, call: Call) -> frozenset[str]:
+        """Keeps the call as it is now; returns the users whom the change concerns: those whom it engages
+        now and those whom it did before.
+        """
+        before = self._live.get(call.call_id)
+        now = engaged(call)
+        concerned = now | engaged(before) if before else now | {call.sponsor}
+        if before is None:
+            self._by_invite[call.invite_id] = call.call_id
+            self._by_request[call.sponsor, call.request_id] = call.call_id
+        for user_id in concerned:
+            if user_id in now:
+                self._engaged[user_id] = call.call_id
+            elif self._engaged.get(user_id) == call.call_id:
+                del self._engaged[user_id]
+        if call.ended:
+            self._live.pop(call.call_id, None)
+            self._remember(call, concerned)
+        else:
+            self._live[call.call_id] = call
+        return concerned
+
+    def _remember(self, call: Call, concerned: frozenset[str]) -> None:
+        self._over[call.call_id] = call
+        self._last.update(dict.fromkeys(concerned, call.call_id))
+        if len(self._over) > self._remembered:
+            self._forget(self._over.pop(next(iter(self._over))))
+
+    def _forget(self, call: Call) -> None:
+        del self._by_invite[call.invite_id]
+        if self._by_request.get((call.sponsor, call.request_id)) == call.call_id:
+            del self._by_request[call.sponsor, call.request_id]
+        for member in call.members:
+            if self._last.get(member.user_id) == call.call_id:
+                del self._last[member.user_id]

@@ -1,0 +1,73 @@
+"""Who is logged in: sessions by token and by user, and when their leases run out."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mediaagentd.hub.types import Session
+
+
+class Sessions:
+    """Sessions with their leases. A heap holds one entry per session with a time not after its expiry:
+    a renewal costs no heap operation, the entry moves on when it comes up.
+    """
+
+    def __init__(self, lease: float) -> None:
+        self._lease = lease
+        self._by_token: dict[str, Session] = {}
+        self._by_user: dict[str, dict[str, Session]] = {}
+        self._heap: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        """How many sessions there are."""
+        return len(self._by_token)
+
+    def get(self, token: str) -> Session | None:
+        """The session of that token."""
+        return self._by_token.get(token)
+
+    def of(self, user_id: str) -> tuple[Session, ...]:
+        """The user's sessions, the oldest first."""
+        return tuple(self._by_user.get(user_id, {}).values())
+
+    def open(self, token: str, user_id: str, device_id: str, now: float) -> Session:
+        """Adds a session with a fresh lease."""
+        session = Session(token, user_id, device_id, now + self._lease)
+        self._put(session)
+        heapq.heappush(self._heap, (session.expires, token))
+        return session
+
+    def renew(self, session: Session, now: float) -> None:
+        """Gives the session another lease."""
+        self._put(replace(session, expires=now + self._lease))
+
+    def close(self, session: Session) -> None:
+        """Removes the session."""
+        del self._by_token[session.token]
+        siblings = self._by_user[session.user_id]
+        del siblings[session.token]
+        if not siblings:
+            del self._by_user[session.user_id]
+
+    def deadline(self) -> float | None:
+        """When to look at leases again; not after the first one that runs out."""
+        while self._heap and self._heap[0][1] not in self._by_token:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def expired(self, now: float) -> Iterator[Session]:
+        """The sessions whose lease has run out; the caller closes each."""
+        while self._heap and self._heap[0][0] <= now:
+            session = self._by_token.get(heapq.heappop(self._heap)[1])
+            if session is None:
+                continue
+            if session.expires <= now:
+                yield session
+            else:
+                heapq.heappush(self._heap, (session.expires, session.token))
+
+    def _put(self, session: Session) -> None:
+        self._by_token[session.token] = session
+        self._by_user.setdefault(session.user_id, {})[session.token] = session
