@@ -1,0 +1,60 @@
+"""What is configured of media, and what media tells about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mediaagentd.media.types import PeerStats, Size, VideoCodec, VideoProfile
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSettings:
+    """Configuration of the media engine.
+
+    Device names as in `agent/DESIGN.md`: camera `synthetic`, `none`, `/dev/video0`, `rtsp://...`,
+    `file:/path`; microphone `synthetic`, `synthetic:440`, `none`, `default`, a device's name,
+    `file:/path`; speaker `null`, `default`, a name, `wav:/path`; `auto` for each. `video_codecs` in
+    order of preference. `label` is written into the synthetic picture. `echo` sends back to every peer
+    what that peer sends; nothing is captured or encoded then. Rates in bits a second.
+    """
+
+    camera: str = "auto"
+    microphone: str = "auto"
+    speaker: str = "auto"
+    video_codecs: tuple[VideoCodec, ...] = (VideoCodec.H264, VideoCodec.VP8)
+    profile: VideoProfile = VideoProfile.P720
+    label: str = ""
+    echo: bool = False
+    audio_bitrate: int = 32_000
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMedia:
+    """Profiles and the devices in use: what `auto` was resolved to."""
+
+    profile: VideoProfile
+    active_profile: VideoProfile
+    camera: str
+    microphone: str
+    speaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFigures:
+    """Figures of the connection with one remote user.
+
+    Times in seconds since `set_in_call(True)`, or since the peer was opened when that came first; None
+    until it happened: `connect_time` connected, `first_arrival_time` first whole remote picture
+    arrived (nothing needs to be decoded for it), `first_frame_time` first remote picture decoded.
+    Slots are of 20 ms of sound.
+    """
+
+    user_id: str
+    stats: PeerStats
+    connect_time: float | None = None
+    first_arrival_time: float | None = None
+    first_frame_time: float | None = None
+    frames_decoded: int = 0
+    decoded_size: Size | None = None
+    audio_slots_played: int = 0
+    audio_slots_concealed: int = 0
