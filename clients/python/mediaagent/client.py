@@ -1,0 +1,394 @@
+"""The asyncio client of one agent: the call API's words in Python spelling."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import os
+import uuid
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Self, TypeVar
+
+import grpc
+from google.protobuf import duration_pb2
+from google.protobuf.message import Message as ProtoMessage
+
+from mediaagent import address
+from mediaagent.errors import from_rpc
+from mediaagent.handlers import Callback, Handlers
+from mediaagent.subscription import Connection, Subscription
+from mediaagent.v1 import (
+    agent_pb2,
+    agent_pb2_grpc,
+    call_pb2,
+    call_pb2_grpc,
+    event_pb2_grpc,
+    media_pb2,
+    media_pb2_grpc,
+    session_pb2,
+    session_pb2_grpc,
+    view_pb2,
+    view_pb2_grpc,
+)
+from mediaagent.words import CallType, Event, FrameFormat, ImageFormat, VideoProfile
+
+DEFAULT_TIMEOUT = 15.0
+"""Seconds that a call of the agent may take: more than the agent's own wait of 10 s for the hub."""
+
+ViewKind = view_pb2.FramesView | view_pb2.WebrtcView | view_pb2.WindowView | view_pb2.FileView
+"""What kind of place a view is."""
+
+_Request = TypeVar("_Request", bound=ProtoMessage)
+_Reply = TypeVar("_Reply", bound=ProtoMessage)
+
+_OPTIONS = (
+    # An I420 picture of 4K is 12 MB; the library's own limit is 4 MiB.
+    ("grpc.max_receive_message_length", 64 << 20),
+    # The library's 1 s to 120 s between attempts is made for the Internet, not for a socket beside us.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
+
+
+def frames(
+    format: FrameFormat | str = FrameFormat.JPEG,  # noqa: A002 - the contract's word
+    *,
+    max_fps: float = 0,
+    max_width: int = 0,
+    max_height: int = 0,
+    jpeg_quality: int = 0,
+) -> view_pb2.FramesView:
+    """A `frames` view: pictures streamed to the client. Zeros leave the choice to the agent."""
+    return view_pb2.FramesView(
+        format=FrameFormat(format).proto,
+        max_fps=max_fps,
+        max_width=max_width,
+        max_height=max_height,
+        jpeg_quality=jpeg_quality,
+    )
+
+
+class Agent:
+    """One agent, spoken to over its unix socket (or any gRPC target).
+
+    Every method raises `AgentError` when the agent refuses, which changes nothing, and
+    `AgentUnavailable` when no agent answers. Close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str] | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        on_connection: Callable[[Connection], None] | None = None,
+    ) -> None:
+        self.target = address.resolve(target)
+        self._timeout = timeout
+        self._on_connection = on_connection
+        self._channel = grpc.aio.insecure_channel(self.target, options=_OPTIONS)
+        self._agent: agent_pb2_grpc.AgentServiceAsyncStub = agent_pb2_grpc.AgentServiceStub(self._channel)
+        self._calls: call_pb2_grpc.CallServiceAsyncStub = call_pb2_grpc.CallServiceStub(self._channel)
+        self._media: media_pb2_grpc.MediaServiceAsyncStub = media_pb2_grpc.MediaServiceStub(self._channel)
+        self._session: session_pb2_grpc.SessionServiceAsyncStub = session_pb2_grpc.SessionServiceStub(
+            self._channel
+        )
+        self._views: view_pb2_grpc.ViewServiceAsyncStub = view_pb2_grpc.ViewServiceStub(self._channel)
+        self._events: event_pb2_grpc.EventServiceAsyncStub = event_pb2_grpc.EventServiceStub(self._channel)
+        self._subscriptions: set[Subscription] = set()
+        self._handlers = Handlers(lambda: self._subscribe(wait_for_agent=True, on_connection=on_connection))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends every stream of this client; the agent and its call go on."""
+        await self._handlers.close()
+        for subscription in tuple(self._subscriptions):
+            await subscription.aclose()
+        await self._channel.close()
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def on(self, event: Event | str, callback: Callback) -> None:
+        """Calls back with the payload of every such event; "INVITED" and "onInvited" are the same."""
+        self._handlers.on(Event.of(event), callback)
+
+    def off(self, event: Event | str, callback: Callback) -> None:
+        """Stops calling back; an unknown function is none of our business."""
+        self._handlers.off(Event.of(event), callback)
+
+    def events(
+        self, types: Iterable[Event | str] = (), cursor: str = "", *, wait_for_agent: bool = False
+    ) -> Subscription:
+        """Snapshot, then events without gaps; reconnects by itself. `cursor` resumes after a message."""
+        return self._subscribe([Event.of(name) for name in types], cursor, wait_for_agent=wait_for_agent)
+
+    def _subscribe(
+        self,
+        types: Iterable[Event] = (),
+        cursor: str = "",
+        *,
+        wait_for_agent: bool = False,
+        on_connection: Callable[[Connection], None] | None = None,
+    ) -> Subscription:
+        """A subscription that ends with this client at the latest."""
+
+        def changed(connection: Connection) -> None:
+            if connection is Connection.CLOSED:
+                self._subscriptions.discard(subscription)
+            if on_connection is not None:
+                on_connection(connection)
+
+        subscription = Subscription(
+            self._events,
+            tuple(types),
+            cursor,
+            target=self.target,
+            wait_for_agent=wait_for_agent,
+            on_connection=changed,
+        )
+        self._subscriptions.add(subscription)
+        return subscription
+
+    # --- session ----------------------------------------------------------------------------------
+
+    async def login(self, user_id: str, user_sig: str) -> session_pb2.Session:
+        """Logs the user in at the hub."""
+        request = session_pb2.LoginRequest(user_id=user_id, user_sig=user_sig)
+        return (await self._ask(self._session.Login, request)).session
+
+    async def logout(self) -> session_pb2.Session:
+        """Leaves the hub; hangs up first."""
+        return (await self._ask(self._session.Logout, session_pb2.LogoutRequest())).session
+
+    async def session(self) -> session_pb2.Session:
+        """The present session."""
+        return (await self._ask(self._session.GetSession, session_pb2.GetSessionRequest())).session
+
+    # --- calls ------------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        user_id: str,
+        type: CallType | str = CallType.VIDEO,  # noqa: A002 - the source's word
+        timeout: float = 0,
+        *,
+        request_id: str = "",
+    ) -> call_pb2.Call:
+        """Invites one user; `timeout` in seconds of ringing, 0 for none. What becomes of it: events."""
+        request = call_pb2.CallRequest(
+            user_id=user_id,
+            type=CallType.of(type).proto,
+            timeout=_duration(timeout),
+            # Without one a retry by the transport could make a second call.
+            request_id=request_id or uuid.uuid4().hex,
+        )
+        return (await self._ask(self._calls.Call, request)).call
+
+    async def group_call(
+        self,
+        user_ids: Iterable[str],
+        type: CallType | str = CallType.VIDEO,  # noqa: A002 - the source's word
+        group_id: str = "",
+        timeout: float = 0,
+        *,
+        request_id: str = "",
+    ) -> call_pb2.Call:
+        """Invites several users, through the group's channel when `group_id` is given."""
+        request = call_pb2.GroupCallRequest(
+            user_ids=list(user_ids),
+            type=CallType.of(type).proto,
+            group_id=group_id,
+            timeout=_duration(timeout),
+            request_id=request_id or uuid.uuid4().hex,
+        )
+        return (await self._ask(self._calls.GroupCall, request)).call
+
+    async def accept(
+        self,
+        invite_id: str,
+        room_id: int = 0,
+        call_type: CallType | str | None = None,
+    ) -> call_pb2.Call:
+        """Accepts the invitation that rings; room and type may be left to the agent."""
+        request = call_pb2.AcceptRequest(
+            invite_id=invite_id, room_id=room_id, call_type=_type_or_unsaid(call_type)
+        )
+        return (await self._ask(self._calls.Accept, request)).call
+
+    async def reject(
+        self, invite_id: str, is_busy: bool = False, call_type: CallType | str | None = None
+    ) -> call_pb2.Call:
+        """Rejects the invitation that rings; `is_busy` reaches the inviter as LINE_BUSY."""
+        request = call_pb2.RejectRequest(
+            invite_id=invite_id, is_busy=is_busy, call_type=_type_or_unsaid(call_type)
+        )
+        return (await self._ask(self._calls.Reject, request)).call
+
+    async def hangup(self) -> call_pb2.Call | None:
+        """Ends or cancels the call; the call that ended, None when there was none."""
+        reply = await self._ask(self._calls.Hangup, call_pb2.HangupRequest())
+        return reply.call if reply.HasField("call") else None
+
+    async def switch_to_audio_call(self) -> call_pb2.Call:
+        """Makes the 1:1 video call an audio call."""
+        request = call_pb2.SwitchToAudioCallRequest()
+        return (await self._ask(self._calls.SwitchToAudioCall, request)).call
+
+    async def switch_to_video_call(self) -> call_pb2.Call:
+        """Makes the 1:1 audio call a video call."""
+        request = call_pb2.SwitchToVideoCallRequest()
+        return (await self._ask(self._calls.SwitchToVideoCall, request)).call
+
+    async def current_call(self) -> call_pb2.Call | None:
+        """The present call, None when there is none."""
+        reply = await self._ask(self._calls.GetCall, call_pb2.GetCallRequest())
+        return reply.call if reply.HasField("call") else None
+
+    # --- camera and microphone --------------------------------------------------------------------
+
+    async def open_camera(self) -> media_pb2.LocalMedia:
+        """Turns the camera on."""
+        return (await self._ask(self._media.OpenCamera, media_pb2.OpenCameraRequest())).media
+
+    async def close_camera(self) -> media_pb2.LocalMedia:
+        """Turns the camera off."""
+        return (await self._ask(self._media.CloseCamera, media_pb2.CloseCameraRequest())).media
+
+    async def set_mic_mute(self, is_mute: bool) -> media_pb2.LocalMedia:
+        """Turns the microphone off (True) or on (False)."""
+        return (await self._ask(self._media.SetMicMute, media_pb2.SetMicMuteRequest(is_mute=is_mute))).media
+
+    async def set_video_quality(self, profile: VideoProfile | str) -> media_pb2.SetVideoQualityResponse:
+        """Chooses "480p", "720p" or "1080p"; the reply's `effect` says whether now or for the next call."""
+        request = media_pb2.SetVideoQualityRequest(profile=VideoProfile(profile).proto)
+        return await self._ask(self._media.SetVideoQuality, request)
+
+    async def local_media(self) -> media_pb2.LocalMedia:
+        """Camera, microphone and quality as they are."""
+        return (await self._ask(self._media.GetLocalMedia, media_pb2.GetLocalMediaRequest())).media
+
+    # --- views ------------------------------------------------------------------------------------
+
+    async def start_remote_view(
+        self, user_id: str, view_id: str, kind: ViewKind | None = None
+    ) -> view_pb2.StartRemoteViewResponse:
+        """Shows a remote user's video in a place; JPEG frames for the client unless `kind` says else."""
+        request = view_pb2.StartRemoteViewRequest(user_id=user_id, view_id=view_id)
+        _set_kind(request, kind)
+        return await self._ask(self._views.StartRemoteView, request)
+
+    async def stop_remote_view(self, view_id: str, user_id: str = "") -> None:
+        """Removes it."""
+        request = view_pb2.StopRemoteViewRequest(view_id=view_id, user_id=user_id)
+        await self._ask(self._views.StopRemoteView, request)
+
+    async def start_local_view(
+        self, view_id: str, kind: ViewKind | None = None
+    ) -> view_pb2.StartLocalViewResponse:
+        """Shows the local camera in a place, as `start_remote_view` does."""
+        request = view_pb2.StartLocalViewRequest(view_id=view_id)
+        _set_kind(request, kind)
+        return await self._ask(self._views.StartLocalView, request)
+
+    async def stop_local_view(self, view_id: str) -> None:
+        """Removes it."""
+        await self._ask(self._views.StopLocalView, view_pb2.StopLocalViewRequest(view_id=view_id))
+
+    async def views(self) -> list[view_pb2.View]:
+        """The present views, oldest first."""
+        return list((await self._ask(self._views.ListViews, view_pb2.ListViewsRequest())).views)
+
+    async def watch_view(self, view_id: str) -> AsyncGenerator[view_pb2.WatchViewResponse, None]:
+        """The pictures of a `frames` view until the view ends; a slow reader loses pictures."""
+        call = self._views.WatchView(view_pb2.WatchViewRequest(view_id=view_id))
+        try:
+            async for picture in call:
+                yield picture
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self.target) from error
+        finally:
+            # An abandoned call is never collected, and the agent would go on decoding for it.
+            call.cancel()
+
+    async def take_snapshot(
+        self,
+        user_id: str = "",
+        format: ImageFormat | str = ImageFormat.PNG,  # noqa: A002 - the contract's word
+        *,
+        jpeg_quality: int = 0,
+        timeout: float = 5.0,
+    ) -> view_pb2.TakeSnapshotResponse:
+        """One picture of a remote user, or of the local camera for "". Waits `timeout` seconds for it."""
+        request = view_pb2.TakeSnapshotRequest(
+            user_id=user_id,
+            format=ImageFormat(format).proto,
+            jpeg_quality=jpeg_quality,
+            timeout=_duration(timeout),
+        )
+        # The agent keeps the deadline and says so; ours only catches an agent that hangs.
+        return await self._ask(self._views.TakeSnapshot, request, timeout + self._timeout)
+
+    # --- figures ----------------------------------------------------------------------------------
+
+    async def status(self) -> agent_pb2.GetStatusResponse:
+        """Everything at a glance."""
+        return await self._ask(self._agent.GetStatus, agent_pb2.GetStatusRequest())
+
+    async def stats(self) -> agent_pb2.GetStatsResponse:
+        """Totals of the present call, per remote user."""
+        return await self._ask(self._agent.GetStats, agent_pb2.GetStatsRequest())
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    async def _ask(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Reply],
+        request: _Request,
+        timeout: float | None = None,
+    ) -> _Reply:
+        """One unary RPC under a deadline, its failure as `AgentError`."""
+        deadline = self._timeout if timeout is None else timeout
+        with contextlib.suppress(TimeoutError):
+            # Callbacks first: what this command causes must find their stream standing.
+            await asyncio.wait_for(self._handlers.ready(), deadline)
+        call = method(request, timeout=deadline)
+        try:
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self.target) from error
+        finally:
+            call.cancel()
+
+
+def _duration(seconds: float) -> duration_pb2.Duration | None:
+    """A Duration; None for nothing, which leaves the field absent."""
+    if not seconds:
+        return None
+    duration = duration_pb2.Duration()
+    duration.FromTimedelta(datetime.timedelta(seconds=seconds))
+    return duration
+
+
+def _type_or_unsaid(value: CallType | str | None) -> call_pb2.CallType.ValueType:
+    """The call type, or the value that leaves it to the agent."""
+    return call_pb2.CALL_TYPE_UNSPECIFIED if value is None else CallType.of(value).proto
+
+
+def _set_kind(
+    request: view_pb2.StartRemoteViewRequest | view_pb2.StartLocalViewRequest, kind: ViewKind | None
+) -> None:
+    """Puts the kind of place into the request's oneof."""
+    match kind:
+        case view_pb2.WebrtcView():
+            request.webrtc.CopyFrom(kind)
+        case view_pb2.WindowView():
+            request.window.CopyFrom(kind)
+        case view_pb2.FileView():
+            request.file.CopyFrom(kind)
+        case _:
+            request.frames.CopyFrom(kind or frames())

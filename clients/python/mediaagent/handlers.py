@@ -1,0 +1,95 @@
+"""`on` and `off`: callbacks by event, fed from one subscription."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from mediaagent.errors import AgentError
+from mediaagent.subscription import Subscription
+from mediaagent.v1 import event_pb2
+from mediaagent.words import Event
+
+Callback = Callable[[Any], Awaitable[None] | None]
+"""Gets the payload of the event: `mediaagent.v1.Invited` and so on."""
+
+_log = logging.getLogger("mediaagent")
+
+
+class Handlers:
+    """The callbacks of one client. Plain functions run in the order of the events; a coroutine function
+    becomes a task, so that it may wait for later events.
+    """
+
+    def __init__(self, subscribe: Callable[[], Subscription]) -> None:
+        self._subscribe = subscribe
+        self._callbacks: dict[Event, list[Callback]] = {}
+        self._subscription: Subscription | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Future[None]] = set()
+
+    def on(self, event: Event, callback: Callback) -> None:
+        """Adds a callback; the same one twice is called twice."""
+        self._callbacks.setdefault(event, []).append(callback)
+        if self._reader is None:
+            self._subscription = self._subscribe()
+            self._reader = asyncio.get_running_loop().create_task(
+                self._read(self._subscription), name="mediaagent-handlers"
+            )
+
+    def off(self, event: Event, callback: Callback) -> None:
+        """Removes a callback; silent when it is not there, as people expect of the source."""
+        callbacks = self._callbacks.get(event, [])
+        if callback in callbacks:
+            callbacks.remove(callback)
+
+    async def ready(self) -> None:
+        """Waits until the stream stands, so that what a command causes reaches the callbacks."""
+        if self._subscription is not None:
+            await self._subscription.ready()
+
+    async def close(self) -> None:
+        """Stops calling back; running callbacks are cancelled."""
+        tasks = [task for task in (self._reader, *self._running) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, subscription: Subscription) -> None:
+        """Hands every event to its callbacks until closed."""
+        try:
+            async for message in subscription:
+                if isinstance(message, event_pb2.Event):
+                    self._dispatch(message)
+        except AgentError as error:
+            _log.error("events ended: %s", error)
+
+    def _dispatch(self, message: event_pb2.Event) -> None:
+        """Calls the callbacks of one event; a failing one does not keep the others from it."""
+        event = Event.kind(message)
+        if event is None:
+            return
+        payload = getattr(message, event.field)
+        for callback in tuple(self._callbacks.get(event, ())):
+            try:
+                outcome = callback(payload)
+            except Exception:
+                _log.exception("the callback of %s failed", event.name)
+                continue
+            if inspect.isawaitable(outcome):
+                self._start(event, outcome)
+
+    def _start(self, event: Event, outcome: Awaitable[None]) -> None:
+        """Runs what a coroutine function returned."""
+
+        def done(task: asyncio.Future[None]) -> None:
+            self._running.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                _log.error("the callback of %s failed", event.name, exc_info=task.exception())
+
+        task = asyncio.ensure_future(outcome)
+        self._running.add(task)
+        task.add_done_callback(done)

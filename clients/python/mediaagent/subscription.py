@@ -1,0 +1,197 @@
+"""The event stream as a client sees it: it reconnects by itself with its cursor and misses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Self
+
+import grpc
+
+from mediaagent.errors import AgentError, AgentUnavailable, from_rpc
+from mediaagent.v1 import event_pb2, event_pb2_grpc
+from mediaagent.words import Event
+
+Message = event_pb2.Snapshot | event_pb2.Event
+"""What a subscriber receives. A snapshot begins a stream, and comes again when events were lost for good
+(the agent was restarted, or the cursor is too old)."""
+
+IDLE_TIMEOUT = 60.0
+"""Seconds without even a heartbeat after which a stream is taken for dead."""
+
+BACKOFF_BASE = 0.1
+BACKOFF_CAP = 5.0
+
+_FINAL = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
+"""Statuses that another attempt would only repeat."""
+
+
+class Connection(enum.Enum):
+    """Where a subscription stands with the agent."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+def backoff(attempt: int, *, base: float = BACKOFF_BASE, cap: float = BACKOFF_CAP) -> float:
+    """Seconds to wait before attempt number `attempt` (from 1): full jitter, so that clients that lost
+    the same agent do not come back in step.
+    """
+    return random.uniform(0, min(cap, base * 2.0 ** min(attempt, 16)))  # noqa: S311 - no secret
+
+
+class Subscription(AsyncIterator[Message]):
+    """An async iterator over the agent's events; also a context manager that enters once the stream
+    stands, so that nothing caused afterwards can be missed.
+
+    `cursor` is that of the last message handed over: keep it to resume in another process. The first
+    connection fails like a call does; with `wait_for_agent` it is retried like every later one.
+    """
+
+    def __init__(
+        self,
+        stub: event_pb2_grpc.EventServiceAsyncStub,
+        types: Sequence[Event] = (),
+        cursor: str = "",
+        *,
+        target: str = "",
+        wait_for_agent: bool = False,
+        on_connection: Callable[[Connection], None] | None = None,
+    ) -> None:
+        self.cursor = cursor
+        self.connection = Connection.CONNECTING
+        self._stub = stub
+        self._types = [event.proto for event in types]
+        self._target = target
+        self._waits = wait_for_agent
+        self._on_connection = on_connection
+        self._received = cursor
+        # One message ahead of the reader: a slow reader is the agent's to judge, through flow control.
+        self._queue: asyncio.Queue[Message | AgentError] = asyncio.Queue(maxsize=1)
+        self._settled = asyncio.Event()
+        self._failure: AgentError | None = None
+        self._pump: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begins the stream and waits until it stands; raises what the first connection raised."""
+        self._begin()
+        await self._settled.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Ends the stream (source: off)."""
+        await self.aclose()
+
+    async def __anext__(self) -> Message:
+        """The next snapshot or event. A reader that is cancelled here loses nothing."""
+        if self.connection is Connection.CLOSED:
+            raise StopAsyncIteration
+        self._begin()
+        if self._failure is not None and self._queue.empty():
+            raise self._failure
+        message = await self._queue.get()
+        if isinstance(message, AgentError):
+            raise message
+        self.cursor = message.cursor
+        return message
+
+    async def ready(self) -> None:
+        """Waits until the stream stands, or has failed for good."""
+        self._begin()
+        await self._settled.wait()
+
+    async def aclose(self) -> None:
+        """Ends the stream; idempotent."""
+        if self._pump is not None:
+            self._pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pump
+        self._became(Connection.CLOSED)
+
+    def _begin(self) -> None:
+        """Starts to read; here and not in the constructor, which may run without a loop."""
+        if self._pump is None:
+            self._pump = asyncio.get_running_loop().create_task(self._run(), name="mediaagent-events")
+
+    async def _run(self) -> None:
+        """Reads stream after stream, each from where the one before it ended."""
+        attempt = 0
+        while True:
+            try:
+                async with contextlib.aclosing(self._stream()) as messages:
+                    async for message in messages:
+                        attempt = 0
+                        await self._queue.put(message)
+            except AgentError as error:
+                if self._is_final(error):
+                    self._failure = error
+                    self._settled.set()
+                    await self._queue.put(error)
+                    return
+            self._became(Connection.LOST)
+            attempt += 1
+            await asyncio.sleep(backoff(attempt))
+
+    async def _stream(self) -> AsyncGenerator[Message, None]:
+        """One connection: snapshot and events until it ends; raises what ended it."""
+        request = event_pb2.SubscribeRequest(types=self._types, cursor=self._received)
+        call = self._stub.Subscribe(request)
+        try:
+            while True:
+                response = await asyncio.wait_for(call.read(), IDLE_TIMEOUT)
+                if not isinstance(response, event_pb2.SubscribeResponse):
+                    return  # The agent ended the stream in order: it is stopping.
+                message = self._take(response)
+                if message is not None:
+                    yield message
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self._target) from error
+        except TimeoutError:
+            unavailable = grpc.StatusCode.UNAVAILABLE
+            raise AgentUnavailable("AGENT_UNREACHABLE", unavailable, "the agent fell silent") from None
+        finally:
+            # An abandoned call is never collected.
+            call.cancel()
+
+    def _take(self, response: event_pb2.SubscribeResponse) -> Message | None:
+        """Notes the cursor of a message; returns what is for the reader."""
+        self._became(Connection.CONNECTED)
+        self._settled.set()
+        match response.WhichOneof("body"):
+            case "snapshot":
+                self._received = response.snapshot.cursor
+                return response.snapshot
+            case "event":
+                self._received = response.event.cursor
+                return response.event
+            case "heartbeat":
+                self._received = response.heartbeat.cursor
+            case "resumed" | None:
+                pass
+        return None
+
+    def _is_final(self, error: AgentError) -> bool:
+        """Whether another attempt is of no use, or not wanted."""
+        first = not self._settled.is_set() and not self._waits
+        return first or error.status in _FINAL
+
+    def _became(self, connection: Connection) -> None:
+        """Tells of a change of the connection, once."""
+        if connection is not self.connection:
+            self.connection = connection
+            if self._on_connection is not None:
+                self._on_connection(connection)
