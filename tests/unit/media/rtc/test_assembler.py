@@ -1,0 +1,299 @@
+"""Stories of packets that come late, twice or never, told by arithmetic on `now`."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mediaagentd.media.rtc.assembler import (
+    KEYFRAME_INTERVAL,
+    OUTAGE_PACKETS,
+    REORDER,
+    REPAIR,
+    SILENCE,
+    TRIES,
+    Assembler,
+    Picture,
+)
+from mediaagentd.media.rtc.payload import Payload
+
+STEP = 3000
+
+
+@dataclass
+class Stream:
+    """A sender: pictures cut into packets with running numbers."""
+
+    sequence: int = 0
+    timestamp: int = 0
+    packets: list[tuple[int, int, bool, Payload]] = field(default_factory=list)
+
+    def picture(self, parts: int = 1, *, key: bool = False, text: str = "") -> list[int]:
+        """Adds a picture; returns the indices of its packets."""
+        first = len(self.packets)
+        for index in range(parts):
+            data = f"{text or first}.{index};".encode()
+            payload = Payload(data, opens=key and index == 0, key=key and index == 0)
+            self.packets.append((self.sequence & 0xFFFF, self.timestamp & 0xFFFFFFFF, False, payload))
+            self.sequence += 1
+        number, timestamp, _, payload = self.packets[-1]
+        self.packets[-1] = (number, timestamp, True, payload)
+        self.timestamp += STEP
+        return list(range(first, len(self.packets)))
+
+
+def feed(assembler: Assembler, stream: Stream, indices: list[int], now: float = 0.0) -> list[Picture]:
+    return [picture for index in indices for picture in assembler.push(*stream.packets[index], now)]
+
+
+@pytest.fixture
+def stream() -> Stream:
+    return Stream()
+
+
+@pytest.fixture
+def assembler() -> Assembler:
+    return Assembler()
+
+
+def test_a_picture_leaves_at_its_marker(assembler: Assembler, stream: Stream) -> None:
+    packets = stream.picture(3, key=True)
+    assert feed(assembler, stream, packets[:2]) == []
+    (picture,) = feed(assembler, stream, packets[2:], 0.5)
+    assert picture == Picture(b"0.0;0.1;0.2;", 0, keyframe=True, arrived=0.5)
+    assert assembler.deadline() is None
+
+
+def test_a_picture_without_a_marker_leaves_at_the_next_timestamp(
+    assembler: Assembler, stream: Stream
+) -> None:
+    stream.picture(2, key=True)
+    stream.picture(1)
+    number, timestamp, _, payload = stream.packets[1]
+    stream.packets[1] = (number, timestamp, False, payload)
+    assert [p.data for p in feed(assembler, stream, [0, 1, 2])] == [b"0.0;0.1;", b"2.0;"]
+
+
+def test_reordered_packets_make_whole_pictures_and_no_nack(
+    assembler: Assembler, stream: Stream
+) -> None:
+    key, delta = stream.picture(2, key=True), stream.picture(2)
+    assert len(feed(assembler, stream, key)) == 1
+    assert feed(assembler, stream, [delta[1]], 1.0) == []
+    assert assembler.poll(1.0 + REORDER / 2).lost == ()
+    assert len(feed(assembler, stream, [delta[0]], 1.005)) == 1
+    assert assembler.poll(1.1).lost == ()
+
+
+def test_a_repeated_packet_changes_nothing(assembler: Assembler, stream: Stream) -> None:
+    key, delta = stream.picture(2, key=True), stream.picture()
+    assert len(feed(assembler, stream, [*key, *key, *delta, *delta])) == 2
+    assert assembler.dropped == 3
+
+
+def test_a_lost_packet_is_asked_for_until_it_comes(assembler: Assembler, stream: Stream) -> None:
+    key, delta, after = stream.picture(key=True), stream.picture(3), stream.picture()
+    feed(assembler, stream, key)
+    assert feed(assembler, stream, [delta[0], delta[2], *after]) == []
+    assert assembler.deadline() == pytest.approx(REORDER)
+    assert assembler.poll(REORDER).lost == (2,)
+    assert assembler.poll(REORDER).lost == ()
+    due = assembler.deadline()
+    assert due is not None and due < REPAIR
+    assert assembler.poll(due).lost == (2,)
+    assert [p.timestamp for p in feed(assembler, stream, [delta[1]], 0.3)] == [STEP, 2 * STEP]
+    assert assembler.deadline() is None
+
+
+def test_a_loss_that_stays_is_given_up_for_a_keyframe(assembler: Assembler, stream: Stream) -> None:
+    key, lost, after = stream.picture(key=True), stream.picture(), stream.picture()
+    feed(assembler, stream, [*key, *after])
+    assert not assembler.poll(REPAIR - 0.01).keyframe
+    assert assembler.poll(REPAIR).keyframe
+    assert assembler.waiting
+    assert feed(assembler, stream, [*lost, *stream.picture()], REPAIR) == []
+    assert not assembler.poll(REPAIR + KEYFRAME_INTERVAL / 2).keyframe
+    assert assembler.poll(REPAIR + KEYFRAME_INTERVAL).keyframe
+    (picture,) = feed(assembler, stream, stream.picture(2, key=True), 2.0)
+    assert picture.keyframe
+    assert not assembler.poll(9.0).keyframe
+
+
+def test_a_whole_keyframe_behind_a_gap_ends_the_waiting(assembler: Assembler, stream: Stream) -> None:
+    key, _, _, fresh = (
+        stream.picture(key=True),
+        stream.picture(),
+        stream.picture(),
+        stream.picture(2, key=True),
+    )
+    feed(assembler, stream, key)
+    assert [p.keyframe for p in feed(assembler, stream, [2, *fresh])] == [True]
+    assert assembler.deadline() is None
+
+
+def test_a_long_round_trip_is_given_more_patience(assembler: Assembler, stream: Stream) -> None:
+    assembler.round_trip = 0.5
+    key, _, after = stream.picture(key=True), stream.picture(), stream.picture()
+    feed(assembler, stream, [*key, *after])
+    assembler.poll(1.0)
+    assert not assembler.waiting
+    assembler.poll(1.25)
+    assert assembler.waiting
+
+
+def test_nothing_is_released_before_the_first_keyframe(assembler: Assembler, stream: Stream) -> None:
+    assert feed(assembler, stream, [*stream.picture(), *stream.picture(2)]) == []
+    assert assembler.poll(0.0).keyframe
+    assert len(feed(assembler, stream, stream.picture(3, key=True))) == 1
+
+
+def test_a_keyframe_on_its_way_is_not_asked_for(assembler: Assembler, stream: Stream) -> None:
+    feed(assembler, stream, stream.picture(3, key=True)[:2])
+    assert not assembler.poll(KEYFRAME_INTERVAL - 0.01).keyframe
+    assert assembler.poll(KEYFRAME_INTERVAL).keyframe
+
+
+def test_a_camera_that_is_off_is_not_asked(assembler: Assembler, stream: Stream) -> None:
+    feed(assembler, stream, stream.picture())
+    assert assembler.poll(0.0).keyframe
+    assert assembler.deadline() == KEYFRAME_INTERVAL
+    assert assembler.poll(SILENCE).keyframe
+    assert assembler.deadline() is None
+    feed(assembler, stream, stream.picture(), 60.0)
+    assert assembler.poll(60.0).keyframe
+
+
+def test_somebody_who_begins_to_look_asks_for_a_keyframe(assembler: Assembler, stream: Stream) -> None:
+    feed(assembler, stream, stream.picture(key=True))
+    assert not assembler.poll(0.1).keyframe
+    assembler.want_keyframe()
+    assert assembler.poll(0.1).keyframe
+    feed(assembler, stream, stream.picture(key=True), 0.2)
+    assert assembler.deadline() is None
+
+
+def test_an_outage_is_not_repaired(assembler: Assembler, stream: Stream) -> None:
+    feed(assembler, stream, stream.picture(key=True))
+    stream.sequence += OUTAGE_PACKETS + 1
+    assert feed(assembler, stream, stream.picture(), 5.0) == []
+    requests = assembler.poll(5.0)
+    assert requests.keyframe
+    assert requests.lost == ()
+
+
+def test_a_restarted_sender_is_followed(assembler: Assembler, stream: Stream) -> None:
+    feed(assembler, stream, stream.picture(key=True))
+    stream.sequence += 20_000
+    assert len(feed(assembler, stream, stream.picture(2, key=True), 1.0)) == 1
+
+
+def test_numbers_wrap(assembler: Assembler) -> None:
+    stream = Stream(sequence=0xFFFE, timestamp=0xFFFFFFFF - STEP)
+    released = feed(assembler, stream, stream.picture(3, key=True))
+    released += feed(assembler, stream, stream.picture(2))
+    released += feed(assembler, stream, stream.picture(2))
+    assert [picture.timestamp for picture in released] == [0, STEP, 2 * STEP]
+
+
+def test_padding_between_pictures_is_skipped(assembler: Assembler, stream: Stream) -> None:
+    key = stream.picture(key=True)
+    padding = (stream.sequence, 0, False, Payload(b"", opens=False, key=False))
+    stream.sequence += 1
+    feed(assembler, stream, key)
+    assert assembler.push(*padding, 0.0) == []
+    assert len(feed(assembler, stream, stream.picture())) == 1
+
+
+def test_an_idr_without_parameter_sets_is_a_keyframe(assembler: Assembler) -> None:
+    delta, idr = Payload(b"d", opens=False, key=False), Payload(b"i", opens=False, key=True)
+    assert assembler.push(1, 0, True, delta, 0.0) == []
+    assert [p.keyframe for p in assembler.push(2, STEP, True, idr, 0.0)] == [True]
+
+
+def test_holes_everywhere_are_bounded(assembler: Assembler, stream: Stream) -> None:
+    feed(assembler, stream, stream.picture(key=True))
+    for _ in range(500):
+        stream.sequence += OUTAGE_PACKETS - 1
+        feed(assembler, stream, stream.picture(), 0.0)
+        assert len(assembler._missing) <= 2 * 1024
+        assert len(assembler._parts) <= 1024
+
+
+def test_one_packet_is_asked_for_a_bounded_number_of_times(
+    assembler: Assembler, stream: Stream
+) -> None:
+    assembler.round_trip = 0.001
+    feed(assembler, stream, [*stream.picture(key=True)])
+    stream.picture()
+    feed(assembler, stream, stream.picture())
+    asked = sum(len(assembler.poll(tick / 1000).lost) for tick in range(390))
+    assert 3 <= asked <= TRIES
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    loss=st.floats(0, 0.4),
+    repeat=st.floats(0, 0.2),
+    repaired=st.floats(0, 1),
+    start=st.integers(0, 0xFFFF),
+)
+def test_whatever_the_network_does_only_decodable_pictures_come_out(
+    seed: int, loss: float, repeat: float, repaired: float, start: int
+) -> None:
+    """Every picture is byte for byte one that was sent, in order, and after a gap comes a keyframe."""
+    rng = random.Random(seed)
+    stream, assembler = Stream(sequence=start, timestamp=rng.getrandbits(32)), Assembler()
+    sent: dict[bytes, tuple[int, bool]] = {}
+    wire: list[tuple[float, int]] = []
+    by_number: dict[int, int] = {}
+    released: list[Picture] = []
+    now, key_wanted = 0.0, True
+
+    def deliver(until: float) -> None:
+        while (ready := [item for item in wire if item[0] <= until]) or (
+            (due := assembler.deadline()) is not None and due <= until
+        ):
+            if ready:
+                item = min(ready)
+                wire.remove(item)
+                released.extend(assembler.push(*stream.packets[item[1]], item[0]))
+            poll(max(until - 0.033, 0.0) if not ready else item[0])
+            if not ready:
+                poll(until)
+                break
+
+    def poll(at: float) -> None:
+        nonlocal key_wanted
+        requests = assembler.poll(at)
+        key_wanted = key_wanted or requests.keyframe
+        for number in requests.lost:
+            if number in by_number and rng.random() < repaired:
+                wire.append((at + rng.uniform(0.02, 0.2), by_number[number]))
+
+    for index in range(120):
+        key, key_wanted = key_wanted, False
+        indices = stream.picture(rng.randint(1, 8), key=key, text=f"p{index}")
+        data = b"".join(stream.packets[i][3].data for i in indices)
+        sent[data] = (index, key)
+        for i in indices:
+            by_number[stream.packets[i][0]] = i
+            if rng.random() >= loss:
+                wire.append((now + rng.uniform(0.0, 0.02), i))
+            if rng.random() < repeat:
+                wire.append((now + rng.uniform(0.0, 0.3), i))
+        now += 0.033
+        deliver(now)
+    last = -1
+    for picture in released:
+        index, key = sent[picture.data]
+        assert picture.keyframe == key
+        assert index > last
+        assert index == last + 1 or key
+        last = index
+    if loss == 0:
+        assert len(released) >= 119

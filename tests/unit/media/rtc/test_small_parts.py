@@ -1,0 +1,201 @@
+"""Payloads, statistics, the outbox and the guard, each on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+
+import pytest
+from aioice import Connection
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from mediaagentd.media.rtc.gathering import QUEUE_BOUND, GuardedProtocol, Tally
+from mediaagentd.media.rtc.ice import IceServer, library_servers, unusable
+from mediaagentd.media.rtc.outbox import VideoOutbox
+from mediaagentd.media.rtc.payload import depacketize, packetize
+from mediaagentd.media.rtc.reception import Reception, Unwrapper
+from mediaagentd.media.types import VideoCodec, VideoFrame
+
+
+def frame(codec: VideoCodec, data: bytes, *, key: bool = False, pts: int = 0) -> VideoFrame:
+    return VideoFrame(codec, data, pts, key, 0.0)
+
+
+# --- payloads
+
+
+@given(st.binary(min_size=1, max_size=6000), st.integers(0, 32767))
+def test_vp8_comes_back(data: bytes, picture_id: int) -> None:
+    payloads = packetize(frame(VideoCodec.VP8, data), picture_id)
+    parts = [depacketize(VideoCodec.VP8, payload) for payload in payloads]
+    assert b"".join(part.data for part in parts) == data
+    assert max(map(len, payloads)) <= 1300
+    assert [part.opens for part in parts] == [not data[0] & 1] + [False] * (len(parts) - 1)
+
+
+units = st.lists(
+    st.tuples(st.sampled_from([0x67, 0x68, 0x65, 0x41, 0x06]), st.integers(1, 5000)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(units)
+def test_h264_comes_back(units: list[tuple[int, int]]) -> None:
+    data = b"".join(b"\0\0\0\1" + bytes([header]) + b"\xab" * size for header, size in units)
+    payloads = packetize(frame(VideoCodec.H264, data), 0)
+    parts = [depacketize(VideoCodec.H264, payload) for payload in payloads]
+    assert b"".join(part.data for part in parts) == data
+    assert max(map(len, payloads)) <= 1300
+    headers = {header for header, _ in units}
+    assert any(part.opens for part in parts) == (0x67 in headers)
+    assert any(part.key for part in parts) == (0x65 in headers)
+
+
+@given(st.sampled_from(VideoCodec), st.binary(max_size=40))
+def test_a_malformed_payload_is_a_value_error(codec: VideoCodec, data: bytes) -> None:
+    try:
+        depacketize(codec, data)
+    except ValueError:
+        pass
+
+
+# --- statistics
+
+
+@given(st.lists(st.integers(-20_000, 20_000), max_size=50), st.integers(0, 65535))
+def test_unwrapped_values_follow_the_counter(steps: list[int], start: int) -> None:
+    unwrapper, highest = Unwrapper(16), start
+    assert unwrapper.unwrap(start) == start
+    for step in steps:
+        assert unwrapper.unwrap((highest + step) & 0xFFFF) == highest + step
+        highest = max(highest, highest + step)
+
+
+def test_losses_are_reported_per_interval() -> None:
+    reception = Reception(90_000)
+    for sequence in (65534, 65535, 1, 2):  # 0 is lost
+        reception.add(sequence, sequence * 100, sequence * 0.01)
+    report = reception.report()
+    assert (report.fraction_lost, report.packets_lost) == (256 // 5, 1)
+    assert report.highest_sequence == 65536 + 2
+    assert reception.report().fraction_lost == 0
+
+
+def test_jitter_is_that_of_rfc_3550() -> None:
+    steady, shaky = Reception(1000), Reception(1000)
+    for index in range(200):
+        steady.add(index, index * 20, index * 0.020)
+        shaky.add(index, index * 20, index * 0.020 + 0.005 * (index % 2))
+    assert steady.report().jitter == 0
+    assert shaky.report().jitter == 4
+
+
+@given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 2**32 - 1)), max_size=60))
+def test_reports_always_fit_their_fields(packets: list[tuple[int, int]]) -> None:
+    reception = Reception(90_000)
+    for index, (sequence, timestamp) in enumerate(packets):
+        reception.add(sequence, timestamp, float(index))
+    report = reception.report()
+    struct.pack("!BLL", report.fraction_lost, report.highest_sequence, report.jitter)
+    assert 0 <= report.packets_lost < 1 << 23
+
+
+# --- outbox
+
+
+def test_a_late_joiner_waits_for_a_keyframe() -> None:
+    outbox = VideoOutbox()
+    assert outbox.push(frame(VideoCodec.VP8, b"d"))
+    assert outbox.pop() is None
+    assert not outbox.push(frame(VideoCodec.VP8, b"k", key=True))
+    assert not outbox.push(frame(VideoCodec.VP8, b"d"))
+    assert outbox.dropped == 1
+
+
+def test_a_full_outbox_starts_over_at_a_keyframe() -> None:
+    outbox = VideoOutbox(bound=2)
+    key = frame(VideoCodec.VP8, b"k", key=True)
+    assert not outbox.push(key)
+    assert not outbox.push(frame(VideoCodec.VP8, b"1"))
+    assert outbox.push(frame(VideoCodec.VP8, b"2"))
+    assert outbox.push(frame(VideoCodec.VP8, b"3"))
+    assert outbox.pop() is None
+    assert not outbox.push(key)
+    assert outbox.pop() is key
+    assert outbox.dropped == 4
+
+
+def test_the_newest_keyframe_overtakes_what_waits() -> None:
+    outbox = VideoOutbox()
+    first, second = (frame(VideoCodec.VP8, b"k", key=True, pts=pts) for pts in (0, 1))
+    outbox.push(first)
+    outbox.push(second)
+    assert outbox.pop() is second
+    assert outbox.pop() is None
+
+
+# --- guard
+
+
+class Sink:
+    """Stands for the connection behind the guard: what it is given."""
+
+    def __init__(self) -> None:
+        self.connection = Connection(ice_controlling=False)
+        self.protocol = GuardedProtocol(self.connection, Tally("dropped"))
+        self.protocol.local_candidate = type("Local", (), {"component": 1})()
+
+    def receive(self, data: bytes) -> bool:
+        before = self.connection._queue.qsize()
+        self.protocol.datagram_received(data, ("192.0.2.1", 1))
+        return self.connection._queue.qsize() > before
+
+
+async def test_empty_and_foreign_datagrams_are_dropped() -> None:
+    sink = Sink()
+    with capture_logs() as logs:
+        for data in [b"", b"GET / HTTP/1.1", b"\xff" * 30, bytes([70]) * 30, bytes([10]) * 30]:
+            assert not sink.receive(data)
+    assert sink.protocol._tally.count == 5
+    assert len(logs) == 1
+
+
+async def test_dtls_and_rtp_pass() -> None:
+    sink = Sink()
+    assert sink.receive(bytes([22]) + b"x" * 20)
+    assert sink.receive(bytes([128, 96]) + b"x" * 20)
+
+
+async def test_malformed_stun_raises_nothing() -> None:
+    """Each attribute of a well-known length, with one byte."""
+    sink = Sink()
+    for attribute in [*range(0x30), *range(0x8020, 0x8030)]:
+        body = struct.pack("!HH", attribute, 1) + b"\xff\0\0\0"
+        header = struct.pack("!HHI12s", 1, len(body), 0x2112A442, b"x" * 12)
+        sink.receive(header + body)
+    assert sink.protocol._tally.count > 5
+
+
+@pytest.mark.parametrize("first", [22, 128])
+async def test_the_queue_in_front_of_dtls_is_bounded(first: int) -> None:
+    sink = Sink()
+    for _ in range(QUEUE_BOUND + 10):
+        sink.receive(bytes([first]) * 20)
+    assert sink.connection._queue.qsize() == QUEUE_BOUND
+    await asyncio.sleep(0)
+
+
+# --- servers
+
+
+def test_there_is_never_a_default_server() -> None:
+    assert library_servers(()) == []
+
+
+def test_a_malformed_server_costs_nothing_but_itself() -> None:
+    servers = (IceServer(("stun:192.0.2.1:3478", "http://x")), IceServer(("nonsense",)))
+    assert [server.urls for server in library_servers(servers)] == [["stun:192.0.2.1:3478"]]
+    assert unusable(servers) == 2
