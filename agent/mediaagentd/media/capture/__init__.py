@@ -1,0 +1,1 @@
+"""Cameras, microphones and files: what makes pictures and sound."""

@@ -1,0 +1,1 @@
+"""From packets of sound to the speaker: buffer, concealment, mixer, sinks."""

@@ -1,0 +1,1 @@
+"""Places where video is shown: streams of pictures, snapshots, recordings."""

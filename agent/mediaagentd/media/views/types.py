@@ -25,7 +25,8 @@ class FrameFormat(enum.Enum):
 class FramesView:
     """A stream of pictures to the client. Sizes in pixels, 0 for the source's; `max_fps` 0 for all;
     `jpeg_quality` 1 to 100, 0 for `DEFAULT_JPEG_QUALITY`. ENCODED pictures come as they travel: no
-    limit applies to them."""
+    limit applies to them.
+    """
 
     format: FrameFormat
     max_fps: float = 0.0

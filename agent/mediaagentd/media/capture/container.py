@@ -1,0 +1,296 @@
+"""Cameras and microphones that FFmpeg's demuxers read: files, V4L2 devices, network cameras."""
+
+from __future__ import annotations
+
+import math
+import re
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import ColorRange, Interpolation
+
+from mediaagentd.errors import Refused
+from mediaagentd.media.capture.errors import (
+    NO_CAMERA,
+    NO_MICROPHONE,
+    check_readable,
+    failed,
+    from_os_error,
+    not_found,
+)
+from mediaagentd.media.capture.types import RawPicture, RawSound, Samples
+from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, Size, VideoProfile
+
+OPEN_TIMEOUT = 5.0
+READ_TIMEOUT = 2.0
+"""Seconds that a network camera may take to be opened, and to send the next packet."""
+
+LATE = 0.5
+"""Seconds that a file may be behind its clock before the clock is set anew."""
+
+
+def fit(size: Size, most: Size) -> Size:
+    """The largest even size of the shape of `size` within `most`; never enlarges."""
+    scale = min(1.0, most.width / size.width, most.height / size.height)
+    return Size(
+        max(2, math.floor(size.width * scale / 2 + 1e-9) * 2),
+        max(2, math.floor(size.height * scale / 2 + 1e-9) * 2),
+    )
+
+
+def as_picture(frame: av.VideoFrame, most: Size) -> av.VideoFrame:
+    """The frame in limited-range `yuv420p`, no larger than `most`; the frame itself when it is so already."""
+    size = fit(Size(frame.width, frame.height), most)
+    if frame.format.name == "yuv420p" and (frame.width, frame.height) == (size.width, size.height):
+        return frame
+    return frame.reformat(
+        size.width,
+        size.height,
+        "yuv420p",
+        dst_color_range=ColorRange.MPEG,
+        interpolation=Interpolation.FAST_BILINEAR,
+    )
+
+
+def open_container(
+    what: str,
+    source: str,
+    *,
+    code: str,
+    container_format: str | None = None,
+    options: dict[str, str] | None = None,
+) -> InputContainer:
+    """Opens for reading; `what` is the name for messages.
+
+    Raises: Refused DEVICE_NOT_FOUND, DEVICE_PERMISSION or DEVICE_FAILED.
+    """
+    try:
+        return av.open(
+            source,
+            "r",
+            format=container_format,
+            options=options or {},
+            timeout=(OPEN_TIMEOUT, READ_TIMEOUT),
+        )
+    except OSError as error:
+        raise from_os_error(what, error, code) from None
+    except (av.FFmpegError, ValueError) as error:
+        raise failed(what, str(error), code) from None
+
+
+class LiveCamera:
+    """A `VideoReader` of pictures that come when they come: `open_device` says from where."""
+
+    def __init__(self, name: str, profile: VideoProfile) -> None:
+        self._name = name
+        self._profile = profile
+        self._container: InputContainer | None = None
+        self._frames: Iterator[av.VideoFrame] = iter(())
+        self._latest = -math.inf
+
+    def open_device(self) -> InputContainer:
+        """Opens it. Raises: Refused."""
+        raise NotImplementedError
+
+    def open(self) -> None:
+        """See `VideoReader.open`."""
+        self._container = self.open_device()
+        if not self._container.streams.video:
+            raise failed(self._name, "there is no picture in it")
+        stream = self._container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        stream.codec_context.flags |= av.codec.context.Flags.low_delay
+        self._frames = self._container.decode(stream)
+
+    def read(self, stopping: threading.Event) -> RawPicture | None:
+        """See `VideoReader.read`; leaves out what is beyond the profile's rate."""
+        while not stopping.is_set():
+            try:
+                frame = next(self._frames)
+            except StopIteration:
+                raise failed(self._name, "it ended") from None
+            except OSError as error:
+                raise from_os_error(self._name, error) from None
+            except av.FFmpegError as error:
+                raise failed(self._name, str(error)) from None
+            now = time.monotonic()
+            if now - self._latest >= 0.6 / self._profile.fps:
+                self._latest = now
+                return RawPicture(as_picture(frame, self._profile.size), now)
+        return None
+
+    def close(self) -> None:
+        """See `VideoReader.close`."""
+        if self._container is not None:
+            self._container.close()
+
+
+class V4l2Camera(LiveCamera):
+    """A camera of this machine, for example `/dev/video0`. Webcams give 30 pictures a second at 720p
+    as MJPEG only; a camera without MJPEG is asked for what it has.
+    """
+
+    def __init__(self, path: Path, profile: VideoProfile) -> None:
+        super().__init__(str(path), profile)
+        self._path = path
+
+    def open_device(self) -> InputContainer:
+        """See `LiveCamera.open_device`."""
+        check_readable(self._path)
+        if not stat.S_ISCHR(self._path.stat().st_mode):
+            raise not_found(f"{self._path} is not a camera")
+        size = self._profile.size
+        options = {"video_size": f"{size.width}x{size.height}", "framerate": str(self._profile.fps)}
+        try:
+            return self._open(options | {"input_format": "mjpeg"})
+        except Refused:
+            return self._open(options)
+
+    def _open(self, options: dict[str, str]) -> InputContainer:
+        return open_container(
+            str(self._path), str(self._path), code=NO_CAMERA, container_format="v4l2", options=options
+        )
+
+
+class NetworkCamera(LiveCamera):
+    """A camera with a URL: RTSP over TCP, or whatever else FFmpeg reads from a network."""
+
+    def __init__(self, url: str, profile: VideoProfile) -> None:
+        super().__init__(without_credentials(url), profile)
+        self._url = url
+
+    def open_device(self) -> InputContainer:
+        """See `LiveCamera.open_device`."""
+        options = {"fflags": "nobuffer", "analyzeduration": "500000"}
+        if self._url.startswith("rtsp"):
+            options["rtsp_transport"] = "tcp"
+        return open_container(self._name, self._url, code=NO_CAMERA, options=options)
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user name and password, for messages and status."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
+
+
+class _Clock:
+    """Paces a file by its timestamps, in seconds, through any number of loops."""
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+
+    def wait(self, position: float, stopping: threading.Event) -> bool:
+        """Waits until `position` is due; False when `stopping` was set."""
+        now = time.monotonic()
+        if self._start is None or now - self._start - position > LATE:
+            self._start = now - position
+        left = self._start + position - now
+        return not (stopping.wait(left) if left > 0 else stopping.is_set())
+
+    def restart(self) -> None:
+        """The next position is due at once."""
+        self._start = None
+
+
+class FileCamera:
+    """A `VideoReader` of a file, over and over, at the speed of its timestamps."""
+
+    def __init__(self, path: Path, profile: VideoProfile) -> None:
+        self._path = path
+        self._size = profile.size
+        self._container: InputContainer | None = None
+        self._frames: Iterator[av.VideoFrame] = iter(())
+        self._clock = _Clock()
+
+    def open(self) -> None:
+        """See `VideoReader.open`."""
+        check_readable(self._path)
+        name = str(self._path)
+        self._container = open_container(name, name, code=NO_CAMERA)
+        if not self._container.streams.video:
+            raise failed(name, "there is no picture in it")
+        self._frames = self._container.decode(video=0)
+
+    def read(self, stopping: threading.Event) -> RawPicture | None:
+        """See `VideoReader.read`."""
+        assert self._container is not None
+        try:
+            frame = next(self._frames, None) or self._again()
+        except av.FFmpegError as error:
+            raise failed(str(self._path), str(error)) from None
+        if not self._clock.wait(frame.time or 0.0, stopping):
+            return None
+        return RawPicture(as_picture(frame, self._size), time.monotonic())
+
+    def close(self) -> None:
+        """See `VideoReader.close`."""
+        if self._container is not None:
+            self._container.close()
+
+    def _again(self) -> av.VideoFrame:
+        assert self._container is not None
+        self._container.seek(0)
+        self._clock.restart()
+        self._frames = self._container.decode(video=0)
+        frame = next(self._frames, None)
+        if frame is None:
+            raise failed(str(self._path), "it has no pictures")
+        return frame
+
+
+class FileMicrophone:
+    """An `AudioReader` of a file, over and over, at the speed of its samples."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._container: InputContainer | None = None
+        self._sound: Iterator[Samples] = iter(())
+        self._waiting: Samples = np.zeros(0, np.int16)
+        self._clock = _Clock()
+        self._position = 0
+
+    def open(self) -> None:
+        """See `AudioReader.open`."""
+        check_readable(self._path, NO_MICROPHONE)
+        name = str(self._path)
+        self._container = open_container(name, name, code=NO_MICROPHONE)
+        if not self._container.streams.audio:
+            raise failed(name, "there is no sound in it", NO_MICROPHONE)
+        self._sound = self._decode()
+
+    def read(self, stopping: threading.Event) -> RawSound | None:
+        """See `AudioReader.read`."""
+        while len(self._waiting) < AUDIO_FRAME:
+            try:
+                self._waiting = np.concatenate((self._waiting, next(self._sound)))
+            except av.FFmpegError as error:
+                raise failed(str(self._path), str(error), NO_MICROPHONE) from None
+        samples, self._waiting = self._waiting[:AUDIO_FRAME], self._waiting[AUDIO_FRAME:]
+        if not self._clock.wait(self._position / AUDIO_CLOCK, stopping):
+            return None
+        self._position += AUDIO_FRAME
+        return RawSound(samples, time.monotonic())
+
+    def close(self) -> None:
+        """See `AudioReader.close`."""
+        if self._container is not None:
+            self._container.close()
+
+    def _decode(self) -> Iterator[Samples]:
+        """Mono samples without end. Raises: Refused for a file without sound."""
+        assert self._container is not None
+        while True:
+            found = False
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_CLOCK)
+            for frame in self._container.decode(audio=0):
+                for part in resampler.resample(frame):
+                    found = True
+                    yield part.to_ndarray()[0].astype(np.int16, copy=False)
+            if not found:
+                raise failed(str(self._path), "it has no sound", NO_MICROPHONE)
+            self._container.seek(0)

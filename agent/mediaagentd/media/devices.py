@@ -1,0 +1,134 @@
+"""Which camera, microphone and speaker: what there is, and what a configured name means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from mediaagentd.errors import Refused
+from mediaagentd.media.capture.camera import ThreadedCamera
+from mediaagentd.media.capture.container import (
+    FileCamera,
+    FileMicrophone,
+    NetworkCamera,
+    V4l2Camera,
+    without_credentials,
+)
+from mediaagentd.media.capture.errors import NO_MICROPHONE, not_found
+from mediaagentd.media.capture.microphone import SoundCardReader, ThreadedMicrophone, load_sounddevice
+from mediaagentd.media.capture.synthetic import SyntheticCamera, SyntheticMicrophone
+from mediaagentd.media.capture.types import AudioReader, AudioSource, VideoReader, VideoSource
+from mediaagentd.media.types import VideoProfile
+
+log = structlog.get_logger(__name__)
+
+NETWORK_PATIENCE = 15.0
+"""Seconds in which a network camera is opened again before it is told lost."""
+
+DEVICE_PATIENCE = 3.0
+"""The same of a camera of this machine."""
+
+
+def cameras() -> tuple[str, ...]:
+    """Paths of this machine's cameras, lasting names (`/dev/v4l/by-id/...`) where there are any.
+
+    A camera has further nodes for metadata; udev tells which ones capture.
+    """
+    try:
+        import pyudev
+
+        devices = list(pyudev.Context().list_devices(subsystem="video4linux"))
+    except (ImportError, OSError) as error:  # no libudev: rare, and no reason not to start
+        log.info("media.devices.no_udev", error=str(error))
+        return ()
+    paths = []
+    for device in devices:
+        if ":capture:" in device.get("ID_V4L_CAPABILITIES", "") and device.device_node:
+            links = sorted(link for link in device.device_links if "/by-id/" in link)
+            paths.append(links[0] if links else str(device.device_node))
+    return tuple(sorted(paths))
+
+
+def has_sound(direction: str) -> bool:
+    """Whether the sound system has a device; `direction` is "input" or "output"."""
+    try:
+        sounddevice = load_sounddevice()
+        return bool(sounddevice.query_devices(kind=direction))
+    except (Refused, ValueError, LookupError):
+        return False
+    except Exception as error:  # PortAudioError cannot be named before the library is there
+        log.info("media.devices.no_sound", error=str(error))
+        return False
+
+
+def resolve_camera(name: str) -> str:
+    """What `auto` stands for: the first real camera, else `synthetic`. Asks udev: not for the loop."""
+    return next(iter(cameras()), "synthetic") if name == "auto" else name
+
+
+def resolve_microphone(name: str) -> str:
+    """What `auto` stands for: `default` where there is a microphone, else `synthetic`."""
+    if name != "auto":
+        return name
+    return "default" if has_sound("input") else "synthetic"
+
+
+def resolve_speaker(name: str) -> str:
+    """What `auto` stands for: `default` where there is a speaker, else `null`."""
+    if name != "auto":
+        return name
+    return "default" if has_sound("output") else "null"
+
+
+def shown(name: str) -> str:
+    """A device's name fit to be shown: a camera's URL without its password."""
+    return without_credentials(name)
+
+
+def make_camera(name: str, profile: VideoProfile, label: str) -> VideoSource:
+    """The camera of a resolved name. Raises: Refused DEVICE_NOT_FOUND for `none` and unknown names."""
+    factory: Callable[[], VideoReader]
+    patience = DEVICE_PATIENCE
+    if name == "synthetic":
+        factory = lambda: SyntheticCamera(profile.size, profile.fps, label)  # noqa: E731 # one of five alike
+    elif name.startswith("file:"):
+        factory = lambda: FileCamera(Path(name.removeprefix("file:")), profile)  # noqa: E731
+    elif name.startswith("/"):
+        factory = lambda: V4l2Camera(Path(name), profile)  # noqa: E731
+    elif "://" in name:
+        patience = NETWORK_PATIENCE
+        factory = lambda: NetworkCamera(name, profile)  # noqa: E731
+    else:
+        raise not_found(f"camera {name!r}")
+    return ThreadedCamera(factory, shown(name), patience=patience)
+
+
+def make_microphone(name: str) -> AudioSource | None:
+    """The microphone of a resolved name; None for `none`. Raises: Refused DEVICE_NOT_FOUND for a tone
+    that is no number.
+    """
+    factory: Callable[[], AudioReader]
+    if name == "none":
+        return None
+    if name == "synthetic":
+        factory = SyntheticMicrophone
+    elif name.startswith("synthetic:"):
+        hertz = _hertz(name)
+        factory = lambda: SyntheticMicrophone(hertz)  # noqa: E731
+    elif name.startswith("file:"):
+        factory = lambda: FileMicrophone(Path(name.removeprefix("file:")))  # noqa: E731
+    else:
+        factory = lambda: SoundCardReader(name)  # noqa: E731
+    return ThreadedMicrophone(factory, name)
+
+
+def _hertz(name: str) -> float:
+    try:
+        hertz = float(name.removeprefix("synthetic:"))
+    except ValueError:
+        raise not_found(f"microphone {name!r}", NO_MICROPHONE) from None
+    if not 20 <= hertz <= 20_000:
+        raise not_found(f"microphone {name!r}: a tone has 20 to 20000 Hz", NO_MICROPHONE)
+    return hertz
