@@ -15,7 +15,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from mediaagentd.call.events import ErrorRaised, Event, derive
+from mediaagentd.call.events import ErrorRaised, Event, LocalMediaChanged, derive
 from mediaagentd.call.machine import deadline, step
 from mediaagentd.call.types import (
     Accept,
@@ -43,6 +43,7 @@ from mediaagentd.call.types import (
     Tick,
 )
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.types import VideoProfile
 
 _log = structlog.stdlib.get_logger()
 
@@ -80,6 +81,9 @@ class Media(Protocol):
 
     def set_in_call(self, in_call: bool) -> None:
         """Whether a call uses the video quality, so that a new one has to wait."""
+
+    def set_profile(self, profile: VideoProfile) -> bool:
+        """Chooses the video quality; True when it is in effect now, False for the next call."""
 
 
 class Publisher(Protocol):
@@ -162,6 +166,12 @@ class Calls:
             if self._state.call is not None or self._state.pending is not None:
                 await self.perform(lambda op: Hangup(op, EndReason.LOGGED_OUT))
             await self._signalling.logout()
+
+    def set_video_quality(self, profile: VideoProfile) -> bool:
+        """Chooses the video quality; True when it is in effect now, False for the next call."""
+        now = self._media.set_profile(profile)
+        self._log.publish(LocalMediaChanged(self._state.camera, self._state.muted))
+        return now
 
     # ------------------------------------------------------------ inputs
 

@@ -100,8 +100,8 @@ class Config(BaseModel):
     camera: str = "auto"
     microphone: str = "auto"
     speaker: str = "auto"
-    video_codecs: Words = ("VP8", "H264")
-    video_profile: Literal["480p", "720p", "1080p"] = "480p"
+    video_codecs: Words = ("H264", "VP8")
+    video_profile: Literal["480p", "720p", "1080p"] = "720p"
 
     hub: HubConfig = HubConfig()
 

@@ -1,0 +1,79 @@
+"""CallService: making, taking and ending calls. The contract is in call.proto."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from google.protobuf.duration_pb2 import Duration
+from mediaagent.v1 import call_pb2 as pb
+from mediaagent.v1.call_pb2_grpc import CallServiceServicer
+
+from mediaagentd.api import clock, words
+from mediaagentd.api.house import Context, House
+from mediaagentd.call.types import Answer, CallType, Command, Decline, Dial, Hangup, Switch
+
+
+class CallService(CallServiceServicer):
+    """Each RPC is one command of the call machine."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def Call(self, request: pb.CallRequest, context: Context) -> pb.CallResponse:
+        """Invites one user."""
+        type, timeout = CallType(request.type), _timeout(request.timeout)
+        call = await self._run(
+            lambda op: Dial(op, (request.user_id,), type, timeout, request_id=request.request_id)
+        )
+        return pb.CallResponse(call=call)
+
+    async def GroupCall(self, request: pb.GroupCallRequest, context: Context) -> pb.GroupCallResponse:
+        """Invites several users."""
+        type, timeout = CallType(request.type), _timeout(request.timeout)
+        users = tuple(request.user_ids)
+        call = await self._run(
+            lambda op: Dial(op, users, type, timeout, request.group_id, request.request_id)
+        )
+        return pb.GroupCallResponse(call=call)
+
+    async def Accept(self, request: pb.AcceptRequest, context: Context) -> pb.AcceptResponse:
+        """Accepts an invitation."""
+        type = words.call_type_from(request.call_type)
+        call = await self._run(lambda op: Answer(op, request.invite_id, request.room_id, type))
+        return pb.AcceptResponse(call=call)
+
+    async def Reject(self, request: pb.RejectRequest, context: Context) -> pb.RejectResponse:
+        """Rejects an invitation."""
+        type = words.call_type_from(request.call_type)
+        call = await self._run(lambda op: Decline(op, request.invite_id, request.is_busy, type))
+        return pb.RejectResponse(call=call)
+
+    async def Hangup(self, request: pb.HangupRequest, context: Context) -> pb.HangupResponse:
+        """Ends the call."""
+        return pb.HangupResponse(call=await self._run(Hangup))
+
+    async def SwitchToAudioCall(
+        self, request: pb.SwitchToAudioCallRequest, context: Context
+    ) -> pb.SwitchToAudioCallResponse:
+        """Makes it an audio call."""
+        call = await self._run(lambda op: Switch(op, CallType.AUDIO))
+        return pb.SwitchToAudioCallResponse(call=call)
+
+    async def SwitchToVideoCall(
+        self, request: pb.SwitchToVideoCallRequest, context: Context
+    ) -> pb.SwitchToVideoCallResponse:
+        """Makes it a video call."""
+        call = await self._run(lambda op: Switch(op, CallType.VIDEO))
+        return pb.SwitchToVideoCallResponse(call=call)
+
+    async def GetCall(self, request: pb.GetCallRequest, context: Context) -> pb.GetCallResponse:
+        """The present call."""
+        return pb.GetCallResponse(call=self._house.conversion.call(self._house.calls.state.call))
+
+    async def _run(self, make: Callable[[int], Command]) -> pb.Call | None:
+        return self._house.conversion.call(await self._house.calls.perform(make))
+
+
+def _timeout(value: Duration) -> float | None:
+    """Seconds to ring, None for no limit (zero or absent)."""
+    return clock.seconds(value) or None

@@ -1,0 +1,84 @@
+"""What the services share: the parts behind them, and the present state as messages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc.aio
+from mediaagent.v1 import media_pb2, session_pb2
+
+from mediaagentd.api import convert
+from mediaagentd.api.convert import Conversion, Present
+from mediaagentd.calls import Calls
+from mediaagentd.events import EventLog
+from mediaagentd.media.settings import LocalMedia, PeerFigures
+from mediaagentd.media.views.types import Picture, Snapshot, View
+
+Context = grpc.aio.ServicerContext
+"""The context of an RPC."""
+
+
+class Engine(Protocol):
+    """What clients want of media."""
+
+    def start_view(self, view: View) -> None:
+        """Shows video; Refused: USER_NOT_IN_CALL, VIEW_EXISTS, NOT_OFFERED."""
+
+    def stop_view(self, view_id: str, user_id: str | None) -> None:
+        """Ends it; Refused(VIEW_UNKNOWN)."""
+
+    def views(self) -> tuple[View, ...]:
+        """The present views, oldest first."""
+
+    def watch(self, view_id: str) -> AsyncIterator[Picture]:
+        """The pictures of a frames view; Refused(VIEW_UNKNOWN)."""
+
+    async def snapshot(self, user_id: str, jpeg_quality: int | None, timeout: float) -> Snapshot:
+        """One picture; Refused: USER_NOT_IN_CALL, NO_VIDEO, TIMED_OUT."""
+
+    def figures(self) -> tuple[PeerFigures, ...]:
+        """Totals per peer."""
+
+    def local(self) -> LocalMedia:
+        """Profiles and devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the daemon says of itself. `clock` is the machine's, `started` an instant of it."""
+
+    version: str
+    hub: str
+    clock: Callable[[], float]
+    started: float
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return self.clock() - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The parts behind the services."""
+
+    calls: Calls
+    engine: Engine
+    log: EventLog
+    conversion: Conversion
+    about: About
+
+    def present(self) -> Present:
+        """Everything as it is now."""
+        return Present(self.calls.state, self.calls.login_time, self.engine.local(), self.engine.views())
+
+    def session(self) -> session_pb2.Session:
+        """The present session."""
+        return self.conversion.session(self.present())
+
+    def local_media(self) -> media_pb2.LocalMedia:
+        """The present local media."""
+        state = self.calls.state
+        return convert.local_media(state.camera, state.muted, self.engine.local())

@@ -1,0 +1,50 @@
+"""A hub's client without a hub: records what it is asked, answers when the test says so, or at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mediaagentd.call.types import HubCall, HubCommand, HubDone, HubFailed, Report, SessionChanged, SessionPhase
+from mediaagentd.errors import Refused
+
+
+class FakeSignalling:
+    """The `Signalling` port of `calls.py`. `answers` maps a command to what is reported at once; commands
+    that it does not map wait in `commands` for `done` or `failed`."""
+
+    def __init__(self) -> None:
+        self.report: Callable[[Report], None] = lambda report: None
+        self.commands: list[tuple[int, HubCommand]] = []
+        self.answers: Callable[[HubCommand], HubCall | Refused | None] = lambda command: None
+        self.refuses_login: Refused | None = None
+        self.logouts = 0
+
+    async def login(self, user_id: str, user_sig: str) -> None:
+        if self.refuses_login is not None:
+            raise self.refuses_login
+        self.report(SessionChanged(SessionPhase.ONLINE, user_id))
+
+    async def logout(self) -> None:
+        self.logouts += 1
+        self.report(SessionChanged(SessionPhase.LOGGED_OUT, ""))
+
+    def perform(self, op: int, command: HubCommand) -> None:
+        self.commands.append((op, command))
+        match self.answers(command):
+            case None:
+                pass
+            case Refused() as error:
+                self.report(HubFailed(op, error))
+            case call:
+                self.report(HubDone(op, call))
+
+    def done(self, call: HubCall | None) -> None:
+        """The hub did the oldest command that waits."""
+        self.report(HubDone(self._oldest(), call))
+
+    def failed(self, error: Refused) -> None:
+        """The hub refused it."""
+        self.report(HubFailed(self._oldest(), error))
+
+    def _oldest(self) -> int:
+        return next(op for op, _ in self.commands if op)

@@ -1,0 +1,223 @@
+"""Real hubs and daemons as child processes, for every test that wants the whole thing.
+
+A process is ready when it says so the way it says so to systemd (READY=1 on NOTIFY_SOCKET): nothing is
+polled, nothing sleeps. Each is ended by its own process id, and its log is shown when a test fails.
+
+    async with hub(tmp_path) as the_hub, agent(tmp_path, "ann", the_hub) as ann:
+        async with ann.channel() as channel:
+            await SessionServiceStub(channel).Login(LoginRequest(user_id="ann", user_sig=the_hub.mint("ann")))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+APP_ID = 1400000000
+KEY = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"
+"""The key of the public UserSig vector: a test's hub has no secret."""
+
+READY_WITHIN = 30.0
+"""Seconds that a start may take on a loaded machine."""
+
+STOP_WITHIN = 15.0
+"""Seconds that a stop may take; the daemon's own deadline is shorter."""
+
+
+class NotReadyError(Exception):
+    """The process ended or kept silent instead of getting ready; the message has its log's end."""
+
+
+@dataclass(slots=True)
+class ChildProcess:
+    """One process of ours. `log` is the file with what it wrote to stdout and stderr."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+    exit_code: int | None = field(default=None, init=False)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def signal(self, number: int) -> None:
+        """Sends a signal, if it still lives."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    async def wait(self, timeout: float = STOP_WITHIN) -> int:
+        """Its exit code; TimeoutError when it does not end."""
+        async with asyncio.timeout(timeout):
+            self.exit_code = await self.process.wait()
+        return self.exit_code
+
+    async def stop(self) -> int:
+        """SIGTERM, then SIGKILL when it does not listen. Returns its exit code."""
+        if self.process.returncode is None:
+            self.signal(signal.SIGTERM)
+            try:
+                return await self.wait()
+            except TimeoutError:
+                self.signal(signal.SIGKILL)
+        return await self.wait()
+
+    def tail(self, lines: int = 40) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+@dataclass(slots=True)
+class Hub:
+    """A running hub."""
+
+    child: ChildProcess
+    target: str
+
+    def mint(self, user_id: str, *, app_id: int = APP_ID, key: str = KEY, expire: int = 3600) -> str:
+        """A UserSig of that user, made now, good for `expire` seconds (negative: expired already)."""
+        from mediaagentd.hub.usersig import mint
+
+        now = int(time.time())
+        made = now + min(expire, 0) * 2 if expire < 0 else now
+        return mint(app_id, key, user_id, now=made, expire=abs(expire))
+
+
+@dataclass(slots=True)
+class Agent:
+    """A running daemon."""
+
+    child: ChildProcess
+    socket: Path
+    directory: Path
+
+    @property
+    def target(self) -> str:
+        """What a gRPC channel takes."""
+        return f"unix:{self.socket}"
+
+    @asynccontextmanager
+    async def channel(self) -> AsyncIterator[grpc.aio.Channel]:
+        """A channel of its own, closed at the end."""
+        async with grpc.aio.insecure_channel(self.target) as channel:
+            yield channel
+
+
+async def spawn(
+    name: str, arguments: list[str], directory: Path, environment: Mapping[str, str] | None = None
+) -> ChildProcess:
+    """Starts `mediaagentd <arguments>`, its log in `directory`, and does not wait for anything."""
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / f"{name}.log"
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MEDIAAGENT_")}
+    paths = os.pathsep.join([str(REPOSITORY / "agent"), str(REPOSITORY / "clients" / "python")])
+    with log.open("ab") as stream:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mediaagentd", *arguments,
+            stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream, cwd=directory,
+            env={**clean, "PYTHONPATH": paths, "HOME": str(directory), "PYTHONUNBUFFERED": "1",
+                 **(environment or {})},
+        )  # fmt: skip
+    return ChildProcess(name, process, log)
+
+
+@asynccontextmanager
+async def running(
+    name: str, arguments: list[str], directory: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[ChildProcess]:
+    """A process that has said READY=1, and that is ended at the end. Raises NotReadyError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    # An abstract address: a test's directory may be too deep for a unix socket's path.
+    address = f"\0mediaagent-test-{os.getpid()}-{name}-{time.monotonic_ns()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
+        ears.bind(address)
+        ears.setblocking(False)
+        child = await spawn(
+            name, arguments, directory, {**(environment or {}), "NOTIFY_SOCKET": "@" + address[1:]}
+        )
+        try:
+            await _ready(child, ears)
+            yield child
+        finally:
+            await child.stop()
+
+
+async def _ready(child: ChildProcess, ears: socket.socket) -> None:
+    """Waits until the child says READY=1; raises NotReadyError when it ends before, or in time not."""
+    ended = asyncio.ensure_future(child.process.wait())
+    heard = asyncio.ensure_future(_hear(ears))
+    done, pending = await asyncio.wait(
+        {ended, heard}, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED
+    )
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    if heard not in done:
+        what = f"ended with {child.process.returncode}" if ended in done else "did not get ready"
+        raise NotReadyError(f"{child.name} {what}:\n{child.tail()}")
+
+
+async def _hear(ears: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    while b"READY=1" not in await loop.sock_recv(ears, 4096):
+        pass
+
+
+def free_port() -> int:
+    """A TCP port of the loop-back interface that nobody uses at present."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def hub(directory: Path, *, port: int | None = None, **settings: str) -> AsyncIterator[Hub]:
+    """A hub with its database in `directory`; `settings` are keys of the `[hub]` section."""
+    target = f"127.0.0.1:{port or free_port()}"
+    environment = {
+        "MEDIAAGENT_SDK_APP_ID": str(APP_ID),
+        "MEDIAAGENT_HUB__LISTEN": target,
+        "MEDIAAGENT_HUB__KEYS": KEY,
+        "MEDIAAGENT_HUB__DATABASE": str(directory / "hub.sqlite"),
+        **{f"MEDIAAGENT_HUB__{key.upper()}": value for key, value in settings.items()},
+    }
+    async with running("hub", ["hub"], directory, environment) as child:
+        yield Hub(child, target)
+
+
+def agent_environment(directory: Path, name: str, target: str, **settings: str) -> dict[str, str]:
+    """What configures a daemon with synthetic devices whose files are all below `directory / name`."""
+    return {
+        "MEDIAAGENT_SDK_APP_ID": str(APP_ID),
+        "MEDIAAGENT_HUB_TARGET": target,
+        "MEDIAAGENT_SOCKET": str(directory / name / "agent.sock"),
+        "MEDIAAGENT_STATE_DIR": str(directory / name / "state"),
+        "MEDIAAGENT_DEVICE_ID": f"device-{name}",
+        "MEDIAAGENT_CAMERA": "synthetic",
+        "MEDIAAGENT_MICROPHONE": "synthetic",
+        "MEDIAAGENT_SPEAKER": "null",
+        **{f"MEDIAAGENT_{key.upper()}": value for key, value in settings.items()},
+    }
+
+
+@asynccontextmanager
+async def agent(directory: Path, name: str, the_hub: Hub | str, **settings: str) -> AsyncIterator[Agent]:
+    """A daemon that serves. `the_hub` may be an address where nobody listens; `settings` are keys of the
+    configuration (`camera="none"`)."""
+    target = the_hub if isinstance(the_hub, str) else the_hub.target
+    environment = agent_environment(directory, name, target, **settings)
+    async with running(name, ["run"], directory / name, environment) as child:
+        yield Agent(child, Path(environment["MEDIAAGENT_SOCKET"]), directory / name)
