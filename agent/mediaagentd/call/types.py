@@ -538,3 +538,6 @@ class Failed:
 
 
 Effect = Hub | OpenPeer | ClosePeer | ProbeCamera | ReleaseCamera | SetSending | Raise | Done | Failed
+
+Change = tuple[State, tuple[Effect, ...]]
+"""What a part of the machine answers: the state after, and what is to be done."""

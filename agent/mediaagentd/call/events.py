@@ -1,0 +1,246 @@
+"""The public events of the call machine, derived in one place from the state before and after.
+
+Order: the session, being kicked out, then the call (cause before effect: the rejection before the end,
+whoever leaves before the end, CALL_CHANGED before CALL_END), then local media. Each event of a call
+carries the whole call as it is after the change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mediaagentd.call.types import (
+    Call,
+    EndReason,
+    ErrorCode,
+    MemberState,
+    Participant,
+    Phase,
+    SessionPhase,
+    State,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """INVITED: an invitation arrived."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """REJECT, to the inviter."""
+
+    user_id: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class NotResponded:
+    """NO_RESP, to the inviter; `user_ids` are all who timed out together, `user_id` the first."""
+
+    user_id: str
+    user_ids: tuple[str, ...]
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class LineBusy:
+    """LINE_BUSY, to the inviter."""
+
+    user_id: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallingCancelled:
+    """CALLING_CANCEL, to an invitee; `user_id` is the inviter."""
+
+    invite_id: str
+    user_id: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallingTimedOut:
+    """CALLING_TIMEOUT, to an invitee."""
+
+    invite_id: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class UserEntered:
+    """USER_ENTER: media with that user flows."""
+
+    user_id: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class UserLeft:
+    """USER_LEAVE, for a user that entered; also for everyone when this agent leaves."""
+
+    user_id: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """CALL_END, once for every call that this agent knew."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class KickedOut:
+    """KICKED_OUT: a newer login of this user took over."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserVideoChanged:
+    """USER_VIDEO_AVAILABLE."""
+
+    user_id: str
+    available: bool
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class UserAudioChanged:
+    """USER_AUDIO_AVAILABLE."""
+
+    user_id: str
+    available: bool
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRaised:
+    """ERROR; made by the shell from a Raise effect or a refusal that carries a code."""
+
+    code: ErrorCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged:
+    """SESSION_CHANGED."""
+
+    session: SessionPhase
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallChanged:
+    """CALL_CHANGED: whatever a client can see of the call changed."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMediaChanged:
+    """LOCAL_MEDIA_CHANGED: camera open, microphone off."""
+
+    camera: bool
+    muted: bool
+
+
+Event = (
+    Invited | Rejected | NotResponded | LineBusy | CallingCancelled | CallingTimedOut | UserEntered
+    | UserLeft | CallEnded | KickedOut | UserVideoChanged | UserAudioChanged | ErrorRaised
+    | SessionChanged | CallChanged | LocalMediaChanged
+)  # fmt: skip
+
+
+def derive(old: State, new: State) -> tuple[Event, ...]:
+    """The events of a step from `old` to `new`, in order."""
+    if old is new:
+        return ()
+    found: list[Event] = []
+    if (old.session, old.user_id) != (new.session, new.user_id):
+        found.append(SessionChanged(new.session, new.user_id))
+        if new.session is SessionPhase.KICKED_OUT:
+            found.append(KickedOut(new.kicked_by))
+    if new.previous is not None and _id(new.previous) != _id(old.previous):
+        known = old.call if _id(old.call) == _id(new.previous) else None
+        found += _call_events(known, new.previous)
+    if new.call is not None and new.call is not old.call:
+        known = old.call if _id(old.call) == _id(new.call) else None
+        found += _call_events(known, new.call)
+    if (old.camera, old.muted) != (new.camera, new.muted):
+        found.append(LocalMediaChanged(new.camera, new.muted))
+    return tuple(found)
+
+
+def _call_events(old: Call | None, new: Call) -> list[Event]:
+    """The events of one call; `old` is None when it is new to this agent."""
+    found: list[Event] = []
+    if old is None and not new.outgoing:
+        found.append(Invited(new))
+    if new.outgoing:
+        found += _outcomes(old, new)
+    if old is not None and old.phase is Phase.RINGING and new.end_reason is EndReason.CANCELLED:
+        found.append(CallingCancelled(new.hub.invite_id, new.hub.sponsor, new))
+    if old is not None and old.phase is Phase.RINGING and new.end_reason is EndReason.NO_RESPONSE:
+        found.append(CallingTimedOut(new.hub.invite_id, new))
+    found += _comings_and_goings(old, new)
+    if old is None or _visible(old) != _visible(new):
+        found.append(CallChanged(new))
+    if new.phase is Phase.ENDED:
+        found.append(CallEnded(new))
+    return found
+
+
+def _outcomes(old: Call | None, new: Call) -> list[Event]:
+    """What became of the invitees, for the inviter; all who timed out together in one event."""
+    before = {m.user_id: m.state for m in old.hub.members} if old else {}
+    changed = [m for m in new.hub.members if before.get(m.user_id) is not m.state]
+    found: list[Event] = []
+    for member in changed:
+        if member.state is MemberState.REJECTED:
+            found.append(Rejected(member.user_id, new))
+        elif member.state is MemberState.BUSY:
+            found.append(LineBusy(member.user_id, new))
+    silent = tuple(m.user_id for m in changed if m.state is MemberState.NO_RESPONSE)
+    if silent:
+        found.append(NotResponded(silent[0], silent, new))
+    return found
+
+
+def _comings_and_goings(old: Call | None, new: Call) -> list[Event]:
+    """Who left, who entered and with what, and who turned microphone or camera on or off."""
+    before = _entered(old) if old else {}
+    after = _entered(new)
+    found: list[Event] = [UserLeft(user, new) for user, attempt in before if (user, attempt) not in after]
+    for key, participant in after.items():
+        known = before.get(key)
+        if known is None:
+            found.append(UserEntered(participant.user_id, new))
+        if participant.audio != (known.audio if known else False):
+            found.append(UserAudioChanged(participant.user_id, participant.audio, new))
+        if participant.video != (known.video if known else False):
+            found.append(UserVideoChanged(participant.user_id, participant.video, new))
+    return found
+
+
+def _entered(call: Call) -> dict[tuple[str, int], Participant]:
+    """Participants with whom media has flowed. One that came back is another one."""
+    return {(p.user_id, p.attempt): p for p in call.participants if p.entered is not None}
+
+
+def _visible(call: Call) -> Call:
+    """The call without what no client sees."""
+    participants = tuple(replace(p, attempt=0, deadline=None) for p in call.participants)
+    members = tuple(
+        replace(m, device_id="", join_order=0, audio=False, video=False) for m in call.hub.members
+    )
+    hub = replace(call.hub, revision=0, members=members)
+    return replace(call, hub=hub, participants=participants, given_up=())
+
+
+def _id(call: Call | None) -> str:
+    return call.hub.call_id if call else ""

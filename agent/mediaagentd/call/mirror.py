@@ -1,0 +1,305 @@
+"""How the machine follows the hub: what it is told of a call becomes the call that this agent sees.
+
+The newest revision is the truth; older ones are ignored. Which peers to open or close, and what to
+announce, follows from the change of state (`machine`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mediaagentd.call import camera
+from mediaagentd.call.types import (
+    Accept,
+    Call,
+    CallType,
+    Change,
+    Done,
+    Effect,
+    EndReason,
+    ErrorCode,
+    Failed,
+    Hub,
+    HubCall,
+    Invite,
+    Leave,
+    Link,
+    Member,
+    MemberState,
+    Participant,
+    Phase,
+    Raise,
+    Reject,
+    State,
+    SwitchCallType,
+)
+from mediaagentd.errors import Reason, Refused
+
+LINK_PATIENCE = 20.0
+"""Seconds until a media connection that is not up counts as lost for good."""
+
+
+def told(state: State, now: float, hub: HubCall) -> Change:
+    """News of a call, by a push, a list or a reply."""
+    if state.call is not None and state.call.hub.call_id == hub.call_id:
+        return follow(state, now, hub)
+    others = tuple(h for h in state.held if h.call_id != hub.call_id)
+    if hub.ended:
+        return replace(state, held=others), ()
+    if state.pending is not None and isinstance(state.pending.command, Invite):
+        # It may be the call that we dial: its push can overtake the reply that names it.
+        return replace(state, held=(*others, hub)), ()
+    return _stranger(state, now, hub)
+
+
+def follow(state: State, now: float, hub: HubCall) -> Change:
+    """News of the live call."""
+    call = state.call
+    assert call is not None
+    me = hub.member(state.user_id)
+    if hub.revision <= call.hub.revision or me is None:
+        return state, ()
+    # `timeout` stays what it was at the invitation: the time left now is no change of the call.
+    updated = replace(call, hub=replace(hub, timeout=call.hub.timeout))
+    return _progressed(state, now, updated, me)
+
+
+def dialled(state: State, now: float, hub: HubCall) -> Change:
+    """The hub took the invitation that is pending. Its reply may be older than what was pushed
+    meanwhile, and the call may be over at once, when everyone is busy.
+    """
+    pending = state.pending
+    assert pending is not None
+    assert isinstance(pending.command, Invite)
+    hub = max((h for h in (hub, *state.held) if h.call_id == hub.call_id), key=lambda h: h.revision)
+    state, answers = done(state)
+    state = replace(state, held=tuple(h for h in state.held if h.call_id != hub.call_id))
+    me = hub.member(state.user_id)
+    effects: tuple[Effect, ...] = ()
+    known = state.previous is not None and state.previous.hub.call_id == hub.call_id
+    if me is not None and not known:
+        call = Call(hub, Phase.DIALLING, True, (), now, request_id=pending.command.request_id)
+        state = replace(state, call=call)
+        state = camera.opening(state, now) if hub.type is CallType.VIDEO else state
+        state, effects = _progressed(state, now, call, me)
+    state, more = _released(state, now)
+    return state, (*effects, *more, *answers)
+
+
+def hung_up(state: State, now: float, reason: EndReason) -> Change:
+    """We leave the call: over here at once, the hub is told."""
+    call = state.call
+    assert call is not None
+    state, effects = ended(replace(state, left=call.hub.call_id), now, call, reason, state.user_id)
+    return state, (Hub(0, Leave(call.hub.call_id)), *effects)
+
+
+def ended(state: State, now: float, call: Call, reason: EndReason, by: str) -> Change:
+    """The call is over: nothing of it stays open, and whoever waits for a command in it is answered."""
+    state, failures = failed(state, now, _overtaken(state))
+    closed: tuple[Effect, ...] = ()
+    if not state.preview and not (state.probe is not None and state.probe.preview):
+        why = Refused(Reason.NO_CALL, "the call ended before the camera was open")
+        state, closed = camera.closed(state, why)
+    over = replace(call, phase=Phase.ENDED, participants=(), ended=now, end_reason=reason, ended_by=by)
+    return replace(state, call=None, previous=over, announced=None), (*failures, *closed)
+
+
+def unlisted(state: State, now: float) -> Change:
+    """The hub has forgotten the live call: it is over, and why can only be guessed."""
+    call = state.call
+    assert call is not None
+    timeout = call.hub.timeout
+    ran_out = timeout is not None and now >= call.invited + timeout
+    if call.answered is not None:
+        return ended(state, now, call, EndReason.HANGUP, "")
+    if ran_out:
+        return ended(state, now, call, EndReason.NO_RESPONSE, "")
+    return ended(state, now, call, EndReason.CANCELLED, "" if call.outgoing else call.hub.sponsor)
+
+
+def done(state: State) -> Change:
+    """The pending command has succeeded."""
+    pending = state.pending
+    if pending is None:
+        return state, ()
+    return replace(state, pending=None), tuple(Done(op) for op in (pending.op, *pending.also))
+
+
+def failed(state: State, now: float, error: Refused) -> Change:
+    """The pending command, if there is one, has failed; a switch that fails is an ERROR event too."""
+    pending = state.pending
+    if pending is None:
+        return state, ()
+    effects: tuple[Effect, ...] = tuple(Failed(op, error) for op in (pending.op, *pending.also))
+    if isinstance(pending.command, SwitchCallType):
+        effects = (Raise(switch_code(pending.command.type), error.message), *effects)
+    state, more = _released(replace(state, pending=None), now)
+    return state, (*effects, *more)
+
+
+def _released(state: State, now: float) -> Change:
+    """What was held back while a dial was pending is told now."""
+    effects: tuple[Effect, ...] = ()
+    held, state = state.held, replace(state, held=()) if state.held else state
+    for hub in held:
+        state, more = told(state, now, hub)
+        effects += more
+    return state, effects
+
+
+def give_up(state: State, now: float, participant: Participant) -> Change:
+    """A media connection is lost for good."""
+    call = state.call
+    assert call is not None
+    lost = (participant.user_id, participant.attempt)
+    rest = tuple(p for p in call.participants if p is not participant)
+    call = replace(call, participants=rest, given_up=(*call.given_up, lost))
+    return _present(replace(state, call=call), now)
+
+
+def relinked(state: State, before: Participant, after: Participant) -> State:
+    """A media connection changed."""
+    call = state.call
+    assert call is not None
+    call = replace(call, participants=tuple(after if p is before else p for p in call.participants))
+    return replace(state, call=replace(call, phase=_phase(call)))
+
+
+def switch_code(type_: CallType) -> ErrorCode:
+    """The source's code for a switch to that type that fails."""
+    if type_ is CallType.AUDIO:
+        return ErrorCode.SWITCH_TO_AUDIO_FAILED
+    return ErrorCode.SWITCH_TO_VIDEO_FAILED
+
+
+def _stranger(state: State, now: float, hub: HubCall) -> Change:
+    """A live call that is not the one we have."""
+    me = hub.member(state.user_id)
+    if me is None or hub.call_id == state.left:
+        return state, ()
+    if me.state is MemberState.JOINED and _ours(state, me):
+        # What came of a dial that we gave up, or of a run of this daemon that is gone.
+        left = hub.call_id if state.call is None else state.left
+        return replace(state, left=left), (Hub(0, Leave(hub.call_id)),)
+    if me.state is not MemberState.PENDING:
+        return state, ()
+    if state.call is not None:
+        return state, (Hub(0, Reject(hub.invite_id, is_busy=True)),)
+    return replace(state, call=Call(hub, Phase.RINGING, False, (), invited=now)), ()
+
+
+def _progressed(state: State, now: float, call: Call, me: Member) -> Change:
+    end = _end(state, call, me)
+    if end is not None:
+        declined = me.state in (MemberState.REJECTED, MemberState.BUSY)
+        answers: tuple[Effect, ...] = ()
+        if declined and state.pending is not None and isinstance(state.pending.command, Reject):
+            state, answers = done(state)
+        state, effects = ended(state, now, call, *end)
+        return state, (*answers, *effects)
+    if me.state is not MemberState.JOINED:
+        return replace(state, call=call), ()
+    return _joined(state, now, call, me)
+
+
+def _end(state: State, call: Call, me: Member) -> tuple[EndReason, str] | None:
+    """Why the call is over for this agent and who ended it; None while it goes on."""
+    hub = call.hub
+    match me.state:
+        case MemberState.LEFT:
+            return hub.end_reason or EndReason.DEVICE_LOST, hub.ended_by or me.user_id
+        case MemberState.REJECTED | MemberState.BUSY if not _ours(state, me):
+            return EndReason.DECLINED_ELSEWHERE, me.user_id
+        case MemberState.REJECTED:
+            return EndReason.REJECTED, me.user_id
+        case MemberState.BUSY:
+            return EndReason.BUSY, me.user_id
+        case MemberState.NO_RESPONSE:
+            return EndReason.NO_RESPONSE, ""
+        case MemberState.CANCELLED:
+            return EndReason.CANCELLED, hub.ended_by or hub.sponsor
+        case MemberState.JOINED if not call.outgoing and not _ours(state, me):
+            return EndReason.ANSWERED_ELSEWHERE, me.user_id
+        case _:
+            return (hub.end_reason or EndReason.HANGUP, hub.ended_by) if hub.ended else None
+
+
+def _joined(state: State, now: float, call: Call, me: Member) -> Change:
+    """The call goes on and we are in it."""
+    before = state.call
+    assert before is not None
+    call = replace(call, participants=_participants(call, me, now))
+    if call.answered is None and (not call.outgoing or call.participants):
+        call = replace(call, answered=now)
+    entered = before.phase is Phase.RINGING
+    switched = before.hub.type is not call.hub.type
+    state, answers = _confirmed(replace(state, call=call), call)
+    effects: tuple[Effect, ...] = ()
+    if call.hub.type is CallType.VIDEO and (entered or switched):
+        state = camera.opening(state, now)
+    elif switched:
+        why = Refused(Reason.DEVICE_FAILED, "the switch to audio closed the camera before it was open")
+        state, effects = camera.closed(state, why)
+    state, more = _present(state, now)
+    return state, (*answers, *effects, *more)
+
+
+def _confirmed(state: State, call: Call) -> Change:
+    """Answers the command that has come true with this revision, be it before the hub's reply."""
+    match state.pending.command if state.pending else None:
+        case Accept():
+            return done(state)
+        case SwitchCallType(_, type_) if type_ is call.hub.type:
+            return done(state)
+        case _:
+            return state, ()
+
+
+def _present(state: State, now: float) -> Change:
+    """Hangs up when every connection is lost for good and nobody may still come; else the phase."""
+    call = state.call
+    assert call is not None
+    waiting = any(m.state is MemberState.PENDING for m in call.hub.members)
+    if call.given_up and not call.participants and not waiting:
+        return hung_up(state, now, EndReason.CONNECTION_LOST)
+    return replace(state, call=replace(call, phase=_phase(call))), ()
+
+
+def _participants(call: Call, me: Member, now: float) -> tuple[Participant, ...]:
+    """The others who joined. A member that joined again has a new attempt, so it is a new participant."""
+    found = []
+    for member in call.hub.members:
+        attempt = max(me.join_order, member.join_order)
+        lost = (member.user_id, attempt) in call.given_up
+        if member.state is not MemberState.JOINED or member.user_id == me.user_id or lost:
+            continue
+        known = call.participant(member.user_id)
+        if known is None or known.attempt != attempt:
+            known = Participant(
+                member.user_id, attempt, Link.CONNECTING, False, False, deadline=now + LINK_PATIENCE
+            )
+        found.append(replace(known, audio=member.audio, video=member.video))
+    return tuple(found)
+
+
+def _phase(call: Call) -> Phase:
+    """Where we stand in a call that we have joined."""
+    if call.answered is None:
+        return Phase.DIALLING
+    links = {p.link for p in call.participants}
+    if Link.UP in links:
+        return Phase.ACTIVE
+    return Phase.RECONNECTING if Link.RECONNECTING in links else Phase.CONNECTING
+
+
+def _ours(state: State, me: Member) -> bool:
+    """Whether this device, not another one of the user, answered. Unknown devices count as this one."""
+    return not state.device_id or not me.device_id or me.device_id == state.device_id
+
+
+def _overtaken(state: State) -> Refused:
+    """What a command in a call hears when the call ends under it."""
+    if state.pending is not None and isinstance(state.pending.command, SwitchCallType):
+        return Refused(Reason.SWITCH_NOT_ALLOWED, "the call ended before it was switched")
+    return Refused(Reason.INVITE_UNKNOWN, "the invitation is over")

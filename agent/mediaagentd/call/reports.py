@@ -1,0 +1,193 @@
+"""What signalling and media report to the call machine. What makes no sense is ignored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mediaagentd.call import camera, mirror
+from mediaagentd.call.types import (
+    Accept,
+    CallsListed,
+    Change,
+    Effect,
+    EndReason,
+    Hub,
+    HubCall,
+    HubDone,
+    HubFailed,
+    Invite,
+    Leave,
+    Link,
+    Participant,
+    PeerDown,
+    PeerUp,
+    Pending,
+    Phase,
+    Reject,
+    SessionChanged,
+    SessionPhase,
+    State,
+)
+from mediaagentd.errors import Reason, Refused
+
+RECONNECT_PATIENCE = 60.0
+"""Seconds until a lost connection counts as lost for good, should media not say so before."""
+
+RING_GRACE = 5.0
+"""Seconds after its timeout until an invitation stops ringing without word from the hub."""
+
+
+def session_changed(state: State, now: float, report: SessionChanged) -> Change:
+    """The session with the hub changed. A call outlives an outage, not a logout."""
+    effects: tuple[Effect, ...] = ()
+    here = (SessionPhase.ONLINE, SessionPhase.RECONNECTING)
+    stays = report.session in here and state.session in here and report.user_id == state.user_id
+    if not stays:
+        state, effects = _gone(state, now, report.session)
+    user_id = "" if report.session is SessionPhase.LOGGED_OUT else report.user_id
+    return replace(
+        state,
+        session=report.session,
+        user_id=user_id,
+        device_id=report.device_id or state.device_id,
+        kicked_by=report.kicked_by,
+    ), effects
+
+
+def calls_listed(state: State, now: float, report: CallsListed) -> Change:
+    """The stream began: what is live at the hub, and so what is not."""
+    state = replace(state, held=())
+    effects: tuple[Effect, ...] = ()
+    ended = [call for call in report.calls if call.ended]
+    live = [call for call in report.calls if not call.ended]
+    for hub in (*ended, *live):
+        state, more = mirror.told(state, now, hub)
+        effects += more
+    if any(hub.call_id == state.left for hub in live) and not effects:
+        # The hub has not heard that we left.
+        effects = (Hub(0, Leave(state.left)),)
+    call = state.call
+    if call is None:
+        return state, effects
+    listed = next((h for h in live if h.call_id == call.hub.call_id), None)
+    if listed is None:
+        state, more = mirror.unlisted(state, now)
+        return state, (*effects, *more)
+    # What was announced during the outage may be lost: compare with what the hub holds.
+    me = listed.member(state.user_id)
+    return replace(state, announced=(me.audio, me.video) if me else None), effects
+
+
+def hub_done(state: State, now: float, report: HubDone) -> Change:
+    """The hub did what was asked. Whatever the reply answers, it is news of its call."""
+    pending = state.pending
+    if pending is None or pending.op != report.op:
+        return mirror.told(state, now, report.call) if report.call else (state, ())
+    if isinstance(pending.command, Invite):
+        if report.call is None:
+            return mirror.failed(state, now, Refused(Reason.INTERNAL, "the hub named no call"))
+        return mirror.dialled(state, now, report.call)
+    effects: tuple[Effect, ...] = ()
+    if report.call is not None:
+        state, effects = mirror.told(state, now, report.call)
+    if state.pending is not pending:
+        return state, effects
+    state, more = _taken(state, now, pending, report.call)
+    return state, (*effects, *more)
+
+
+def hub_failed(state: State, now: float, report: HubFailed) -> Change:
+    """The hub refused, or could not be reached."""
+    if state.pending is None or state.pending.op != report.op:
+        return state, ()
+    return mirror.failed(state, now, report.error)
+
+
+def peer_up(state: State, report: PeerUp, now: float) -> Change:
+    """Media flows with a participant; for the first time, it enters."""
+    known = _participant(state, report)
+    if known is None or known.link is Link.UP:
+        return state, ()
+    entered = now if known.entered is None else known.entered
+    up = replace(known, link=Link.UP, entered=entered, deadline=None)
+    return mirror.relinked(state, known, up), ()
+
+
+def peer_down(state: State, report: PeerDown, now: float) -> Change:
+    """A connection is lost, for good or for now."""
+    known = _participant(state, report)
+    if known is None:
+        return state, ()
+    if report.final:
+        return mirror.give_up(state, now, known)
+    if known.link is not Link.UP:
+        return state, ()
+    lost = replace(known, link=Link.RECONNECTING, deadline=now + RECONNECT_PATIENCE)
+    return mirror.relinked(state, known, lost), ()
+
+
+def tick(state: State, now: float) -> Change:
+    """A deadline has come: whatever has waited too long is over."""
+    effects: tuple[Effect, ...] = ()
+    if state.pending is not None and state.pending.deadline <= now:
+        error = Refused(Reason.HUB_UNREACHABLE, "the hub did not answer in time: retry")
+        state, effects = mirror.failed(state, now, error)
+    if state.probe is not None and state.probe.deadline <= now:
+        late = Refused(Reason.TIMED_OUT, "the camera did not open in time")
+        state, more = camera.failed(state, state.probe.op, late)
+        effects += more
+    for participant in state.call.participants if state.call else ():
+        if participant.deadline is not None and participant.deadline <= now and state.call is not None:
+            state, more = mirror.give_up(state, now, participant)
+            effects += more
+    silent = rings_until(state)
+    call = state.call
+    if call is not None and silent is not None and silent <= now:
+        # No hub has ended it: it has surely run out there too, or will when the hub is back.
+        state = replace(state, left=call.hub.call_id)
+        state, more = mirror.ended(state, now, call, EndReason.NO_RESPONSE, "")
+        effects += more
+    return state, effects
+
+
+def rings_until(state: State) -> float | None:
+    """When what rings falls silent by itself; not while an answer is under way."""
+    call = state.call
+    if call is None or call.phase is not Phase.RINGING or call.hub.timeout is None:
+        return None
+    return None if state.pending is not None else call.invited + call.hub.timeout + RING_GRACE
+
+
+def _taken(state: State, now: float, pending: Pending, hub: HubCall | None) -> Change:
+    """The hub's reply did not show what was asked: the call has moved on, or is forgotten."""
+    call = state.call
+    if isinstance(pending.command, Reject) and call is not None:
+        state, answers = mirror.done(state)
+        reason = EndReason.BUSY if pending.command.is_busy else EndReason.REJECTED
+        state, effects = mirror.ended(state, now, call, reason, state.user_id)
+        return state, (*effects, *answers)
+    if isinstance(pending.command, Accept) and hub is None:
+        return mirror.failed(state, now, Refused(Reason.INVITE_UNKNOWN, "the invitation is over"))
+    return mirror.done(state)
+
+
+def _gone(state: State, now: float, session: SessionPhase) -> Change:
+    """The session is over for this user, and with it everything that it had under way. The hub knows."""
+    kicked = session is SessionPhase.KICKED_OUT
+    why = Refused(Reason.KICKED_OUT, "a newer login of this user took over", {"code": "6208"})
+    if not kicked:
+        why = Refused(Reason.NOT_LOGGED_IN, "logged out before the hub answered")
+    state, effects = mirror.failed(replace(state, held=(), left=""), now, why)
+    if state.call is None:
+        return state, effects
+    reason = EndReason.KICKED_OUT if kicked else EndReason.LOGGED_OUT
+    state, more = mirror.ended(state, now, state.call, reason, state.user_id)
+    return state, (*effects, *more)
+
+
+def _participant(state: State, report: PeerUp | PeerDown) -> Participant | None:
+    """Whom a report of media is about; None when it is of an older connection or call."""
+    if state.call is None or state.call.hub.call_id != report.call_id:
+        return None
+    known = state.call.participant(report.user_id)
+    return known if known is not None and known.attempt == report.attempt else None
