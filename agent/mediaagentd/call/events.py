@@ -239,7 +239,7 @@ def _visible(call: Call) -> Call:
         replace(m, device_id="", join_order=0, audio=False, video=False) for m in call.hub.members
     )
     hub = replace(call.hub, revision=0, members=members)
-    return replace(call, hub=hub, participants=participants, given_up=())
+    return replace(call, hub=hub, participants=participants, given_up=(), streamed=True, doubted=None)
 
 
 def _id(call: Call | None) -> str:

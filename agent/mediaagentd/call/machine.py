@@ -81,6 +81,7 @@ def step(state: State, now: float, input: Input) -> Change:  # noqa: A002 - the 
 def deadline(state: State) -> float | None:
     """When to come with a Tick, in the time of `step`; None when nothing waits."""
     times = [p.deadline for p in state.call.participants] if state.call else []
+    times.append(state.call.doubted if state.call else None)
     times.append(state.pending.deadline if state.pending else None)
     times.append(state.probe.deadline if state.probe else None)
     times.append(reports.rings_until(state))
@@ -118,7 +119,7 @@ def _dispatch(state: State, now: float, input: Input) -> Change:  # noqa: A002 -
         case SessionChanged():
             return reports.session_changed(state, now, input)
         case CallChanged(call):
-            return mirror.told(state, now, call)
+            return mirror.streamed(state, now, call)
         case CallsListed():
             return reports.calls_listed(state, now, input)
         case HubDone():

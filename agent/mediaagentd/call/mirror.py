@@ -35,12 +35,23 @@ from mediaagentd.call.types import (
 )
 from mediaagentd.errors import Reason, Refused
 
+STREAM_PATIENCE = 10.0
+"""Seconds until a call that the hub named in a reply must have come by its stream too."""
+
 LINK_PATIENCE = 20.0
 """Seconds until a media connection that is not up counts as lost for good."""
 
 
+def streamed(state: State, now: float, hub: HubCall) -> Change:
+    """News of a call by the hub's stream, which is in order: from now on a list must name the call."""
+    call = state.call
+    if call is not None and call.hub.call_id == hub.call_id and not call.streamed:
+        state = replace(state, call=replace(call, streamed=True, doubted=None))
+    return told(state, now, hub)
+
+
 def told(state: State, now: float, hub: HubCall) -> Change:
-    """News of a call, by a push, a list or a reply."""
+    """News of a call, by the stream or a reply."""
     if state.call is not None and state.call.hub.call_id == hub.call_id:
         return follow(state, now, hub)
     others = tuple(h for h in state.held if h.call_id != hub.call_id)
@@ -71,6 +82,7 @@ def dialled(state: State, now: float, hub: HubCall) -> Change:
     pending = state.pending
     assert pending is not None
     assert isinstance(pending.command, Invite)
+    was_held = any(h.call_id == hub.call_id for h in state.held)
     hub = max((h for h in (hub, *state.held) if h.call_id == hub.call_id), key=lambda h: h.revision)
     state, answers = done(state)
     state = replace(state, held=tuple(h for h in state.held if h.call_id != hub.call_id))
@@ -78,7 +90,8 @@ def dialled(state: State, now: float, hub: HubCall) -> Change:
     effects: tuple[Effect, ...] = ()
     known = state.previous is not None and state.previous.hub.call_id == hub.call_id
     if me is not None and not known:
-        call = Call(hub, Phase.DIALLING, True, (), now, request_id=pending.command.request_id)
+        request_id = pending.command.request_id
+        call = Call(hub, Phase.DIALLING, True, (), now, request_id=request_id, streamed=was_held)
         state = replace(state, call=call)
         state = camera.opening(state, now) if hub.type is CallType.VIDEO else state
         state, effects = _progressed(state, now, call, me)
@@ -109,6 +122,9 @@ def unlisted(state: State, now: float) -> Change:
     """The hub has forgotten the live call: it is over, and why can only be guessed."""
     call = state.call
     assert call is not None
+    if not call.streamed and call.doubted is None:
+        # Named by a reply only: the list may have been made before the call. Then a push follows it.
+        return replace(state, call=replace(call, doubted=now + STREAM_PATIENCE)), ()
     timeout = call.hub.timeout
     ran_out = timeout is not None and now >= call.invited + timeout
     if call.answered is not None:
@@ -186,7 +202,7 @@ def _stranger(state: State, now: float, hub: HubCall) -> Change:
         return state, ()
     if state.call is not None:
         return state, (Hub(0, Reject(hub.invite_id, is_busy=True)),)
-    return replace(state, call=Call(hub, Phase.RINGING, False, (), invited=now)), ()
+    return replace(state, call=Call(hub, Phase.RINGING, False, (), invited=now, streamed=True)), ()
 
 
 def _progressed(state: State, now: float, call: Call, me: Member) -> Change:

@@ -58,14 +58,14 @@ def calls_listed(state: State, now: float, report: CallsListed) -> Change:
     """The stream began: what is live at the hub, and so what is not."""
     state = replace(state, held=())
     effects: tuple[Effect, ...] = ()
+    left = state.left
     ended = [call for call in report.calls if call.ended]
     live = [call for call in report.calls if not call.ended]
     for hub in (*ended, *live):
-        state, more = mirror.told(state, now, hub)
+        state, more = mirror.streamed(state, now, hub)
         effects += more
-    if any(hub.call_id == state.left for hub in live) and not effects:
-        # The hub has not heard that we left.
-        effects = (Hub(0, Leave(state.left)),)
+    # One that we left and the hub has not heard so.
+    effects += tuple(Hub(0, Leave(left)) for hub in live if hub.call_id == left)
     call = state.call
     if call is None:
         return state, effects
@@ -140,6 +140,9 @@ def tick(state: State, now: float) -> Change:
         if participant.deadline is not None and participant.deadline <= now and state.call is not None:
             state, more = mirror.give_up(state, now, participant)
             effects += more
+    if state.call is not None and state.call.doubted is not None and state.call.doubted <= now:
+        state, more = mirror.unlisted(state, now)
+        effects += more
     silent = rings_until(state)
     call = state.call
     if call is not None and silent is not None and silent <= now:

@@ -151,7 +151,9 @@ class Call:
 
     `hub.timeout` stays the time left when the call was first heard of. `request_id` is the dialling
     client's. `given_up` are connections (user, attempt) that are final and not made again, though the
-    hub still counts that user in.
+    hub still counts that user in. `streamed` tells that the hub's stream has spoken of the call, not
+    only a reply; one that a list leaves out before that is `doubted` until then, for the list may be
+    older than the call.
     """
 
     hub: HubCall
@@ -165,6 +167,8 @@ class Call:
     ended_by: str = ""
     request_id: str = ""
     given_up: tuple[tuple[str, int], ...] = ()
+    streamed: bool = False
+    doubted: float | None = None
 
     def participant(self, user_id: str) -> Participant | None:
         """The participant of that name, None when there is none."""

@@ -84,6 +84,10 @@ class Core:
         found = (self._calls.last_over(user_id), self._calls.of(user_id))
         return tuple(call for call in found if call is not None)
 
+    def calls(self) -> tuple[Call, ...]:
+        """Every live call."""
+        return self._calls.live()
+
     def deadline(self) -> float | None:
         """When to come with a Tick; a Tick at that time may find nothing to do."""
         while self._alarms and not self._rings(self._alarms[0][1]):
@@ -183,12 +187,15 @@ class Core:
         if again is not None:
             return (Reply(again),)
         self._check_invitees(session.user_id, command)
-        if self._calls.of(session.user_id) is not None:
+        if self._busy(session.user_id):
             raise Refused(Reason.CALL_IN_PROGRESS, f"{session.user_id} is in a call, dialling or ringing")
-        busy = [u for u in command.user_ids if self._calls.of(u) is not None]
+        busy = [u for u in command.user_ids if self._busy(u)]
         call = calls.made(command, session, busy, now)
         self._set_alarm(call)
         return self._replied(None, call)
+
+    def _busy(self, user_id: str) -> bool:
+        return self._calls.of(user_id) is not None
 
     def _check_invitees(self, sponsor: str, command: Invite) -> None:
         invitees = command.user_ids
