@@ -188,9 +188,6 @@ class Calls:
         try:
             self.handle(make(op))
             return await waiting.future
-        except Refused as error:
-            self._tell_failure(error)
-            raise
         finally:
             del self._waiting[op]
 
@@ -222,9 +219,10 @@ class Calls:
             new, effects = step(old, self._now(), told)
         except Refused as error:
             _log.info("command refused", command=type(told).__name__, reason=error.reason.name)
+            self._tell_refusal(error)
             return self._reject(told, error)
         self._state = new
-        if new.previous is not None and new.previous != old.previous:
+        if new.previous is not old.previous:
             self._ended = new.previous
         self._note(old, new, told)
         self._freeze_quality(new)
@@ -303,13 +301,13 @@ class Calls:
             waiting.future.set_result(self._subject(waiting))
 
     def _subject(self, waiting: _Waiting) -> Call | None:
-        """The call that a finished command was about."""
-        if self._state.call is not None:
-            return self._state.call
-        return self._ended if self._ended is not waiting.ended_before else None
+        """The call that a finished command was about: what it ended, else what there is."""
+        return self._ended if self._ended is not waiting.ended_before else self._state.call
 
-    def _tell_failure(self, error: Refused) -> None:
-        """Those failures that the source also tells as an ERROR event carry its code."""
+    def _tell_refusal(self, error: Refused) -> None:
+        """A refusal that the source also tells as an ERROR event carries its code. Failures that come
+        later raise the event themselves.
+        """
         code = error.metadata.get("code", "")
         if code in _EVENT_CODES:
             self._publish_error(_EVENT_CODES[code], error.message)

@@ -72,8 +72,8 @@ class HubConfig(BaseModel):
     database: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
-    lease: float = Field(30.0, ge=3, le=3600)
-    members: int = Field(6, ge=2, le=100)
+    lease: float = Field(default=30.0, ge=3, le=3600)
+    members: int = Field(default=6, ge=2, le=100)
     ice_urls: Words = ()
     ice_username: str = ""
     ice_credential: SecretStr = SecretStr("")
@@ -92,7 +92,7 @@ class Config(BaseModel):
     hub_target: Address = "127.0.0.1:7443"
     hub_tls: bool = False
     hub_ca: Path | None = None
-    sdk_app_id: int = Field(1400000000, gt=0, lt=2**32)
+    sdk_app_id: int = Field(default=1400000000, gt=0, lt=2**32)
     device_id: DeviceId = ""
     user_id: UserId = ""
     user_sig: SecretStr = SecretStr("")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mediaagentd.call.types import HubCall, HubCommand, HubDone, HubFailed, Report, SessionChanged, SessionPhase
+from mediaagentd.call.types import (
+    HubCall,
+    HubCommand,
+    HubDone,
+    HubFailed,
+    Report,
+    SessionChanged,
+    SessionPhase,
+)
 from mediaagentd.errors import Refused
 
 

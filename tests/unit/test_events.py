@@ -9,7 +9,16 @@ import pytest
 from mediaagentd.call.events import ErrorRaised, Event, UserEntered
 from mediaagentd.call.types import ErrorCode
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.events import Beat, EventLog, Happened, LogLimits, Message, Resumed, SnapshotTaken, Subscription
+from mediaagentd.events import (
+    Beat,
+    EventLog,
+    Happened,
+    LogLimits,
+    Message,
+    Resumed,
+    SnapshotTaken,
+    Subscription,
+)
 
 EVERYTHING: frozenset[type[Event]] = frozenset()
 
@@ -61,7 +70,9 @@ async def test_the_newest_cursor_resumes_too() -> None:
     assert told(await take(reader, 2)) == ["2"]
 
 
-@pytest.mark.parametrize("cursor", ["other:1", "run:99", "run:-1", "run:", "run:x", ":", "1", "run:²", "run:0"])
+@pytest.mark.parametrize(
+    "cursor", ["other:1", "run:99", "run:-1", "run:", "run:x", ":", "1", "run:²", "run:0"]
+)
 async def test_a_cursor_that_does_not_resume_gives_a_snapshot(cursor: str) -> None:
     log = make(capacity=4, lag=2)
     for number in range(1, 7):

@@ -1,0 +1,1 @@
+"""Services of the daemon: convert, one call, convert back."""

@@ -22,13 +22,13 @@ class AgentService(AgentServiceServicer):
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
+    async def GetStatus(self, _request: pb.GetStatusRequest, _context: Context) -> pb.GetStatusResponse:
         """Everything at a glance."""
         house, present = self._house, self._house.present()
         return pb.GetStatusResponse(
             version=house.about.version,
             uptime=duration(house.about.uptime),
-            session=house.conversion.session(present),
+            session=house.session(),
             call=house.conversion.call(present.state.call),
             media=convert.local_media(present.state.camera, present.state.muted, present.local),
             views=convert.views(present.views),
@@ -37,7 +37,7 @@ class AgentService(AgentServiceServicer):
             hub=house.about.hub,
         )
 
-    async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
+    async def GetStats(self, _request: pb.GetStatsRequest, _context: Context) -> pb.GetStatsResponse:
         """Figures per remote user."""
         return pb.GetStatsResponse(
             uptime=duration(self._house.about.uptime),

@@ -19,54 +19,54 @@ class CallService(CallServiceServicer):
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def Call(self, request: pb.CallRequest, context: Context) -> pb.CallResponse:
+    async def Call(self, request: pb.CallRequest, _context: Context) -> pb.CallResponse:
         """Invites one user."""
-        type, timeout = CallType(request.type), _timeout(request.timeout)
+        kind, timeout = CallType(request.type), _timeout(request.timeout)
         call = await self._run(
-            lambda op: Dial(op, (request.user_id,), type, timeout, request_id=request.request_id)
+            lambda op: Dial(op, (request.user_id,), kind, timeout, request_id=request.request_id)
         )
         return pb.CallResponse(call=call)
 
-    async def GroupCall(self, request: pb.GroupCallRequest, context: Context) -> pb.GroupCallResponse:
+    async def GroupCall(self, request: pb.GroupCallRequest, _context: Context) -> pb.GroupCallResponse:
         """Invites several users."""
-        type, timeout = CallType(request.type), _timeout(request.timeout)
+        kind, timeout = CallType(request.type), _timeout(request.timeout)
         users = tuple(request.user_ids)
         call = await self._run(
-            lambda op: Dial(op, users, type, timeout, request.group_id, request.request_id)
+            lambda op: Dial(op, users, kind, timeout, request.group_id, request.request_id)
         )
         return pb.GroupCallResponse(call=call)
 
-    async def Accept(self, request: pb.AcceptRequest, context: Context) -> pb.AcceptResponse:
+    async def Accept(self, request: pb.AcceptRequest, _context: Context) -> pb.AcceptResponse:
         """Accepts an invitation."""
-        type = words.call_type_from(request.call_type)
-        call = await self._run(lambda op: Answer(op, request.invite_id, request.room_id, type))
+        kind = words.call_type_from(request.call_type)
+        call = await self._run(lambda op: Answer(op, request.invite_id, request.room_id, kind))
         return pb.AcceptResponse(call=call)
 
-    async def Reject(self, request: pb.RejectRequest, context: Context) -> pb.RejectResponse:
+    async def Reject(self, request: pb.RejectRequest, _context: Context) -> pb.RejectResponse:
         """Rejects an invitation."""
-        type = words.call_type_from(request.call_type)
-        call = await self._run(lambda op: Decline(op, request.invite_id, request.is_busy, type))
+        kind = words.call_type_from(request.call_type)
+        call = await self._run(lambda op: Decline(op, request.invite_id, request.is_busy, kind))
         return pb.RejectResponse(call=call)
 
-    async def Hangup(self, request: pb.HangupRequest, context: Context) -> pb.HangupResponse:
+    async def Hangup(self, _request: pb.HangupRequest, _context: Context) -> pb.HangupResponse:
         """Ends the call."""
         return pb.HangupResponse(call=await self._run(Hangup))
 
     async def SwitchToAudioCall(
-        self, request: pb.SwitchToAudioCallRequest, context: Context
+        self, _request: pb.SwitchToAudioCallRequest, _context: Context
     ) -> pb.SwitchToAudioCallResponse:
         """Makes it an audio call."""
         call = await self._run(lambda op: Switch(op, CallType.AUDIO))
         return pb.SwitchToAudioCallResponse(call=call)
 
     async def SwitchToVideoCall(
-        self, request: pb.SwitchToVideoCallRequest, context: Context
+        self, _request: pb.SwitchToVideoCallRequest, _context: Context
     ) -> pb.SwitchToVideoCallResponse:
         """Makes it a video call."""
         call = await self._run(lambda op: Switch(op, CallType.VIDEO))
         return pb.SwitchToVideoCallResponse(call=call)
 
-    async def GetCall(self, request: pb.GetCallRequest, context: Context) -> pb.GetCallResponse:
+    async def GetCall(self, _request: pb.GetCallRequest, _context: Context) -> pb.GetCallResponse:
         """The present call."""
         return pb.GetCallResponse(call=self._house.conversion.call(self._house.calls.state.call))
 

@@ -11,7 +11,7 @@ from mediaagent.v1 import agent_pb2, call_pb2, media_pb2, session_pb2, view_pb2
 
 from mediaagentd.api import words
 from mediaagentd.api.clock import WallClock, duration
-from mediaagentd.call.types import Call, Participant, State
+from mediaagentd.call.types import Call, Participant, SessionPhase, State
 from mediaagentd.media.settings import LocalMedia, PeerFigures
 from mediaagentd.media.types import StreamStats
 from mediaagentd.media.views.types import (
@@ -44,15 +44,15 @@ class Conversion:
         self._device_id = device_id
         self._sdk_app_id = sdk_app_id
 
-    def session(self, present: Present) -> session_pb2.Session:
-        """The session."""
-        state = present.state
+    def session(self, phase: SessionPhase, user_id: str, login_time: float | None) -> session_pb2.Session:
+        """The session; `login_time` on the machine's clock, told only of a session that is logged in."""
+        online = phase in (SessionPhase.ONLINE, SessionPhase.RECONNECTING)
         return session_pb2.Session(
-            state=words.session_phase(state.session),
-            user_id=state.user_id,
+            state=words.session_phase(phase),
+            user_id=user_id,
             device_id=self._device_id,
             sdk_app_id=self._sdk_app_id,
-            login_time=self._instant(present.login_time),
+            login_time=self._instant(login_time if online else None),
         )
 
     def call(self, call: Call | None) -> call_pb2.Call | None:
@@ -171,7 +171,7 @@ def picture(value: Picture) -> view_pb2.WatchViewResponse:
     return view_pb2.WatchViewResponse(
         data=value.data,
         format=view_pb2.FrameFormat.ValueType(value.format.value),
-        codec=words.CODECS[value.codec] if value.codec is not None else None,
+        codec=words.codec(value.codec),
         width=value.size.width if value.size is not None else 0,
         height=value.size.height if value.size is not None else 0,
         is_keyframe=value.keyframe,
@@ -216,7 +216,7 @@ def peer_stats(figures: PeerFigures) -> agent_pb2.PeerStats:
         audio_received=_stream(stats.audio_received),
         video_sent=_stream(stats.video_sent),
         video_received=_stream(stats.video_received),
-        video_codec=words.CODECS[stats.video_codec] if stats.video_codec is not None else None,
+        video_codec=words.codec(stats.video_codec),
         fraction_lost=stats.fraction_lost,
         frames_decoded=figures.frames_decoded,
         decoded_width=size.width if size is not None else 0,

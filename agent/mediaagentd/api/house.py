@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import grpc.aio
 from mediaagent.v1 import media_pb2, session_pb2
@@ -16,7 +16,7 @@ from mediaagentd.events import EventLog
 from mediaagentd.media.settings import LocalMedia, PeerFigures
 from mediaagentd.media.views.types import Picture, Snapshot, View
 
-Context = grpc.aio.ServicerContext
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 """The context of an RPC."""
 
 
@@ -76,7 +76,8 @@ class House:
 
     def session(self) -> session_pb2.Session:
         """The present session."""
-        return self.conversion.session(self.present())
+        state = self.calls.state
+        return self.conversion.session(state.session, state.user_id, self.calls.login_time)
 
     def local_media(self) -> media_pb2.LocalMedia:
         """The present local media."""

@@ -16,23 +16,23 @@ class MediaService(MediaServiceServicer):
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def OpenCamera(self, request: pb.OpenCameraRequest, context: Context) -> pb.OpenCameraResponse:
+    async def OpenCamera(self, _request: pb.OpenCameraRequest, _context: Context) -> pb.OpenCameraResponse:
         """Turns the camera on."""
         await self._house.calls.perform(OpenCamera)
         return pb.OpenCameraResponse(media=self._house.local_media())
 
-    async def CloseCamera(self, request: pb.CloseCameraRequest, context: Context) -> pb.CloseCameraResponse:
+    async def CloseCamera(self, _request: pb.CloseCameraRequest, _context: Context) -> pb.CloseCameraResponse:
         """Turns the camera off."""
         await self._house.calls.perform(CloseCamera)
         return pb.CloseCameraResponse(media=self._house.local_media())
 
-    async def SetMicMute(self, request: pb.SetMicMuteRequest, context: Context) -> pb.SetMicMuteResponse:
+    async def SetMicMute(self, request: pb.SetMicMuteRequest, _context: Context) -> pb.SetMicMuteResponse:
         """Turns the microphone off or on."""
         await self._house.calls.perform(lambda op: SetMicMute(op, request.is_mute))
         return pb.SetMicMuteResponse(media=self._house.local_media())
 
     async def SetVideoQuality(
-        self, request: pb.SetVideoQualityRequest, context: Context
+        self, request: pb.SetVideoQualityRequest, _context: Context
     ) -> pb.SetVideoQualityResponse:
         """Chooses the video quality."""
         now = self._house.calls.set_video_quality(words.profile_from(request.profile))
@@ -40,7 +40,7 @@ class MediaService(MediaServiceServicer):
         return pb.SetVideoQualityResponse(media=self._house.local_media(), effect=effect)
 
     async def GetLocalMedia(
-        self, request: pb.GetLocalMediaRequest, context: Context
+        self, _request: pb.GetLocalMediaRequest, _context: Context
     ) -> pb.GetLocalMediaResponse:
         """The present state."""
         return pb.GetLocalMediaResponse(media=self._house.local_media())

@@ -7,14 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import grpc
+import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from mediaagent.v1 import agent_pb2, call_pb2, event_pb2, media_pb2, session_pb2, view_pb2
-from mediaagent.v1 import agent_pb2_grpc, call_pb2_grpc, event_pb2_grpc, media_pb2_grpc
-from mediaagent.v1 import session_pb2_grpc, view_pb2_grpc
+from mediaagent.v1 import (
+    agent_pb2,
+    agent_pb2_grpc,
+    call_pb2,
+    call_pb2_grpc,
+    event_pb2,
+    event_pb2_grpc,
+    media_pb2,
+    media_pb2_grpc,
+    session_pb2,
+    session_pb2_grpc,
+    view_pb2,
+    view_pb2_grpc,
+)
 
-from mediaagentd import interceptors
 from mediaagentd.api.agent import AgentService
 from mediaagentd.api.calls import CallService
 from mediaagentd.api.events import EventService
@@ -54,7 +64,7 @@ class Server:
 
     async def start(self) -> None:
         """Binds and serves. Raises OSError when it cannot bind."""
-        server = grpc.aio.server(interceptors=_interceptors(), options=_OPTIONS)
+        server = grpc.aio.server(interceptors=interceptors.server(), options=_OPTIONS)
         _add_services(server, self._house)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)

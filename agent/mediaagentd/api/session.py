@@ -14,16 +14,16 @@ class SessionService(SessionServiceServicer):
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def Login(self, request: pb.LoginRequest, context: Context) -> pb.LoginResponse:
+    async def Login(self, request: pb.LoginRequest, _context: Context) -> pb.LoginResponse:
         """Logs a user in."""
         await self._house.calls.login(request.user_id, request.user_sig)
         return pb.LoginResponse(session=self._house.session())
 
-    async def Logout(self, request: pb.LogoutRequest, context: Context) -> pb.LogoutResponse:
+    async def Logout(self, _request: pb.LogoutRequest, _context: Context) -> pb.LogoutResponse:
         """Leaves the hub."""
         await self._house.calls.logout()
         return pb.LogoutResponse(session=self._house.session())
 
-    async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.GetSessionResponse:
+    async def GetSession(self, _request: pb.GetSessionRequest, _context: Context) -> pb.GetSessionResponse:
         """The present session."""
         return pb.GetSessionResponse(session=self._house.session())

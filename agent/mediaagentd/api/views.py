@@ -22,7 +22,7 @@ class ViewService(ViewServiceServicer):
         self._engine = house.engine
 
     async def StartRemoteView(
-        self, request: pb.StartRemoteViewRequest, context: Context
+        self, request: pb.StartRemoteViewRequest, _context: Context
     ) -> pb.StartRemoteViewResponse:
         """Shows a remote user."""
         view = View(request.view_id, request.user_id, convert.view_kind(request))
@@ -30,14 +30,14 @@ class ViewService(ViewServiceServicer):
         return pb.StartRemoteViewResponse(view=convert.view(view))
 
     async def StopRemoteView(
-        self, request: pb.StopRemoteViewRequest, context: Context
+        self, request: pb.StopRemoteViewRequest, _context: Context
     ) -> pb.StopRemoteViewResponse:
         """Removes that view."""
         self._engine.stop_view(request.view_id, request.user_id or None)
         return pb.StopRemoteViewResponse()
 
     async def StartLocalView(
-        self, request: pb.StartLocalViewRequest, context: Context
+        self, request: pb.StartLocalViewRequest, _context: Context
     ) -> pb.StartLocalViewResponse:
         """Shows the local camera."""
         view = View(request.view_id, LOCAL, convert.view_kind(request))
@@ -45,18 +45,18 @@ class ViewService(ViewServiceServicer):
         return pb.StartLocalViewResponse(view=convert.view(view))
 
     async def StopLocalView(
-        self, request: pb.StopLocalViewRequest, context: Context
+        self, request: pb.StopLocalViewRequest, _context: Context
     ) -> pb.StopLocalViewResponse:
         """Removes that view."""
         self._engine.stop_view(request.view_id, LOCAL)
         return pb.StopLocalViewResponse()
 
-    async def ListViews(self, request: pb.ListViewsRequest, context: Context) -> pb.ListViewsResponse:
+    async def ListViews(self, _request: pb.ListViewsRequest, _context: Context) -> pb.ListViewsResponse:
         """The present views."""
         return pb.ListViewsResponse(views=convert.views(self._engine.views()))
 
     async def WatchView(
-        self, request: pb.WatchViewRequest, context: Context
+        self, request: pb.WatchViewRequest, _context: Context
     ) -> AsyncIterator[pb.WatchViewResponse]:
         """Streams the pictures; the client's going releases the view's place at once."""
         pictures = self._engine.watch(request.view_id)
@@ -68,7 +68,7 @@ class ViewService(ViewServiceServicer):
                 await pictures.aclose()
 
     async def TakeSnapshot(
-        self, request: pb.TakeSnapshotRequest, context: Context
+        self, request: pb.TakeSnapshotRequest, _context: Context
     ) -> pb.TakeSnapshotResponse:
         """One picture as a file."""
         jpeg = request.jpeg_quality or DEFAULT_JPEG_QUALITY

@@ -65,3 +65,8 @@ def session_phase(value: SessionPhase) -> session_pb2.SessionState.ValueType:
 def profile_from(value: media_pb2.VideoProfile.ValueType) -> VideoProfile:
     """From the contract; validation has refused the others."""
     return next(ours for ours, theirs in PROFILES.items() if theirs == value)
+
+
+def codec(value: VideoCodec | None) -> view_pb2.VideoCodec.ValueType:
+    """To the contract, unspecified for none."""
+    return CODECS[value] if value is not None else view_pb2.VIDEO_CODEC_UNSPECIFIED
