@@ -1,0 +1,186 @@
+"""What of the hub must survive a crash: who exists, who is logged in, which calls live.
+
+A store takes the effects of the core and keeps those that concern it. It blocks: the shell calls it from
+one thread of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mediaagentd.hub.types import (
+    Call,
+    CallType,
+    DropCall,
+    DropSession,
+    Effect,
+    EndReason,
+    Member,
+    MemberState,
+    PutCall,
+    PutSession,
+    PutUser,
+    Session,
+)
+
+STORED = (PutUser, PutSession, DropSession, PutCall, DropCall)
+"""The effects that a store keeps; it ignores all others."""
+
+
+class StoreError(Exception):
+    """The store cannot be opened; the message names the file and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """All that a store holds. The leases of sessions are not stored: `expires` is 0."""
+
+    users: tuple[str, ...]
+    sessions: tuple[Session, ...]
+    calls: tuple[Call, ...]
+
+
+class Store(Protocol):
+    """The port. Tokens in it are digests: the disk holds nothing that opens a session."""
+
+    def apply(self, effects: Iterable[Effect]) -> None:
+        """Keeps the effects, in their order, in one transaction that is on the disk on return: all or
+        none of them. Applying the same effects again changes nothing.
+        """
+
+    def load(self) -> Image:
+        """All that it holds, each kind in the order in which it came."""
+
+    def close(self) -> None:
+        """Releases the store; idempotent."""
+
+
+# --------------------------------------------------------------------------------- SQLite
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE users (user_id TEXT PRIMARY KEY) STRICT;
+    CREATE TABLE sessions (token TEXT PRIMARY KEY, user_id TEXT NOT NULL, device_id TEXT NOT NULL) STRICT;
+    CREATE TABLE calls (call_id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    """,
+)
+"""Migration n brings a database of `user_version` n to n + 1. Only ever append."""
+
+
+class SqliteStore:
+    """A store in one file; `:memory:` holds it as long as it lives. Raises StoreError."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = str(path)
+        try:
+            self._db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from None
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise StoreError(f"{self._path}: {error}") from None
+
+    def apply(self, effects: Iterable[Effect]) -> None:
+        """As the port says; raises sqlite3.Error when the disk refuses, and nothing is kept then."""
+        self._transaction(lambda: self._keep_all(effects))
+
+    def load(self) -> Image:
+        """As the port says."""
+        users = self._db.execute("SELECT user_id FROM users ORDER BY rowid")
+        sessions = self._db.execute("SELECT token, user_id, device_id FROM sessions ORDER BY rowid")
+        calls = self._db.execute("SELECT body FROM calls ORDER BY rowid")
+        return Image(
+            users=tuple(user_id for (user_id,) in users),
+            sessions=tuple(Session(token, user, device, 0.0) for token, user, device in sessions),
+            calls=tuple(_read_call(body) for (body,) in calls),
+        )
+
+    def close(self) -> None:
+        """As the port says."""
+        self._db.close()
+
+    def _prepare(self) -> None:
+        # Exclusive: two hubs on one file would each be an authority. The lock dies with its process.
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # An acknowledged invitation is on the disk, not in its cache.
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA temp_store=MEMORY")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > len(_MIGRATIONS):
+            self._db.close()
+            raise StoreError(f"{self._path}: written by a newer version (schema {version})")
+        self._transaction(lambda: self._migrate(version))
+
+    def _migrate(self, version: int) -> None:
+        for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
+            # Not executescript: it commits what is open.
+            for statement in filter(str.strip, script.split(";")):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={number}")
+
+    def _transaction(self, work: Callable[[], object]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            work()
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _keep_all(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            self._keep(effect)
+
+    def _keep(self, effect: Effect) -> None:
+        match effect:
+            case PutUser(user_id):
+                self._db.execute("INSERT INTO users VALUES (?) ON CONFLICT DO NOTHING", (user_id,))
+            case PutSession(session):
+                self._db.execute(
+                    "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT (token) DO UPDATE"
+                    " SET user_id = excluded.user_id, device_id = excluded.device_id",
+                    (session.token, session.user_id, session.device_id),
+                )
+            case DropSession(token):
+                self._db.execute("DELETE FROM sessions WHERE token = ?", (token,))
+            case PutCall(call):
+                self._db.execute(
+                    "INSERT INTO calls VALUES (?, ?)"
+                    " ON CONFLICT (call_id) DO UPDATE SET body = excluded.body",
+                    (call.call_id, _write_call(call)),
+                )
+            case DropCall(call_id):
+                self._db.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
+            case _:
+                pass  # pushes and replies are the shell's
+
+
+def _write_call(call: Call) -> str:
+    """The call as JSON; enumerations by name, so that a number may change."""
+    body: dict[str, Any] = {name: getattr(call, name) for name in Call.__slots__}
+    body["type"] = call.type.name
+    body["end_reason"] = call.end_reason.name if call.end_reason else None
+    body["members"] = [
+        {**{name: getattr(member, name) for name in Member.__slots__}, "state": member.state.name}
+        for member in call.members
+    ]
+    return json.dumps(body, separators=(",", ":"))
+
+
+def _read_call(text: str) -> Call:
+    body: dict[str, Any] = json.loads(text)
+    body["type"] = CallType[body["type"]]
+    body["end_reason"] = EndReason[body["end_reason"]] if body["end_reason"] else None
+    body["members"] = tuple(
+        Member(**{**member, "state": MemberState[member["state"]]}) for member in body["members"]
+    )
+    return Call(**body)

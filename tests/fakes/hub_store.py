@@ -1,0 +1,57 @@
+"""A hub's store without a disk; it can be told to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mediaagentd.hub.store import Image
+from mediaagentd.hub.types import (
+    Call,
+    DropCall,
+    DropSession,
+    Effect,
+    PutCall,
+    PutSession,
+    PutUser,
+    Session,
+)
+
+
+class MemoryStore:
+    """The `Store` port in dictionaries. `failures` is how many of the next transactions fail."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, None] = {}
+        self._sessions: dict[str, Session] = {}
+        self._calls: dict[str, Call] = {}
+        self.failures = 0
+        self.transactions = 0
+
+    def apply(self, effects: Iterable[Effect]) -> None:
+        batch = tuple(effects)
+        if self.failures:
+            self.failures -= 1
+            raise OSError("no space left on device")
+        self.transactions += 1
+        for effect in batch:
+            match effect:
+                case PutUser(user_id):
+                    self._users[user_id] = None
+                case PutSession(session):
+                    self._sessions[session.token] = Session(
+                        session.token, session.user_id, session.device_id, 0.0
+                    )
+                case DropSession(token):
+                    self._sessions.pop(token, None)
+                case PutCall(call):
+                    self._calls[call.call_id] = call
+                case DropCall(call_id):
+                    self._calls.pop(call_id, None)
+                case _:
+                    pass
+
+    def load(self) -> Image:
+        return Image(tuple(self._users), tuple(self._sessions.values()), tuple(self._calls.values()))
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,174 @@
+"""One suite for every engine behind the port `Store`, and what is particular to SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mediaagentd.hub.store import Image, SqliteStore, Store, StoreError
+from mediaagentd.hub.types import (
+    Call,
+    CallType,
+    DropCall,
+    DropSession,
+    EndReason,
+    Member,
+    MemberState,
+    PushCall,
+    PutCall,
+    PutSession,
+    PutUser,
+    Reply,
+    Session,
+)
+
+from tests.fakes.hub_store import MemoryStore
+
+ANN = Session("digest-ann", "ann", "kitchen", 17.5)
+BOB = Session("digest-bob", "bob", "hall", 18.5)
+CALL = Call(
+    call_id="c1", invite_id="i1", room_id=2**31, type=CallType.VIDEO,
+    members=(Member("ann", MemberState.JOINED, "digest-ann", "kitchen", 1, True, True),
+             Member("bob", MemberState.PENDING)),
+    group=False, created=1000.25, deadline=1030.125, request_id="r", group_id="",
+)  # fmt: skip
+OVER = Call(
+    call_id="c2", invite_id="i2", room_id=1, type=CallType.AUDIO, members=(Member("eve", MemberState.LEFT),),
+    group=True, created=0.1, deadline=None, request_id="é", group_id="g", revision=7, joins=3, ended=True,
+    end_reason=EndReason.DEVICE_LOST, ended_by="eve",
+)  # fmt: skip
+
+
+def stored(session: Session) -> Session:
+    return Session(session.token, session.user_id, session.device_id, 0.0)
+
+
+@pytest.fixture(params=["memory", "sqlite in memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store
+    match request.param:
+        case "memory":
+            made = MemoryStore()
+        case "sqlite":
+            made = SqliteStore(tmp_path / "hub.sqlite")
+        case _:
+            made = SqliteStore(":memory:")
+    yield made
+    made.close()
+
+
+def test_a_new_store_is_empty(store: Store) -> None:
+    assert store.load() == Image((), (), ())
+
+
+def test_what_was_put_is_there_in_its_order(store: Store) -> None:
+    store.apply((PutUser("bob"), PutUser("ann"), PutSession(BOB)))
+    store.apply((PutSession(ANN), PutCall(CALL), PutCall(OVER)))
+    assert store.load() == Image(("bob", "ann"), (stored(BOB), stored(ANN)), (CALL, OVER))
+
+
+def test_what_was_dropped_is_gone(store: Store) -> None:
+    store.apply((PutUser("ann"), PutSession(ANN), PutSession(BOB), PutCall(CALL), PutCall(OVER)))
+    store.apply(
+        (DropSession("digest-ann", "other device"), DropCall("c1"), DropCall("none"), DropSession("none"))
+    )
+    assert store.load() == Image(("ann",), (stored(BOB),), (OVER,))
+
+
+def test_the_newest_wins_within_one_transaction(store: Store) -> None:
+    later = Call(**{**{name: getattr(CALL, name) for name in Call.__slots__}, "revision": 2})
+    store.apply((PutCall(CALL), DropCall("c1"), PutCall(CALL), PutCall(later)))
+    assert store.load().calls == (later,)
+
+
+def test_applying_again_changes_nothing(store: Store) -> None:
+    effects = (PutUser("ann"), PutSession(BOB), PutSession(ANN), DropSession("digest-bob"), PutCall(CALL))
+    store.apply(effects)
+    once = store.load()
+    store.apply(effects)
+    assert store.load() == once
+
+
+def test_what_is_not_for_it_is_ignored(store: Store) -> None:
+    store.apply((Reply(CALL), PushCall("digest-ann", CALL)))
+    store.apply(())
+    assert store.load() == Image((), (), ())
+
+
+# ------------------------------------------------------------------------------ SQLite
+
+
+def test_it_is_there_after_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+    first = SqliteStore(path)
+    first.apply((PutUser("ann"), PutSession(ANN), PutCall(CALL)))
+    first.close()
+    first.close()
+    second = SqliteStore(path)
+    assert second.load() == Image(("ann",), (stored(ANN),), (CALL,))
+    second.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "hub.sqlite")
+    with pytest.raises(sqlite3.Error):
+        store.apply((PutUser("ann"), PutUser(["no text"])))  # type: ignore[arg-type] # the point
+    assert store.load() == Image((), (), ())
+    store.apply((PutUser("ann"),))
+    store.close()
+
+
+def test_a_second_hub_on_one_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+    first = SqliteStore(path)
+    with pytest.raises(StoreError, match="locked"):
+        SqliteStore(path)
+    first.close()
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version=99")
+    database.close()
+    with pytest.raises(StoreError, match="newer"):
+        SqliteStore(path)
+
+
+@pytest.mark.parametrize("content", [b"no database, whatever its name says" * 100, None])
+def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "hub.sqlite"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(StoreError, match="sqlite"):
+        SqliteStore(path)
+
+
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+    program = (
+        "import sys\n"
+        "from mediaagentd.hub.store import SqliteStore\n"
+        "from mediaagentd.hub.types import PutUser\n"
+        "store = SqliteStore(sys.argv[1])\n"
+        "for n in range(10**6):\n"
+        "    store.apply((PutUser(f'{n}a'), PutUser(f'{n}b')))\n"
+        "    print(n, flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if int(line) >= 50:
+                child.kill()
+                break
+        acknowledged = max([50, *map(int, child.stdout.read().split("\n")[:-1])])
+    store = SqliteStore(path)
+    users = store.load().users
+    store.close()
+    assert len(users) % 2 == 0
+    assert len(users) >= 2 * (acknowledged + 1)
