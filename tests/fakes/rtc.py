@@ -4,9 +4,11 @@ events."""
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -57,12 +59,27 @@ class Recorder:
         self.feedback.append(feedback)
         self._changed.set()
 
+    async def until_connected(self) -> None:
+        """Waits until media can flow."""
+        await self.until(lambda: bool(self.connected))
+
+    async def until_received(self, frames: int) -> None:
+        """Waits for so many frames of each kind."""
+        await self.until(lambda: len(self.video) >= frames <= len(self.audio))
+
     async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
         """Waits until what was recorded fulfils the condition."""
         async with asyncio.timeout(seconds):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
+
+
+async def until_no_tasks_but(known: set[asyncio.Task[Any]], seconds: float = 2.0) -> None:
+    """Waits until every task that has been started since has ended."""
+    if started := asyncio.all_tasks() - known:
+        _, pending = await asyncio.wait(started, timeout=seconds)
+        assert not pending
 
 
 class Picture:
@@ -98,6 +115,8 @@ class Picture:
         self._count += 1
         packets = self._context.encode(picture)
         data = b"".join(bytes(packet) for packet in packets)
+        if self._codec is VideoCodec.H264:  # as it arrives: long start codes
+            data = re.sub(rb"(?<!\x00)\x00\x00\x01", b"\x00\x00\x00\x01", data)
         return VideoFrame(self._codec, data, pts, any(p.is_keyframe for p in packets), time.monotonic())
 
 
@@ -130,4 +149,4 @@ async def connect(caller: Peer, callee: Peer, *observers: Recorder) -> None:
     """Offer, answer, and media can flow."""
     await caller.accept_answer(await callee.accept_offer(await caller.create_offer()))
     for observer in observers:
-        await observer.until(lambda observer=observer: bool(observer.connected))  # type: ignore[misc]
+        await observer.until_connected()

@@ -10,7 +10,7 @@ import asyncio
 import random
 import socket
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -95,15 +95,15 @@ class GuardedProtocol(library.StunProtocol):
         return self.receiver.data_received(data, self.local_candidate.component)
 
 
-def install(connection: Connection, *, allow_loopback: bool) -> Tally:
+def install(connection: Connection, *, allow_loopback: bool, on_expired: Callable[[], None]) -> Tally:
     """Makes a connection gather and keep consent our way, before it gathers; returns the count of
-    dropped datagrams.
+    dropped datagrams. `on_expired` is called when consent has expired, before the connection closes.
     """
     tally = Tally("datagrams_dropped")
     connection.__dict__["get_component_candidates"] = partial(
         gather, connection, tally=tally, allow_loopback=allow_loopback
     )
-    connection.__dict__["query_consent"] = partial(keep_consent, connection)
+    connection.__dict__["query_consent"] = partial(keep_consent, connection, on_expired)
     return tally
 
 
@@ -204,7 +204,7 @@ async def _collect(connection: Connection, tasks: list[asyncio.Future[Any]]) -> 
     return candidates
 
 
-async def keep_consent(connection: Connection) -> None:
+async def keep_consent(connection: Connection, on_expired: Callable[[], None]) -> None:
     """Closes the connection when nothing valid has been heard for 30 s (RFC 7675).
 
     Checks overlap, so that a round trip longer than their interval is no loss: the library allows
@@ -236,5 +236,6 @@ async def keep_consent(connection: Connection) -> None:
     finally:
         for task in checks:
             task.cancel()
+    on_expired()
     connection._query_consent_task = None  # close() would wait for this very task
     await connection.close()

@@ -96,7 +96,11 @@ class Peer:
         seams.swap(audio, self._audio_out, self._audio_in)
         seams.swap(video, self._video_out, self._video_in)
         ice = seams.ice_transport(self._connection)._connection
-        tally = gathering.install(ice, allow_loopback=allow_loopback)
+        tally = gathering.install(
+            ice,
+            allow_loopback=allow_loopback,
+            on_expired=lambda: self._end("connection lost"),
+        )
         seams.harden(transport, tally)
         self._connection.on("connectionstatechange", self._on_state)
         self._connected = self._ended = False
@@ -283,7 +287,8 @@ class Peer:
         elif state == "failed":
             self._end("connection lost" if self._connected else "connection failed")
         elif state == "closed":
-            self._end("closed by the far end")
+            shut = seams.shut_by_far_end(self._connection)
+            self._end("closed by the far end" if shut else "connection lost")
 
     def _end(self, reason: str) -> None:
         self._stop_timer()

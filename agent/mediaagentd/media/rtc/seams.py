@@ -10,6 +10,7 @@ from typing import Any
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport
+from OpenSSL import SSL
 
 from mediaagentd.media.rtc.gathering import Tally
 
@@ -38,6 +39,12 @@ def negotiated(connection: RTCPeerConnection, kind: str) -> list[str]:
         if transceiver.kind == kind and transceiver.currentDirection is not None:
             return [codec.name for codec in transceiver._codecs]
     return []
+
+
+def shut_by_far_end(connection: RTCPeerConnection) -> bool:
+    """Whether the far end has said that it closes (`close_notify`, RFC 5246 section 7.2.1)."""
+    ssl = dtls_transport(connection)._ssl
+    return ssl is not None and bool(ssl.get_shutdown() & SSL.RECEIVED_SHUTDOWN)
 
 
 def abort(connection: RTCPeerConnection) -> None:

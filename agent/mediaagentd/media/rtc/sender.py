@@ -10,7 +10,6 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
-import structlog
 from aiortc import clock
 from aiortc.codecs import is_rtx
 from aiortc.rtcdtlstransport import RTCDtlsTransport
@@ -39,6 +38,7 @@ from aiortc.rtp import (
 from aiortc.stats import RTCStatsReport
 from aiortc.utils import random32
 
+from mediaagentd.media.rtc.gathering import Tally
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
 from mediaagentd.media.types import (
@@ -61,8 +61,6 @@ KEYFRAME_GAP = 0.2
 """Seconds between two keyframe requests that are passed on; a flood of PLI costs nothing more."""
 
 ROUND_TRIP_WEIGHT: Final = 0.85
-
-_log = structlog.get_logger(__name__)
 
 
 class Sender:
@@ -93,6 +91,7 @@ class Sender:
         self._history: OrderedDict[int, tuple[RtpPacket, float]] = OrderedDict()
         self._last: tuple[int, float] | None = None  # RTP timestamp and monotonic time of capture
         self._reports_sent: deque[int] = deque(maxlen=8)
+        self._failed = Tally(f"{kind}_frames_failed")
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._packets = self._octets = self._frames = 0
@@ -178,10 +177,18 @@ class Sender:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while (frame := self._take()) is not None:
-                    await self._send_frame(*frame)
+                await self._send_waiting()
         except ConnectionError:
             return  # the transport is gone; Peer hears it from there
+
+    async def _send_waiting(self) -> None:
+        while (frame := self._take()) is not None:
+            try:
+                await self._send_frame(*frame)
+            except ConnectionError:
+                raise
+            except Exception:  # one bad frame must not silence the stream
+                self._failed.add()
 
     async def _send_frame(self, payloads: list[bytes], pts: int, captured: float) -> None:
         assert self._codec is not None

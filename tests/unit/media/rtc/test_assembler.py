@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from mediaagentd.media.rtc.assembler import (
     KEYFRAME_INTERVAL,
     OUTAGE_PACKETS,
@@ -78,9 +77,7 @@ def test_a_picture_without_a_marker_leaves_at_the_next_timestamp(
     assert [p.data for p in feed(assembler, stream, [0, 1, 2])] == [b"0.0;0.1;", b"2.0;"]
 
 
-def test_reordered_packets_make_whole_pictures_and_no_nack(
-    assembler: Assembler, stream: Stream
-) -> None:
+def test_reordered_packets_make_whole_pictures_and_no_nack(assembler: Assembler, stream: Stream) -> None:
     key, delta = stream.picture(2, key=True), stream.picture(2)
     assert len(feed(assembler, stream, key)) == 1
     assert feed(assembler, stream, [delta[1]], 1.0) == []
@@ -103,7 +100,8 @@ def test_a_lost_packet_is_asked_for_until_it_comes(assembler: Assembler, stream:
     assert assembler.poll(REORDER).lost == (2,)
     assert assembler.poll(REORDER).lost == ()
     due = assembler.deadline()
-    assert due is not None and due < REPAIR
+    assert due is not None
+    assert due < REPAIR
     assert assembler.poll(due).lost == (2,)
     assert [p.timestamp for p in feed(assembler, stream, [delta[1]], 0.3)] == [STEP, 2 * STEP]
     assert assembler.deadline() is None
@@ -223,9 +221,7 @@ def test_holes_everywhere_are_bounded(assembler: Assembler, stream: Stream) -> N
         assert len(assembler._parts) <= 1024
 
 
-def test_one_packet_is_asked_for_a_bounded_number_of_times(
-    assembler: Assembler, stream: Stream
-) -> None:
+def test_one_packet_is_asked_for_a_bounded_number_of_times(assembler: Assembler, stream: Stream) -> None:
     assembler.round_trip = 0.001
     feed(assembler, stream, [*stream.picture(key=True)])
     stream.picture()

@@ -1,0 +1,182 @@
+"""The internals of aiortc 1.16 and aioice 0.13 that we lean on. An upgrade that moves one fails here,
+with its name, and not in a call."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from importlib.metadata import version
+
+import aioice.ice
+import aioice.stun
+import aiortc.codecs
+import aiortc.rtp
+import pytest
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
+from aiortc.codecs.h264 import H264Encoder, H264PayloadDescriptor
+from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
+from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
+from aiortc.rtcrtpreceiver import RTCRtpReceiver
+from aiortc.rtcrtpsender import RTCRtpSender
+from mediaagentd.media.rtc import description, gathering, receiver, seams, sender
+from mediaagentd.media.types import VideoCodec
+
+
+def test_the_versions_are_those_that_were_read() -> None:
+    assert version("aiortc").startswith("1.16.")
+    assert version("aioice").startswith("0.13.")
+
+
+@pytest.fixture
+async def connection() -> RTCPeerConnection:
+    made = RTCPeerConnection(RTCConfiguration([], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    made.addTransceiver("audio", "sendrecv")
+    made.addTransceiver("video", "sendrecv")
+    return made
+
+
+async def test_a_transceiver_keeps_sender_and_receiver_in_two_private_fields(
+    connection: RTCPeerConnection,
+) -> None:
+    for transceiver in connection.getTransceivers():
+        ours, theirs = sender.AudioSender(transceiver.sender.transport), transceiver.sender
+        assert isinstance(theirs, RTCRtpSender)
+        assert isinstance(transceiver.receiver, RTCRtpReceiver)
+        inward = receiver.AudioReceiver(transceiver.receiver.transport, lambda _: None)
+        stream = theirs._stream_id
+        seams.swap(transceiver, ours, inward)
+        swapped: tuple[object, object] = transceiver.sender, transceiver.receiver
+        assert swapped == (ours, inward)
+        assert ours._stream_id == stream
+        assert inward._rtcp_ssrc == ours._ssrc
+    assert connection.getSenders()[0] is connection.getTransceivers()[0].sender
+
+
+async def test_everything_is_bundled_from_the_start(connection: RTCPeerConnection) -> None:
+    audio, video = connection.getTransceivers()
+    assert audio.receiver.transport is video.receiver.transport is audio.sender.transport
+    assert isinstance(seams.dtls_transport(connection), RTCDtlsTransport)
+    assert not seams.negotiated(connection, "video")
+
+
+@pytest.mark.parametrize(
+    ("stock", "ours"),
+    [(RTCRtpSender, sender.VideoSender), (RTCRtpReceiver, receiver.VideoReceiver)],
+)
+def test_ours_has_what_the_library_calls(stock: type, ours: type) -> None:
+    called = {
+        "send", "receive", "stop", "setTransport", "getStats", "replaceTrack", "transport", "track",
+        "_handle_rtcp_packet", "_handle_rtp_packet", "_handle_disconnect", "_set_rtcp_ssrc",
+        "_send_keyframe",
+    }  # fmt: skip
+    for name in called & set(dir(stock)):
+        theirs = getattr(stock, name)
+        if callable(theirs):
+            mine = getattr(ours, name)
+            assert list(inspect.signature(mine).parameters) == list(inspect.signature(theirs).parameters), (
+                name
+            )
+            assert inspect.iscoroutinefunction(mine) == inspect.iscoroutinefunction(theirs), name
+
+
+async def test_the_library_reads_no_other_private_field_of_ours(
+    connection: RTCPeerConnection,
+) -> None:
+    """Every `sender._x` and `receiver._x` in its glue is one that ours has."""
+    import re
+
+    from aiortc import rtcdtlstransport, rtcpeerconnection, rtcrtptransceiver
+
+    transport = seams.dtls_transport(connection)
+    out = sender.VideoSender(transport, lambda: None, lambda _: None)
+    inward = receiver.VideoReceiver(transport, lambda _: None, lambda: None)
+    pattern = re.compile(r"\b(?:__)?(sender|receiver|recipient)\.(_?[a-zA-Z]\w*)")
+    for module in (rtcpeerconnection, rtcdtlstransport, rtcrtptransceiver):
+        for kind, name in pattern.findall(inspect.getsource(module)):
+            assert hasattr(out if kind == "sender" else inward, name), (module.__name__, kind, name)
+
+
+async def test_gathering_and_consent_are_looked_up_on_the_instance(
+    connection: RTCPeerConnection,
+) -> None:
+    ice = seams.ice_transport(connection)._connection
+    assert "self.get_component_candidates(component=component, addresses=addresses)" in (
+        inspect.getsource(aioice.ice.Connection.gather_candidates)
+    )
+    assert "create_task(self.query_consent())" in inspect.getsource(aioice.ice.Connection.connect)
+    gathering.install(ice, allow_loopback=True, on_expired=lambda: None)
+    await ice.gather_candidates()
+    assert gathering.LOOPBACK in [candidate.host for candidate in ice.local_candidates]
+    assert all(isinstance(p, gathering.GuardedProtocol) for p in ice._protocols)
+    assert isinstance(ice._queue, asyncio.Queue)
+    assert ice._nominated == {}
+    assert ice._query_consent_task is None
+    await ice.close()
+    await connection.close()
+
+
+def test_stun_functions_are_called_as_they_are_declared() -> None:
+    def names(function: object) -> list[str]:
+        assert callable(function)
+        return list(inspect.signature(function).parameters)
+
+    assert names(aioice.ice.server_reflexive_candidate) == ["protocol", "stun_server"]
+    assert names(aioice.ice.relayed_candidate) == [
+        "component", "hide_related_address", "protocol_factory", "turn_server", "turn_username",
+        "turn_password", "turn_ssl", "turn_transport",
+    ]  # fmt: skip
+    assert names(aioice.ice.StunProtocol.request) == [
+        "self", "request", "addr", "integrity_key", "retransmissions",
+    ]  # fmt: skip
+    assert names(aioice.ice.Connection.build_request) == ["self", "pair", "nominate"]
+    assert names(aioice.ice.StunProtocol) == ["receiver"]
+    assert aioice.stun.RETRY_RTO == 0.5
+
+
+def test_the_defects_we_guard_against_are_still_there() -> None:
+    """When one is gone, its guard may go."""
+    receive = inspect.getsource(RTCDtlsTransport._recv_next)
+    assert "data[0]" in receive
+    assert "except ValueError" in inspect.getsource(RTCDtlsTransport._handle_rtcp_data)
+    assert 'ip.ip != "127.0.0.1"' in inspect.getsource(aioice.ice.get_host_addresses)
+    with pytest.raises(Exception, match="unpack"):
+        aiortc.rtp.unpack_remb_fci(b"REMB" + bytes([9, 0, 0, 0]))
+
+
+async def test_the_transport_is_hardened_by_its_instance_fields(
+    connection: RTCPeerConnection,
+) -> None:
+    source = inspect.getsource(RTCDtlsTransport._recv_next)
+    assert "self._handle_rtcp_data(data)" in source
+    assert "self._handle_rtp_data(data, arrival_time_ms=arrival_time_ms)" in source
+    transport, tally = seams.dtls_transport(connection), gathering.Tally("x")
+    seams.harden(transport, tally)
+    await transport._handle_rtcp_data(b"\x80")
+    await transport._handle_rtp_data(b"", arrival_time_ms=0)
+
+
+def test_packing_is_the_librarys() -> None:
+    unit = b"\x65" + b"x" * 3000
+    (split,) = H264Encoder._split_bitstream(b"\0\0\0\1" + unit)
+    assert split == unit
+    assert len(H264Encoder._packetize([unit])) == 3
+    assert H264PayloadDescriptor.parse(b"\x65x")[1] == b"\0\0\0\1\x65x"
+    (payload,) = Vp8Encoder._packetize(b"abc", 5)
+    parsed, data = VpxPayloadDescriptor.parse(payload)
+    assert (parsed.partition_start, parsed.partition_id, parsed.picture_id) == (1, 0, 5)
+    assert data == b"abc"
+
+
+def test_our_preferences_are_capabilities_of_the_library() -> None:
+    for kind, preferences in (
+        ("audio", description.audio_preferences()),
+        ("video", description.video_preferences(tuple(VideoCodec))),
+    ):
+        offered = aiortc.codecs.get_capabilities(kind).codecs
+        assert all(preference in offered for preference in preferences)
+
+
+def test_the_router_knows_retransmissions_by_payload_type() -> None:
+    router, target = RtpRouter(), object()
+    router.register_receiver(target, ssrcs=[1], payload_types=[97, 98])  # type: ignore[arg-type]
+    assert router.route_rtp(aiortc.rtp.RtpPacket(payload_type=98, ssrc=7)) is target

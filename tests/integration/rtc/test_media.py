@@ -1,0 +1,238 @@
+"""Frames both ways between two peers, and what each says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+from mediaagentd.media.rtc import seams
+from mediaagentd.media.rtc.peer import Peer
+from mediaagentd.media.types import VIDEO_CLOCK, AudioFrame, VideoCodec
+
+from tests.fakes.rtc import Picture, connect, decode, opus
+from tests.integration.rtc.conftest import End, Stage
+
+CODECS = list(VideoCodec)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_pictures_and_sound_go_both_ways(stage: Stage, codec: VideoCodec) -> None:
+    alice, bob = await stage.pair(codec)
+    assert alice.peer.video_codec is bob.peer.video_codec is codec
+    sent = {}
+    for sender, receiver in ((alice, bob), (bob, alice)):
+        picture = Picture(codec)
+        sent[id(receiver)] = [picture.frame() for _ in range(20)]
+        for index, frame in enumerate(sent[id(receiver)]):
+            sender.peer.send_video(frame)
+            sender.peer.send_audio(opus(index))
+            await asyncio.sleep(0)
+    for end in (alice, bob):
+        await end.seen.until_received(20)
+        expected = sent[id(end)]
+        assert [f.data for f in end.seen.video] == [f.data for f in expected]
+        assert [f.keyframe for f in end.seen.video] == [f.keyframe for f in expected]
+        assert [f.pts for f in end.seen.video] == [f.pts for f in expected]
+        pictures = list(decode(end.seen.video))
+        assert len(pictures) == 20
+        assert all(picture.std() > 20 for picture in pictures)
+        assert [f.data for f in end.seen.audio] == [opus(i).data for i in range(20)]
+        first = end.seen.audio[0].sequence
+        assert [(f.sequence - first) & 0xFFFF for f in end.seen.audio] == list(range(20))
+
+
+async def test_a_big_keyframe_crosses_in_many_packets(stage: Stage) -> None:
+    alice, bob = await stage.pair(VideoCodec.H264)
+    frame = Picture(VideoCodec.H264, 1280, 720).frame()
+    alice.peer.send_video(frame)
+    await bob.seen.until(lambda: bool(bob.seen.video))
+    assert bob.seen.video[0].data == frame.data
+    assert bob.peer.stats().video_received.packets > 3
+
+
+async def test_the_far_end_asks_for_a_keyframe(stage: Stage) -> None:
+    alice, bob = await stage.pair(VideoCodec.VP8)
+    picture = Picture(VideoCodec.VP8)
+    alice.peer.send_video(picture.frame())
+    await bob.seen.until(lambda: len(bob.seen.video) == 1)
+    bob.peer.request_keyframe()
+    await alice.seen.until(lambda: alice.seen.keyframe_requests == 1)
+    alice.peer.send_video(picture.frame(key=True))
+    await bob.seen.until(lambda: len(bob.seen.video) == 2)
+    assert bob.seen.video[1].keyframe
+
+
+async def test_many_requests_are_few_packets(stage: Stage) -> None:
+    alice, bob = await stage.pair(VideoCodec.VP8)
+    picture = Picture(VideoCodec.VP8)
+    alice.peer.send_video(picture.frame())
+    await bob.seen.until(lambda: len(bob.seen.video) == 1)
+    for _ in range(1000):
+        bob.peer.request_keyframe()
+    await alice.seen.until(lambda: alice.seen.keyframe_requests == 1)
+    for _ in range(5):
+        alice.peer.send_video(picture.frame())
+    await bob.seen.until(lambda: len(bob.seen.video) == 6)
+    assert alice.seen.keyframe_requests == 1
+
+
+async def test_a_late_joiner_of_an_encoder_asks_for_a_keyframe_first(stage: Stage) -> None:
+    alice, bob = await stage.pair(VideoCodec.VP8)
+    picture = Picture(VideoCodec.VP8)
+    picture.frame()
+    alice.peer.send_video(picture.frame())
+    assert alice.seen.keyframe_requests == 1
+    alice.peer.send_video(picture.frame(key=True))
+    await bob.seen.until(lambda: bool(bob.seen.video))
+    assert bob.seen.video[0].keyframe
+    assert alice.peer.stats().video_sent.dropped == 1
+
+
+async def test_an_audio_call_becomes_a_video_call_without_signalling(stage: Stage) -> None:
+    alice, bob = await stage.pair()
+    alice.peer.send_audio(opus(0))
+    await bob.seen.until(lambda: bool(bob.seen.audio))
+    assert not bob.seen.video
+    assert alice.peer.video_codec is VideoCodec.H264
+    alice.peer.send_video(Picture(VideoCodec.H264).frame())
+    await bob.seen.until(lambda: bool(bob.seen.video))
+
+
+async def test_codecs_are_chosen_by_preference(stage: Stage) -> None:
+    alice = stage.end(VideoCodec.VP8, VideoCodec.H264)
+    bob = stage.end(VideoCodec.H264)
+    await connect(alice.peer, bob.peer, alice.seen, bob.seen)
+    assert alice.peer.video_codec is bob.peer.video_codec is VideoCodec.H264
+
+
+async def test_frames_of_another_codec_are_dropped_and_counted(stage: Stage) -> None:
+    alice, bob = await stage.pair(VideoCodec.H264)
+    alice.peer.send_video(Picture(VideoCodec.VP8).frame())
+    assert alice.peer.stats().video_sent.dropped == 1
+    alice.peer.send_audio(opus(0))
+    await bob.seen.until(lambda: bool(bob.seen.audio))
+    assert bob.seen.video == []
+
+
+async def test_nothing_is_sent_before_the_connection(stage: Stage) -> None:
+    alice = stage.end()
+    alice.peer.send_video(Picture(VideoCodec.H264).frame())
+    alice.peer.send_audio(opus(0))
+    alice.peer.request_keyframe()
+    assert alice.peer.stats().video_sent.dropped == 0
+    assert alice.peer.video_codec is None
+
+
+async def test_statistics_and_feedback_arrive(stage: Stage) -> None:
+    alice, bob = await stage.pair(VideoCodec.VP8)
+    await _stream(alice, bob, lambda: alice.peer.stats().round_trip is not None)
+    stats = alice.peer.stats()
+    assert stats.round_trip is not None
+    assert 0 <= stats.round_trip < 0.5
+    assert stats.fraction_lost == 0
+    assert stats.video_sent.frames == alice.peer.stats().video_sent.frames > 10
+    assert stats.video_sent.keyframes >= 1
+    assert stats.video_sent.bytes > 1000
+    assert bob.peer.stats().video_received.packets > 10
+    assert bob.peer.stats().audio_received.frames > 10
+    await _stream(alice, bob, lambda: any(f.bitrate for f in alice.seen.feedback))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_lost_packets_are_sent_again(stage: Stage, codec: VideoCodec) -> None:
+    """One packet in ten is lost each way: every picture still comes, in order."""
+    alice, bob = await stage.pair(codec)
+    lose(alice.peer, random.Random(1), 0.1)
+    lose(bob.peer, random.Random(2), 0.1)
+    sent = await _stream(alice, bob, lambda: len(bob.seen.video) >= 60, key_on_request=True)
+    assert bob.peer.stats().video_received.packets_lost > 3
+    position = {frame: index for index, frame in enumerate(sent)}
+    indices = [position[frame.data] for frame in bob.seen.video]
+    assert indices == sorted(indices)
+    for before, after, frame in zip(indices, indices[1:], bob.seen.video[1:], strict=False):
+        assert after == before + 1 or frame.keyframe
+    assert len(list(decode(bob.seen.video))) == len(bob.seen.video)
+
+
+async def test_sequence_numbers_and_timestamps_wrap(stage: Stage) -> None:
+    alice, bob = stage.end(VideoCodec.VP8), stage.end(VideoCodec.VP8)
+    sender = alice.peer._video_out
+    sender._sequence, sender._origin = 0xFFF8, 0xFFFFFFFF - VIDEO_CLOCK // 3
+    await connect(alice.peer, bob.peer, alice.seen, bob.seen)
+    sent = await _stream(alice, bob, lambda: len(bob.seen.video) >= 30)
+    assert [f.data for f in bob.seen.video] == sent[: len(bob.seen.video)]
+    stamps = [f.pts for f in bob.seen.video]
+    assert stamps == sorted(stamps)
+
+
+async def test_candidates_may_come_before_and_after_the_description(stage: Stage) -> None:
+    alice, bob = stage.end(), stage.end()
+    offer = await alice.peer.create_offer()
+    bare, lines = _without_candidates(offer)
+    for line in lines:
+        await bob.peer.add_candidate(line, "0")
+    await bob.peer.add_candidate("", "0")
+    answer, answered = _without_candidates(await bob.peer.accept_offer(bare))
+    await alice.peer.accept_answer(answer)
+    for line in answered:
+        await alice.peer.add_candidate(line, "0")
+    await alice.peer.add_candidate("", "0")
+    await asyncio.gather(alice.seen.until_connected(), bob.seen.until_connected())
+
+
+async def test_the_offer_asks_for_fec_and_offers_both_ways(stage: Stage) -> None:
+    offer = await stage.end().peer.create_offer()
+    assert "useinbandfec=1" in offer
+    assert offer.count("a=sendrecv") == 2
+    assert "42e01f" in offer
+    assert "42001f" not in offer
+    assert "PCMU" not in offer
+
+
+async def test_sound_that_is_too_much_loses_its_oldest(stage: Stage) -> None:
+    alice, bob = await stage.pair()
+    for index in range(100):
+        alice.peer.send_audio(AudioFrame(b"\xfc", index * 960, 0.0))
+    await bob.seen.until(lambda: len(bob.seen.audio) == 10)
+    assert alice.peer.stats().audio_sent.dropped == 90
+    assert bob.seen.audio[-1].pts - bob.seen.audio[0].pts == 9 * 960
+
+
+def lose(end: Peer, rng: random.Random, share: float) -> None:
+    """Loses a share of the RTP and RTCP that this peer sends."""
+    transport = seams.ice_transport(end._connection)
+    send: Callable[[bytes], Awaitable[None]] = transport._send
+
+    async def lossy(data: bytes) -> None:
+        if not 128 <= data[0] < 192 or rng.random() >= share:
+            await send(data)
+
+    transport.__dict__["_send"] = lossy
+
+
+async def _stream(
+    sender: End, receiver: End, done: Callable[[], bool], *, key_on_request: bool = False
+) -> list[bytes]:
+    """Sends pictures and sound at 100 a second until what was asked for has happened."""
+    codec = sender.peer.video_codec
+    assert codec is not None
+    picture, sent, asked = Picture(codec, 320, 192), list[bytes](), sender.seen.keyframe_requests
+    async with asyncio.timeout(20):
+        while not done():
+            key = key_on_request and sender.seen.keyframe_requests > asked
+            asked = sender.seen.keyframe_requests
+            frame = picture.frame(key=key)
+            sent.append(frame.data)
+            sender.peer.send_video(frame)
+            sender.peer.send_audio(opus(len(sent)))
+            await asyncio.sleep(0.01)  # the pace of the source, not a wait
+    return sent
+
+
+def _without_candidates(sdp: str) -> tuple[str, list[str]]:
+    lines = sdp.splitlines()
+    candidates = [line.removeprefix("a=") for line in lines if line.startswith("a=candidate")]
+    rest = [line for line in lines if not line.startswith(("a=candidate", "a=end-of"))]
+    return "\r\n".join(rest) + "\r\n", candidates
