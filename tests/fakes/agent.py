@@ -62,6 +62,7 @@ class FakeAgent(
         self.busy = False
         self.hang = False
         self.log: list[event_pb2.Event] = []
+        self._heard: asyncio.Queue[Any] = asyncio.Queue()
         self._changed = asyncio.Condition()
         self._cut = 0
         self._server: grpc.aio.Server | None = None
@@ -96,6 +97,17 @@ class FakeAgent(
             self._changed.notify_all()
         return event
 
+    def _record(self, request: Any) -> None:
+        self.requests.append(request)
+        self._heard.put_nowait(request)
+
+    async def heard(self, kind: type[Any]) -> Any:
+        """Waits for a request of that kind."""
+        async with asyncio.timeout(15):
+            while not isinstance(request := await self._heard.get(), kind):
+                pass
+        return request
+
     async def cut(self) -> None:
         """Breaks every event stream, as a subscriber that reads too slowly is cut off."""
         async with self._changed:
@@ -108,6 +120,7 @@ class FakeAgent(
         self, request: event_pb2.SubscribeRequest, context: Any
     ) -> AsyncIterator[event_pb2.SubscribeResponse]:
         self.subscriptions.append(request)
+        self._heard.put_nowait(request)
         seen, cut = self._begin(request), self._cut
         if request.cursor:
             yield event_pb2.SubscribeResponse(resumed=event_pb2.Resumed(cursor=request.cursor))
@@ -139,7 +152,7 @@ class FakeAgent(
     # --- session ------------------------------------------------------------------------------------
 
     async def Login(self, request: session_pb2.LoginRequest, context: Any) -> session_pb2.LoginResponse:
-        self.requests.append(request)
+        self._record(request)
         if request.user_sig == "expired":
             await refuse(
                 context, grpc.StatusCode.UNAUTHENTICATED, "USER_SIG_EXPIRED", "it has expired", code="70001"
@@ -161,7 +174,7 @@ class FakeAgent(
     # --- calls --------------------------------------------------------------------------------------
 
     async def Call(self, request: call_pb2.CallRequest, context: Any) -> call_pb2.CallResponse:
-        self.requests.append(request)
+        self._record(request)
         if self.hang:
             await asyncio.Event().wait()
         if request.user_id == "nobody":
@@ -187,12 +200,12 @@ class FakeAgent(
         await self.publish(event_pb2.EVENT_TYPE_CALL_END, call_ended={"call": ended})
 
     async def GroupCall(self, request: call_pb2.GroupCallRequest, context: Any) -> call_pb2.GroupCallResponse:
-        self.requests.append(request)
+        self._record(request)
         self.current = call_pb2.Call(call_id="c2", invite_id="i2", state=call_pb2.CALL_STATE_DIALLING)
         return call_pb2.GroupCallResponse(call=self.current)
 
     async def Accept(self, request: call_pb2.AcceptRequest, context: Any) -> call_pb2.AcceptResponse:
-        self.requests.append(request)
+        self._record(request)
         if self.current is None or self.current.invite_id != request.invite_id:
             await refuse(context, grpc.StatusCode.NOT_FOUND, "INVITE_UNKNOWN", "that invitation is over")
         assert self.current is not None
@@ -200,7 +213,7 @@ class FakeAgent(
         return call_pb2.AcceptResponse(call=self.current)
 
     async def Reject(self, request: call_pb2.RejectRequest, context: Any) -> call_pb2.RejectResponse:
-        self.requests.append(request)
+        self._record(request)
         return call_pb2.RejectResponse(call=call_pb2.Call(state=call_pb2.CALL_STATE_ENDED))
 
     async def Hangup(self, request: call_pb2.HangupRequest, context: Any) -> call_pb2.HangupResponse:
@@ -245,7 +258,7 @@ class FakeAgent(
     # --- views --------------------------------------------------------------------------------------
 
     async def StartRemoteView(self, request: Any, context: Any) -> view_pb2.StartRemoteViewResponse:
-        self.requests.append(request)
+        self._record(request)
         view = view_pb2.View(view_id=request.view_id, user_id=request.user_id, frames=request.frames)
         self.views[request.view_id] = view
         return view_pb2.StartRemoteViewResponse(view=view)
@@ -278,7 +291,7 @@ class FakeAgent(
             self.watching -= 1
 
     async def TakeSnapshot(self, request: Any, context: Any) -> view_pb2.TakeSnapshotResponse:
-        self.requests.append(request)
+        self._record(request)
         return view_pb2.TakeSnapshotResponse(image=PNG, media_type="image/png", width=64, height=48)
 
     # --- figures ------------------------------------------------------------------------------------

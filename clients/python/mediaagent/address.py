@@ -10,14 +10,13 @@ VARIABLE = "MEDIAAGENT_SOCKET"
 
 
 def default_socket() -> Path:
-    """Where an agent of this user listens unless told otherwise: as a service in /run, else in the
-    user's runtime directory.
-    """
+    """Where an agent listens unless told otherwise: one of this user's own, else the machine's service."""
     service = Path("/run/mediaagent/agent.sock")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and not service.exists():
-        return Path(runtime) / "mediaagent" / "agent.sock"
-    return service
+    if not runtime or os.geteuid() == 0:
+        return service
+    own = Path(runtime) / "mediaagent" / "agent.sock"
+    return service if service.exists() and not own.exists() else own
 
 
 def resolve(target: str | os.PathLike[str] | None) -> str:

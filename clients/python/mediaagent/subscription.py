@@ -19,8 +19,8 @@ Message = event_pb2.Snapshot | event_pb2.Event
 """What a subscriber receives. A snapshot begins a stream, and comes again when events were lost for good
 (the agent was restarted, or the cursor is too old)."""
 
-IDLE_TIMEOUT = 60.0
-"""Seconds without even a heartbeat after which a stream is taken for dead."""
+IDLE_TIMEOUT = 45.0
+"""Seconds without even a heartbeat (every 15 s) after which a stream is taken for dead."""
 
 BACKOFF_BASE = 0.1
 BACKOFF_CAP = 5.0

@@ -1,0 +1,22 @@
+"""The README's ten lines: call bob with video and save what he shows."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from mediaagent import Agent, Event
+
+
+async def main(socket: str, user_sig: str) -> None:
+    """One call from the first to the last word."""
+    entered = asyncio.Event()
+    async with Agent(socket) as agent:
+        agent.on(Event.USER_ENTER, lambda _: entered.set())
+        await agent.login("alice", user_sig)
+        await agent.call("bob", "video", timeout=30)
+        await entered.wait()
+        Path("bob.png").write_bytes((await agent.take_snapshot("bob")).image)
+        await agent.hangup()
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,168 @@
+"""call, answer, reject, hangup, switch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Annotated, Literal
+
+import grpc
+from cyclopts import Parameter
+
+from mediaagent.cli.app import DONE, UNANSWERED, Common, app, connected
+from mediaagent.cli.output import Output, word
+from mediaagent.client import Agent
+from mediaagent.errors import AgentError
+from mediaagent.subscription import Subscription
+from mediaagent.v1 import call_pb2, event_pb2
+
+_TALKING = (call_pb2.CALL_STATE_ACTIVE, call_pb2.CALL_STATE_RECONNECTING)
+
+
+def describe(call: call_pb2.Call) -> str:
+    """A call in one line, for people."""
+    others = [participant.user_id for participant in call.participants]
+    others = others or [invitee.user_id for invitee in call.invitees]
+    outgoing = call.direction == call_pb2.CALL_DIRECTION_OUTGOING
+    whom = f"to {', '.join(others)}" if outgoing else f"from {call.sponsor}"
+    text = f"{word(call_pb2.CallType, call.type, 'CALL_TYPE_')} call {whom}: "
+    text += word(call_pb2.CallState, call.state, "CALL_STATE_")
+    if call.state == call_pb2.CALL_STATE_ENDED:
+        text += f" ({word(call_pb2.EndReason, call.end_reason, 'END_REASON_')}"
+        text += f" after {call.duration.ToTimedelta().total_seconds():.0f} s)"
+    elif call.state == call_pb2.CALL_STATE_RINGING:
+        text += f", invitation {call.invite_id}"
+    return text
+
+
+@app.command
+async def call(
+    user: str,
+    /,
+    *others: str,
+    video: Annotated[bool, Parameter(negative="--audio", help="With or without picture.")] = True,
+    timeout: Annotated[float, Parameter(help="Seconds to ring; 0 for no limit.")] = 30,
+    group: Annotated[str, Parameter(help="Group whose channel carries the invitation.")] = "",
+    wait: Annotated[bool, Parameter(negative="", help="Wait until it is answered or over.")] = False,
+    common: Common | None = None,
+) -> int:
+    """Calls USER, or several users together (USER OTHERS ...).
+
+    With --wait the exit code is 0 when somebody answered and 4 when nobody did; interrupting the wait
+    cancels the call.
+    """
+    kind = "video" if video else "audio"
+    async with connected(common) as (agent, out), contextlib.AsyncExitStack() as stack:
+        events = await stack.enter_async_context(agent.events()) if wait else None
+        if others or group:
+            made = await agent.group_call([user, *others], kind, group, timeout)
+        else:
+            made = await agent.call(user, kind, timeout)
+        out.result(made, describe(made))
+        return DONE if events is None else await _await_answer(agent, out, events, made)
+
+
+async def _await_answer(agent: Agent, out: Output, events: Subscription, made: call_pb2.Call) -> int:
+    """Waits for the outcome of a call that was just made."""
+    try:
+        outcome = await _outcome(events, made.call_id)
+    except asyncio.CancelledError:
+        await agent.hangup()
+        raise
+    out.result(outcome, describe(outcome))
+    return DONE if outcome.state in _TALKING else UNANSWERED
+
+
+async def _outcome(events: Subscription, call_id: str) -> call_pb2.Call:
+    """The call once media flows or it is over."""
+    await anext(events)  # The first message is a snapshot from before the call.
+    async for message in events:
+        seen = _call_of(message)
+        if seen is not None and seen.call_id == call_id:
+            if seen.state in _TALKING or seen.state == call_pb2.CALL_STATE_ENDED:
+                return seen
+        elif isinstance(message, event_pb2.Snapshot):
+            break  # A snapshot without the call: the agent was restarted, the call is over.
+    return call_pb2.Call(call_id=call_id, state=call_pb2.CALL_STATE_ENDED)
+
+
+def _call_of(message: event_pb2.Snapshot | event_pb2.Event) -> call_pb2.Call | None:
+    """The call that a message carries, None when it carries none."""
+    if isinstance(message, event_pb2.Snapshot):
+        return message.call if message.HasField("call") else None
+    field = message.WhichOneof("body")
+    body = getattr(message, field) if field else None
+    found = getattr(body, "call", None)
+    return found if isinstance(found, call_pb2.Call) else None
+
+
+@app.command
+async def answer(
+    invite_id: str = "",
+    /,
+    *,
+    timeout: Annotated[float, Parameter(help="Seconds to wait for a call; 0 for no limit.")] = 0,
+    common: Common | None = None,
+) -> int:
+    """Accepts an invitation: INVITE_ID, the one that rings, or the next that comes."""
+    async with connected(common) as (agent, out):
+        accepted = await agent.accept(invite_id or await _next_invitation(agent, timeout))
+        out.result(accepted, describe(accepted))
+    return DONE
+
+
+async def _next_invitation(agent: Agent, timeout: float) -> str:
+    """The invitation that rings or comes within `timeout` seconds."""
+    try:
+        async with asyncio.timeout(timeout or None), agent.events() as events:
+            async for message in events:
+                seen = _call_of(message)
+                if seen is not None and seen.state == call_pb2.CALL_STATE_RINGING:
+                    return seen.invite_id
+    except TimeoutError:
+        pass
+    raise AgentError("TIMED_OUT", grpc.StatusCode.DEADLINE_EXCEEDED, "nobody called")
+
+
+@app.command
+async def reject(
+    invite_id: str = "",
+    /,
+    *,
+    busy: Annotated[bool, Parameter(negative="", help="Tell the inviter that the line is busy.")] = False,
+    common: Common | None = None,
+) -> int:
+    """Rejects an invitation: INVITE_ID, or the one that rings."""
+    async with connected(common) as (agent, out):
+        ended = await agent.reject(invite_id or await _ringing(agent), busy)
+        out.result(ended, describe(ended))
+    return DONE
+
+
+async def _ringing(agent: Agent) -> str:
+    """The invitation that rings now."""
+    present = await agent.current_call()
+    if present is None or present.state != call_pb2.CALL_STATE_RINGING:
+        raise AgentError("INVITE_UNKNOWN", grpc.StatusCode.NOT_FOUND, "nothing rings")
+    return present.invite_id
+
+
+@app.command
+async def hangup(*, common: Common | None = None) -> int:
+    """Ends the call, or cancels it while dialling; without one it does nothing."""
+    async with connected(common) as (agent, out):
+        ended = await agent.hangup()
+        if ended is None:
+            out.result(call_pb2.HangupResponse(), "there is no call")
+        else:
+            out.result(ended, describe(ended))
+    return DONE
+
+
+@app.command
+async def switch(kind: Literal["audio", "video"], /, *, common: Common | None = None) -> int:
+    """Makes the 1:1 call an audio or a video call."""
+    async with connected(common) as (agent, out):
+        switched = await (agent.switch_to_audio_call() if kind == "audio" else agent.switch_to_video_call())
+        out.result(switched, describe(switched))
+    return DONE

@@ -1,0 +1,197 @@
+"""The command line as scripts see it: what it prints and how it exits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mediaagent.v1 import call_pb2, event_pb2
+
+from tests.fakes.agent import PNG, FakeAgent
+
+PYTHON_PATH = os.pathsep.join(
+    str(Path(__file__).resolve().parents[3] / p) for p in ("clients/python", "agent")
+)
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@asynccontextmanager
+async def started(socket: str, *arguments: str, **env: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mediaagent", *arguments,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHON_PATH, "MEDIAAGENT_SOCKET": socket, **env},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def command(socket: str, *arguments: str, stdin: str = "", **env: str) -> Ended:
+    async with started(socket, *arguments, **env) as process:
+        out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 20)
+        assert process.returncode is not None
+        ended = Ended(process.returncode, out.decode(), err.decode())
+        assert "Traceback" not in ended.err
+        return ended
+
+
+@pytest.mark.parametrize("way", ["option", "file", "environment", "stdin"])
+async def test_login_takes_the_user_sig_from_anywhere(
+    fake: FakeAgent, socket: str, tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "sig").write_text("sig-1\n")
+    arguments = {"option": ["--user-sig", "sig-1"], "file": ["--user-sig-file", str(tmp_path / "sig")]}
+    env = {"MEDIAAGENT_USER_SIG": "sig-1"} if way == "environment" else {}
+    ended = await command(socket, "login", "alice", *arguments.get(way, []), stdin="sig-1\n", **env)
+    assert ended.code == 0
+    assert fake.requests[-1].user_sig == "sig-1"
+    assert "logged in as alice" in ended.out
+
+
+async def test_a_refusal_is_1_and_a_program_gets_its_reason(fake: FakeAgent, socket: str) -> None:
+    ended = await command(socket, "login", "alice", "--user-sig", "expired", "--json")
+    assert ended.code == 1
+    assert ended.out == ""
+    assert json.loads(ended.err)["error"] == {
+        "reason": "USER_SIG_EXPIRED",
+        "status": "UNAUTHENTICATED",
+        "message": "it has expired",
+        "metadata": {"code": "70001"},
+    }
+
+
+async def test_wrong_usage_is_2(fake: FakeAgent, socket: str) -> None:
+    ended = await command(socket, "quality", "4k")
+    assert ended.code == 2
+    assert "480p" in ended.err
+
+
+async def test_no_agent_is_3(tmp_path: Path) -> None:
+    ended = await command(str(tmp_path / "nothing.sock"), "status")
+    assert ended.code == 3
+    assert "no agent answers" in ended.err
+
+
+async def test_a_busy_call_that_is_waited_for_is_4(fake: FakeAgent, socket: str) -> None:
+    fake.busy = True
+    ended = await command(socket, "call", "bob", "--wait", "--json")
+    assert ended.code == 4
+    assert [call["state"] for call in ended.json][-1] == "CALL_STATE_ENDED"
+    assert ended.json[-1]["endReason"] == "END_REASON_BUSY"
+
+
+async def test_a_call_that_is_answered_is_0(fake: FakeAgent, socket: str) -> None:
+    async with started(socket, "call", "bob", "--wait", "--audio", "--timeout", "5") as process:
+        assert (await fake.heard(call_pb2.CallRequest)).type == call_pb2.CALL_TYPE_AUDIO
+        assert fake.current is not None
+        fake.current.state = call_pb2.CALL_STATE_ACTIVE
+        await fake.publish(event_pb2.EVENT_TYPE_CALL_CHANGED, call_changed={"call": fake.current})
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+
+
+async def test_interrupting_the_wait_cancels_the_call_and_is_130(fake: FakeAgent, socket: str) -> None:
+    async with started(socket, "call", "bob", "--wait") as process:
+        assert process.stdout is not None
+        await process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 15) == 130
+        assert fake.current is None
+        assert fake.log[-1].call_ended.call.end_reason == call_pb2.END_REASON_HANGUP
+
+
+async def test_answer_waits_for_an_invitation(fake: FakeAgent, socket: str) -> None:
+    async with started(socket, "answer", "--json") as process:
+        await fake.heard(event_pb2.SubscribeRequest)
+        fake.current = call_pb2.Call(call_id="c", invite_id="i7", state=call_pb2.CALL_STATE_RINGING)
+        body = {"sponsor": "bob", "invite_id": "i7", "call": fake.current}
+        await fake.publish(event_pb2.EVENT_TYPE_INVITED, invited=body)
+        out, _ = await asyncio.wait_for(process.communicate(), 15)
+        assert process.returncode == 0
+    assert json.loads(out)["state"] == "CALL_STATE_CONNECTING"
+    assert fake.requests[-1].invite_id == "i7"
+
+
+async def test_answer_gives_up(fake: FakeAgent, socket: str) -> None:
+    ended = await command(socket, "answer", "--timeout", "0.1")
+    assert (ended.code, "nobody called" in ended.err) == (1, True)
+
+
+async def test_reject_takes_what_rings(fake: FakeAgent, socket: str) -> None:
+    assert (await command(socket, "reject")).code == 1
+    fake.current = call_pb2.Call(call_id="c", invite_id="i7", state=call_pb2.CALL_STATE_RINGING)
+    assert (await command(socket, "reject", "--busy")).code == 0
+    assert fake.requests[-1].invite_id == "i7"
+    assert fake.requests[-1].is_busy
+
+
+async def test_snapshot_writes_a_file(fake: FakeAgent, socket: str, tmp_path: Path) -> None:
+    file = tmp_path / "bob.png"
+    ended = await command(socket, "snapshot", "bob", "-o", str(file), "--json")
+    assert file.read_bytes() == PNG
+    assert ended.json[0]["file"] == str(file)
+
+
+async def test_view_saves_pictures(fake: FakeAgent, socket: str, tmp_path: Path) -> None:
+    ended = await command(socket, "view", "bob", "-o", str(tmp_path / "p"), "--count", "3", "--json")
+    assert len(list((tmp_path / "p").iterdir())) == 3
+    assert ended.json[-1]["sequence"] == "3"
+    assert fake.views == {}
+
+
+async def test_events_are_lines(fake: FakeAgent, socket: str) -> None:
+    async with started(socket, "events", "user-enter", "--json", "--count", "1") as process:
+        assert process.stdout is not None
+        first = json.loads(await asyncio.wait_for(process.stdout.readline(), 15))
+        await fake.publish(event_pb2.EVENT_TYPE_USER_ENTER, user_entered={"user_id": "bob"})
+        second = json.loads(await asyncio.wait_for(process.stdout.readline(), 15))
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+    assert list(first) == ["snapshot"]
+    assert second["event"]["userEntered"]["userId"] == "bob"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["logout"], "logged out"),
+        (["hangup"], "there is no call"),
+        (["mute"], "microphone muted"),
+        (["mute", "off"], "microphone on"),
+        (["camera", "on"], "camera on"),
+        (["quality", "1080p"], "1080p from now on"),
+        (["switch", "video"], "video call"),
+        (["status"], "nobody: logged out"),
+        (["stats", "--interval", "0"], "bob"),
+        (["call", "bob", "carol"], "dialling"),
+        (["completion", "bash"], "_mediaagent"),
+        (["--help"], "Exit codes"),
+    ],
+)
+async def test_every_command_says_what_it_did(
+    fake: FakeAgent, socket: str, arguments: list[str], text: str
+) -> None:
+    ended = await command(socket, *arguments)
+    assert ended.code == 0, ended.err
+    assert text in ended.out
