@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -18,12 +18,14 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class RawPicture:
-    """A picture in 4:2:0 planes (`yuv420p`, limited range). Shared between readers: never written to.
-    `captured`: `time.monotonic()` seconds.
+    """A picture in 4:2:0 planes (`yuv420p`, limited range). Shared between readers: the planes are never
+    written to. `captured`: `time.monotonic()` seconds. An encoder writes its own pts and picture type
+    into the frame, so it holds `guard` meanwhile.
     """
 
     frame: VideoFrame
     captured: float
+    guard: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

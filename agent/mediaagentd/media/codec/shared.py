@@ -1,0 +1,200 @@
+"""Encoders and decoders that run in the codec threads and are shared by everyone who wants their stream.
+
+Hand-over to the event loop is one `call_soon_threadsafe` a picture. Queues: an encoder holds one waiting
+picture, the newest; a decoder holds `DECODER_QUEUE`, and when that is full drops all and waits for a
+keyframe, since a picture is of no use without the ones before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import structlog
+
+from mediaagentd.media.capture.types import PictureSink, RawPicture
+from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
+from mediaagentd.media.types import Size, VideoFrame
+
+_log = structlog.stdlib.get_logger()
+
+DECODER_QUEUE = 30
+"""Pictures that may wait for a decoder: one second."""
+
+
+class SharedEncoder:
+    """One encoder of the local picture. `deliver` is called on the loop with each encoded picture.
+
+    `offer` may be called in any thread, everything else on the loop.
+    """
+
+    def __init__(
+        self,
+        encoder: VideoEncoder,
+        executor: Executor,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[VideoFrame], None],
+    ) -> None:
+        self._encoder = encoder
+        self._executor = executor
+        self._loop = loop
+        self._deliver = deliver
+        self._lock = threading.Lock()
+        self._waiting: RawPicture | None = None
+        self._running = False
+        self._closed = False
+        self._keyframe = True
+        self._bitrate = encoder.bitrate
+        self.dropped = 0
+        """Pictures that came while the encoder was busy."""
+
+    def offer(self, picture: RawPicture) -> None:
+        """Encodes the picture as soon as the encoder is free; a newer one takes its place."""
+        with self._lock:
+            if self._closed:
+                return
+            if self._running:
+                self.dropped += self._waiting is not None
+                self._waiting = picture
+                return
+            self._waiting, self._running = picture, True
+        self._submit()
+
+    def request_keyframe(self) -> None:
+        """Makes the next picture a keyframe."""
+        with self._lock:
+            self._keyframe = True
+
+    def set_bitrate(self, bitrate: int) -> None:
+        """Bits a second from the next picture on."""
+        with self._lock:
+            self._bitrate = bitrate
+
+    def close(self) -> None:
+        """Nothing is delivered after it."""
+        with self._lock:
+            self._closed = True
+            self._waiting = None
+
+    def _submit(self) -> None:
+        try:
+            self._executor.submit(self._run)
+        except RuntimeError:  # the executor is shut down: the engine stops
+            self.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                picture, self._waiting = self._waiting, None
+                if picture is None or self._closed:
+                    self._running = False
+                    return
+                keyframe, self._keyframe = self._keyframe, False
+                bitrate = self._bitrate
+            self._encode(picture, keyframe, bitrate)
+
+    def _encode(self, picture: RawPicture, keyframe: bool, bitrate: int) -> None:
+        try:
+            self._encoder.set_bitrate(bitrate)
+            frame = self._encoder.encode(picture, keyframe=keyframe)
+            if frame is not None:
+                self._loop.call_soon_threadsafe(self._hand_over, frame)
+            elif keyframe:
+                self.request_keyframe()
+        except Exception as error:  # a codec library that fails must not end the thread unseen
+            _log.error("video_encoder_failed", codec=self._encoder.codec.value, error=str(error))
+            self.close()
+
+    def _hand_over(self, frame: VideoFrame) -> None:
+        if not self._closed:
+            self._deliver(frame)
+
+
+class SharedDecoder:
+    """One decoder of a remote user's video. Sinks are called in the codec thread and must not block.
+
+    `want_keyframe` is called in any thread when nothing can be decoded before a keyframe.
+    """
+
+    def __init__(self, executor: Executor, want_keyframe: Callable[[], None]) -> None:
+        self._executor = executor
+        self._want_keyframe = want_keyframe
+        self._lock = threading.Lock()
+        self._queue: deque[VideoFrame] = deque()
+        self._decoder: VideoDecoder | None = None
+        self._sinks: tuple[PictureSink, ...] = ()
+        self._running = False
+        self._closed = False
+        self._synced = False
+        self.decoded = 0
+        self.dropped = 0
+        self.size: Size | None = None
+        """Of the last decoded picture."""
+
+    def set_sinks(self, sinks: tuple[PictureSink, ...]) -> None:
+        """Who gets the pictures."""
+        self._sinks = sinks
+
+    def push(self, frame: VideoFrame) -> None:
+        """Takes the next picture of the stream, in order."""
+        with self._lock:
+            if self._closed or not self._accept(frame):
+                return
+            self._queue.append(frame)
+            if self._running:
+                return
+            self._running = True
+        try:
+            self._executor.submit(self._run)
+        except RuntimeError:  # the executor is shut down: the engine stops
+            self.close()
+
+    def close(self) -> None:
+        """Nothing is decoded after it, except what is under way."""
+        with self._lock:
+            self._closed = True
+            self._queue.clear()
+
+    def _accept(self, frame: VideoFrame) -> bool:
+        if frame.keyframe:
+            self._synced = True
+        elif len(self._queue) >= DECODER_QUEUE:
+            self.dropped += len(self._queue)
+            self._queue.clear()
+            self._synced = False
+            self._want_keyframe()
+        self.dropped += not self._synced
+        return self._synced
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue or self._closed:
+                    self._running = False
+                    return
+                frame = self._queue.popleft()
+            picture = self._decode(frame)
+            if picture is not None:
+                self._show(picture)
+
+    def _decode(self, frame: VideoFrame) -> RawPicture | None:
+        try:
+            if self._decoder is None or self._decoder.codec is not frame.codec:
+                self._decoder = VideoDecoder(frame.codec)
+            return self._decoder.decode(frame)
+        except Exception as error:  # damaged data from a far end is no reason to stop
+            _log.info("video_decoder_failed", codec=frame.codec.value, error=str(error))
+            with self._lock:
+                self._synced = False
+                self._queue.clear()
+            self._want_keyframe()
+            return None
+
+    def _show(self, picture: RawPicture) -> None:
+        self.decoded += 1
+        self.size = Size(picture.frame.width, picture.frame.height)
+        for sink in self._sinks:
+            sink(picture)

@@ -1,0 +1,132 @@
+"""Encoders: the rate is kept and changed without a keyframe; keyframes come when asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import pytest
+from mediaagentd.media.capture.synthetic import SyntheticCamera
+from mediaagentd.media.capture.types import RawPicture
+from mediaagentd.media.codec import live_rate, video
+from mediaagentd.media.codec.shared import DECODER_QUEUE, SharedDecoder
+from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
+from mediaagentd.media.types import Size, VideoCodec, VideoFrame
+
+SIZE = Size(640, 480)
+
+
+def encode(encoder: VideoEncoder, numbers: Sequence[int], key_at: int = -1) -> list[VideoFrame]:
+    """Encodes pictures that are 1/30 s apart, whatever the clock says."""
+    camera = SyntheticCamera(SIZE, 30)
+    frames = []
+    for number in numbers:
+        picture = RawPicture(camera.picture(number).frame, number / 30)
+        frame = encoder.encode(picture, keyframe=number == key_at)
+        if frame is not None:
+            frames.append(frame)
+    return frames
+
+
+def rate(frames: Sequence[VideoFrame]) -> float:
+    return sum(len(frame.data) for frame in frames) * 8 * 30 / len(frames)
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_the_bitrate_follows_without_a_keyframe(codec: VideoCodec) -> None:
+    encoder = VideoEncoder(codec, 30, 800_000)
+    first = encode(encoder, range(120))
+    encoder.set_bitrate(250_000)
+    second = encode(encoder, range(120, 270))
+    encoder.set_bitrate(800_000)
+    third = encode(encoder, range(270, 420))
+    assert [frame.keyframe for frame in first + second + third].count(True) == 1
+    assert rate(first[60:]) == pytest.approx(800_000, rel=0.25)
+    assert rate(second[60:]) == pytest.approx(250_000, rel=0.25)
+    assert rate(third[60:]) == pytest.approx(800_000, rel=0.25)
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_without_the_reach_into_the_library_it_is_rebuilt(
+    codec: VideoCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_rate, "_VERIFIED", "0.")
+    encoder = VideoEncoder(codec, 30, 800_000)
+    encode(encoder, range(5))
+    encoder.set_bitrate(400_000)
+    frames = encode(encoder, range(5, 10))
+    assert [frame.keyframe for frame in frames] == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_a_keyframe_comes_when_asked_for_and_stands_alone(codec: VideoCodec) -> None:
+    encoder = VideoEncoder(codec, 30, 800_000)
+    frames = encode(encoder, range(12), key_at=8)
+    assert [index for index, frame in enumerate(frames) if frame.keyframe] == [0, 8]
+    assert VideoDecoder(codec).decode(frames[8]) is not None
+    if codec is VideoCodec.H264:
+        assert frames[8].data.startswith(b"\0\0\0\1\x67"), "parameter sets in front of an IDR"
+
+
+def test_h264_is_constrained_baseline() -> None:
+    frame = encode(VideoEncoder(VideoCodec.H264, 30, 800_000), [1])[0]
+    profile, constraints = frame.data[5], frame.data[6]
+    assert (profile, constraints & 0x40) == (66, 0x40)
+
+
+def test_timestamps_are_of_the_capture_and_rise() -> None:
+    frames = encode(VideoEncoder(VideoCodec.H264, 30, 800_000), [0, 1, 5, 5, 6])
+    assert [frame.pts for frame in frames] == [0, 3000, 15000, 15001, 18000]
+
+
+def test_a_new_size_begins_with_a_keyframe() -> None:
+    encoder = VideoEncoder(VideoCodec.VP8, 30, 500_000)
+    encode(encoder, range(3))
+    picture = SyntheticCamera(Size(320, 240), 30).picture(4)
+    frame = encoder.encode(picture, keyframe=False)
+    assert frame is not None
+    assert frame.keyframe
+    assert video.SAME_RATE < 0.1
+
+
+class Held(Executor):
+    """Runs nothing until told."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Any] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.jobs.append(fn)
+        return Future()
+
+
+def test_a_decoder_begins_at_a_keyframe_and_drops_rather_than_grows() -> None:
+    asked = threading.Event()
+    executor = Held()
+    shown: list[RawPicture] = []
+    decoder = SharedDecoder(executor, asked.set)
+    decoder.set_sinks((shown.append,))
+    frames = encode(VideoEncoder(VideoCodec.H264, 30, 300_000), range(DECODER_QUEUE + 3))
+    decoder.push(frames[1])
+    assert decoder.dropped == 1
+    assert not executor.jobs
+    for frame in frames:
+        decoder.push(frame)
+    assert asked.is_set(), "an overflow asks for a keyframe"
+    executor.jobs[0]()
+    assert shown == []
+    decoder.push(frames[0])
+    executor.jobs[1]()
+    assert len(shown) == decoder.decoded == 1
+    assert decoder.size == SIZE
+
+
+def test_damaged_data_asks_for_a_keyframe() -> None:
+    asked = threading.Event()
+    executor = Held()
+    decoder = SharedDecoder(executor, asked.set)
+    decoder.push(VideoFrame(VideoCodec.VP8, b"rubbish", 0, keyframe=True, captured=0.0))
+    executor.jobs[0]()
+    assert asked.is_set()
