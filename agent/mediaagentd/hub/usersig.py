@@ -73,7 +73,7 @@ def verify(sig: str, *, user_id: str, sdk_app_id: int, keys: Iterable[str], now:
 
 
 def mint(
-    user_id: str, sdk_app_id: int, key: str, expire: int, now: float, userbuf: bytes | None = None
+    sdk_app_id: int, key: str, user_id: str, *, now: float, expire: int, userbuf: bytes | None = None
 ) -> str:
     """A UserSig of that user, made at `now` (Unix seconds) and good for `expire` seconds.
 

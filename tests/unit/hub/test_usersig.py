@@ -55,8 +55,8 @@ def opened(sig: str) -> dict[str, Any]:
 
 
 def test_the_public_vectors() -> None:
-    assert opened(mint("xiaojun", APP, KEY, EXPIRE, MADE)) == GENUINE
-    with_buffer = opened(mint("xiaojun", APP, KEY, EXPIRE, MADE, b"abc"))
+    assert opened(mint(APP, KEY, "xiaojun", now=MADE, expire=EXPIRE)) == GENUINE
+    with_buffer = opened(mint(APP, KEY, "xiaojun", now=MADE, expire=EXPIRE, userbuf=b"abc"))
     assert with_buffer["TLS.sig"] == "QjT201xPkXk/aM1e+y0vakZb0K2iPrFue++0s5y6bFM="
     assert with_buffer["TLS.userbuf"] == "YWJj"
     check(packed(GENUINE))
@@ -78,7 +78,7 @@ def test_what_we_mint_is_what_the_public_generator_makes(userbuf: bytes | None) 
         if userbuf is None
         else generator.gen_sig_with_userbuf("a-B_9", 60, userbuf)
     )
-    assert opened(mint("a-B_9", APP, KEY, 60, theirs["TLS.time"], userbuf)) == theirs
+    assert opened(mint(APP, KEY, "a-B_9", now=theirs["TLS.time"], expire=60, userbuf=userbuf)) == theirs
 
 
 def test_any_of_several_keys_is_good() -> None:
@@ -117,7 +117,7 @@ def test_a_user_id_that_is_none(user_id: str) -> None:
     assert refusal(packed(GENUINE), user_id=user_id).reason is Reason.USER_ID_INVALID
     assert refusal(packed({**GENUINE, "TLS.identifier": user_id})).reason is Reason.USER_ID_INVALID
     with pytest.raises(Refused) as refused:
-        mint(user_id, APP, KEY, 60, MADE)
+        mint(APP, KEY, user_id, now=MADE, expire=60)
     assert refused.value.reason is Reason.USER_ID_INVALID
 
 
@@ -171,7 +171,7 @@ def test_a_zip_bomb_is_not_inflated() -> None:
 
 def test_an_expiry_of_nothing_is_not_minted() -> None:
     with pytest.raises(Refused):
-        mint("ann", APP, KEY, 0, MADE)
+        mint(APP, KEY, "ann", now=MADE, expire=0)
 
 
 _json = st.recursive(
@@ -209,4 +209,5 @@ def test_anything_is_refused_or_good(sig: str, user_id: str) -> None:
     st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True), st.integers(1, 2**32 - 1), st.binary(max_size=99)
 )
 def test_what_we_mint_is_good(user_id: str, app: int, userbuf: bytes) -> None:
-    verify(mint(user_id, app, KEY, 60, MADE, userbuf), user_id=user_id, sdk_app_id=app, keys=(KEY,), now=MADE)
+    sig = mint(app, KEY, user_id, now=MADE, expire=60, userbuf=userbuf)
+    verify(sig, user_id=user_id, sdk_app_id=app, keys=(KEY,), now=MADE)
