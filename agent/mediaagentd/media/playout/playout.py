@@ -1,0 +1,128 @@
+"""Plays the sound of all remote users: one thread that ticks every 20 ms while there are any."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from mediaagentd.errors import Refused
+from mediaagentd.media.playout.buffer import SLOT
+from mediaagentd.media.playout.mixer import Voice, mix
+from mediaagentd.media.playout.sinks import NullSink, SoundSink
+from mediaagentd.media.types import AudioFrame
+
+_log = structlog.stdlib.get_logger()
+
+LATE = 0.25
+"""Seconds behind time after which missed ticks are left out."""
+
+JOIN = 1.0
+"""Seconds to wait for the thread before it is abandoned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Slots of 20 ms of one user's sound so far."""
+
+    played: int = 0
+    concealed: int = 0
+
+
+class Playout:
+    """All methods are called on the event loop and return at once, except `close`.
+
+    The thread runs while there are users. A sink that fails is replaced by none: the call goes on.
+    """
+
+    def __init__(self, sink: SoundSink) -> None:
+        self._sink = sink
+        self._opened = False
+        self._lock = threading.Lock()
+        self._voices: dict[str, Voice] = {}
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, user_id: str) -> None:
+        """From now on this user is heard."""
+        with self._lock:
+            self._voices.setdefault(user_id, Voice())
+        if self._thread is None or not self._thread.is_alive() or self._stopping.is_set():
+            self._stopping = threading.Event()
+            self._thread = threading.Thread(
+                target=self._run, args=(self._stopping, self._thread), name="playout", daemon=True
+            )
+            self._thread.start()
+
+    def remove(self, user_id: str) -> None:
+        """No longer."""
+        with self._lock:
+            voice = self._voices.pop(user_id, None)
+            if not self._voices:
+                self._stopping.set()
+        if voice is not None:
+            voice.close()
+
+    def push(self, user_id: str, frame: AudioFrame) -> None:
+        """A packet of that user's sound; ignored for a user who is not heard."""
+        with self._lock:
+            voice = self._voices.get(user_id)
+            if voice is not None:
+                voice.buffer.push(frame, time.monotonic())
+
+    def slots(self, user_id: str) -> Slots:
+        """How that user's slots were filled."""
+        with self._lock:
+            voice = self._voices.get(user_id)
+            if voice is None:
+                return Slots()
+            return Slots(voice.buffer.played, voice.buffer.concealed)
+
+    def close(self) -> None:
+        """Ends the thread and frees the sink; blocks for `JOIN` seconds at the most."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(JOIN)
+        self._sink.close()
+
+    def _run(self, stopping: threading.Event, previous: threading.Thread | None) -> None:
+        if previous is not None:
+            previous.join(JOIN)  # the sink has one user at a time
+        self._open()
+        due = time.monotonic()
+        while not stopping.is_set():
+            now = time.monotonic()
+            if now - due > LATE:
+                due = now
+            if now < due and stopping.wait(due - now):
+                return
+            self._tick(due)
+            due += SLOT
+
+    def _open(self) -> None:
+        if self._opened:
+            return
+        self._opened = True
+        try:
+            self._sink.open()
+        except Refused as refused:
+            self._replace(refused)
+
+    def _tick(self, now: float) -> None:
+        with self._lock:
+            slots = [(voice, voice.buffer.pull(now)) for voice in self._voices.values()]
+            blocks = []
+            if self._sink.wants_sound:
+                blocks = [sound for voice, slot in slots if (sound := voice.samples(slot)) is not None]
+        if self._sink.wants_sound:
+            try:
+                self._sink.write(mix(blocks))
+            except Refused as refused:
+                self._replace(refused)
+
+    def _replace(self, refused: Refused) -> None:
+        _log.warning("speaker_failed", error=refused.message)
+        self._sink.close()
+        self._sink = NullSink()

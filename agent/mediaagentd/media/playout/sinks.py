@@ -1,0 +1,147 @@
+"""Where the mixed sound goes: speaker, WAV file, nowhere. Used by the playout thread only."""
+
+from __future__ import annotations
+
+import contextlib
+import wave
+from pathlib import Path
+from typing import Any, Protocol
+
+from mediaagentd.errors import Refused
+from mediaagentd.media.capture.errors import NO_MICROPHONE, failed, from_os_error, not_found
+from mediaagentd.media.capture.microphone import load_sounddevice
+from mediaagentd.media.capture.types import Samples
+from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME
+
+WAV_LIMIT = 3600.0
+"""Seconds of sound that a WAV file takes; what comes after is not written (a disk must not fill up)."""
+
+
+class SoundSink(Protocol):
+    """Takes 20 ms of mono sound at a time."""
+
+    wants_sound: bool
+    """False: nothing needs to be decoded, `write` is not called."""
+
+    def open(self) -> None:
+        """Raises: Refused."""
+
+    def write(self, samples: Samples) -> None:
+        """May block for about 20 ms: a sound card paces the playout. Raises: Refused."""
+
+    def close(self) -> None:
+        """Frees it; never raises."""
+
+
+class NullSink:
+    """Takes nothing."""
+
+    wants_sound = False
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def write(self, samples: Samples) -> None:
+        """Never called."""
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class WavSink:
+    """Writes a file that is a valid WAV file at any time: its header is brought up to date with every write.
+    Longer than `WAV_LIMIT` seconds it does not become.
+    """
+
+    wants_sound = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: wave.Wave_write | None = None
+        self._pending: list[bytes] = []
+        self._blocks = 0
+
+    def open(self) -> None:
+        """Makes the file, or empties it."""
+        try:
+            self._file = wave.open(str(self._path), "wb")  # noqa: SIM115 # closed by close()
+        except OSError as error:
+            raise from_os_error(str(self._path), error, NO_MICROPHONE) from None
+        self._file.setparams((1, 2, AUDIO_CLOCK, 0, "NONE", ""))
+
+    def write(self, samples: Samples) -> None:
+        """Adds 20 ms."""
+        self._blocks += 1
+        if self._blocks * AUDIO_FRAME > WAV_LIMIT * AUDIO_CLOCK:
+            return
+        self._pending.append(samples.astype("<i2").tobytes())
+        if len(self._pending) >= 10:
+            self._flush()
+
+    def close(self) -> None:
+        """Completes the file."""
+        if self._file is not None:
+            with contextlib.suppress(Refused):
+                self._flush()
+            self._file.close()
+            self._file = None
+
+    def _flush(self) -> None:
+        assert self._file is not None
+        data, self._pending = b"".join(self._pending), []
+        try:
+            self._file.writeframes(data)
+        except OSError as error:
+            raise failed(str(self._path), error.strerror or "write failed", NO_MICROPHONE) from None
+
+
+class SpeakerSink:
+    """The sound card through PortAudio; `device` is a name, or "default"."""
+
+    wants_sound = True
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._stream: Any = None
+
+    def open(self) -> None:
+        """Opens the card. Raises: Refused DEVICE_NOT_FOUND or DEVICE_FAILED."""
+        sounddevice = load_sounddevice()
+        name = None if self._device == "default" else self._device
+        try:
+            self._stream = sounddevice.RawOutputStream(
+                samplerate=AUDIO_CLOCK,
+                channels=1,
+                dtype="int16",
+                blocksize=AUDIO_FRAME,
+                device=name,
+                latency="low",
+            )
+            self._stream.start()
+        except ValueError:  # the library's word for a name that matches nothing
+            raise not_found(self._device, NO_MICROPHONE) from None
+        except sounddevice.PortAudioError as error:
+            raise failed(self._device, str(error), NO_MICROPHONE) from None
+
+    def write(self, samples: Samples) -> None:
+        """Plays 20 ms; never waits: without room the block is dropped, and the buffer catches up."""
+        try:
+            if self._stream.write_available >= AUDIO_FRAME:
+                self._stream.write(samples.tobytes())
+        except load_sounddevice().PortAudioError as error:
+            raise failed(self._device, str(error), NO_MICROPHONE) from None
+
+    def close(self) -> None:
+        """Frees the card."""
+        if self._stream is not None:
+            self._stream.close(ignore_errors=True)
+            self._stream = None
+
+
+def make_sink(name: str) -> SoundSink:
+    """The sink of a resolved speaker name."""
+    if name in ("null", "none"):
+        return NullSink()
+    if name.startswith("wav:"):
+        return WavSink(Path(name.removeprefix("wav:")))
+    return SpeakerSink(name)

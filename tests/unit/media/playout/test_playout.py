@@ -1,0 +1,117 @@
+"""Mixer and sinks: what is heard is what was said."""
+
+from __future__ import annotations
+
+import threading
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mediaagentd.errors import Refused
+from mediaagentd.media.capture.synthetic import tone
+from mediaagentd.media.capture.types import Samples
+from mediaagentd.media.codec.opus import OpusEncoder
+from mediaagentd.media.playout.mixer import FULL, Voice, mix
+from mediaagentd.media.playout.playout import Playout
+from mediaagentd.media.playout.sinks import NullSink, WavSink, make_sink
+from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame
+
+
+def loudest(sound: Samples) -> float:
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+    return float(spectrum.argmax() * AUDIO_CLOCK / len(sound))
+
+
+def test_nothing_is_silence_and_one_voice_is_itself() -> None:
+    block = tone(440.0)[:AUDIO_FRAME]
+    assert not mix([]).any()
+    assert np.array_equal(mix([block]), block)
+
+
+def test_two_loud_voices_bend_but_do_not_wrap() -> None:
+    loud = np.full(AUDIO_FRAME, 30_000, np.int16)
+    both = mix([loud, loud])
+    assert 24_000 < both.max() <= FULL
+    assert mix([loud, -loud]).max() == 0
+
+
+class Heard:
+    """A sink that keeps what it hears and tells when it is enough."""
+
+    wants_sound = True
+
+    def __init__(self, enough: int) -> None:
+        self.blocks: list[Samples] = []
+        self.full = threading.Event()
+        self._enough = enough
+
+    def open(self) -> None: ...
+
+    def write(self, samples: Samples) -> None:
+        self.blocks.append(samples)
+        if len(self.blocks) == self._enough:
+            self.full.set()
+
+    def close(self) -> None: ...
+
+
+def test_two_users_are_heard_at_once_and_counted() -> None:
+    sink = Heard(40)
+    playout = Playout(sink)
+    for user, hertz in (("alice", 500.0), ("bob", 2000.0)):
+        playout.add(user)
+        encoder = OpusEncoder(32_000)
+        for number, block in enumerate(tone(hertz)[: 20 * AUDIO_FRAME].reshape(-1, AUDIO_FRAME)):
+            playout.push(user, AudioFrame(encoder.encode(block), number * AUDIO_FRAME, time.monotonic()))
+    assert sink.full.wait(5)
+    assert playout.slots("alice").played >= 15
+    assert playout.slots("nobody").played == 0
+    playout.close()
+    spectrum = np.abs(np.fft.rfft(np.concatenate(sink.blocks)))
+    peaks = np.argsort(spectrum)[-2:] * AUDIO_CLOCK / (len(sink.blocks) * AUDIO_FRAME)
+    assert sorted(round(float(peak), -2) for peak in peaks) == [500, 2000]
+
+
+def test_a_null_sink_drains_and_counts_without_decoding() -> None:
+    playout = Playout(NullSink())
+    playout.add("alice")
+    for number in range(10):
+        playout.push("alice", AudioFrame(b"never decoded", number * AUDIO_FRAME, 0.0))
+    deadline = time.monotonic() + 5
+    tick = threading.Event()
+    while playout.slots("alice").played < 10 and time.monotonic() < deadline:
+        tick.wait(0.01)
+    assert playout.slots("alice").played == 10
+    playout.remove("alice")
+    playout.close()
+
+
+def test_a_wav_file_is_valid_while_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "heard.wav"
+    sink = WavSink(path)
+    sink.open()
+    for block in tone(440.0).reshape(-1, AUDIO_FRAME):
+        sink.write(block)
+    with wave.open(str(path)) as reader:
+        sound = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
+        assert (reader.getframerate(), reader.getnchannels()) == (AUDIO_CLOCK, 1)
+    assert abs(loudest(sound) - 440) < 3
+    sink.close()
+
+
+def test_a_sink_that_cannot_be_opened_leaves_the_call_alone(tmp_path: Path) -> None:
+    with pytest.raises(Refused):
+        WavSink(tmp_path / "nowhere" / "x.wav").open()
+    playout = Playout(make_sink(f"wav:{tmp_path}/nowhere/x.wav"))
+    playout.add("alice")
+    playout.push("alice", AudioFrame(b"x", 0, 0.0))
+    playout.remove("alice")
+    playout.close()
+
+
+def test_a_voice_frees_its_decoder() -> None:
+    voice = Voice()
+    voice.close()
+    voice.close()
