@@ -1,8 +1,9 @@
 """The playout buffer of one remote user: which packet fills which slot of 20 ms. Pure.
 
 Driven by time: `pull` is called every 20 ms whether packets come or not, so a gap is filled when it is
-heard and not when the next packet happens to arrive. Slots are numbered by RTP timestamps. Bounded: `MOST` packets;
-when sound has gathered beyond that, or `EXCESS` beyond the target for `PATIENCE` pulls, the oldest is skipped.
+heard and not when the next packet happens to arrive. Slots are numbered by RTP timestamps. Bounded:
+`MOST` packets; when sound has gathered beyond that, or `EXCESS` beyond the target for `PATIENCE` pulls,
+the oldest is skipped.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import wave
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from mediaagentd.errors import Refused
 from mediaagentd.media.capture.errors import NO_MICROPHONE, failed, from_os_error, not_found
@@ -57,6 +57,7 @@ class WavSink:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._handle: BinaryIO | None = None
         self._file: wave.Wave_write | None = None
         self._pending: list[bytes] = []
         self._blocks = 0
@@ -64,9 +65,10 @@ class WavSink:
     def open(self) -> None:
         """Makes the file, or empties it."""
         try:
-            self._file = wave.open(str(self._path), "wb")  # noqa: SIM115 # closed by close()
+            self._handle = self._path.open("wb")
         except OSError as error:
             raise from_os_error(str(self._path), error, NO_MICROPHONE) from None
+        self._file = wave.open(self._handle, "wb")  # noqa: SIM115 # closed by close()
         self._file.setparams((1, 2, AUDIO_CLOCK, 0, "NONE", ""))
 
     def write(self, samples: Samples) -> None:
@@ -85,6 +87,8 @@ class WavSink:
                 self._flush()
             self._file.close()
             self._file = None
+        if self._handle is not None:
+            self._handle.close()
 
     def _flush(self) -> None:
         assert self._file is not None
