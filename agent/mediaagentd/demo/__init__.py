@@ -1,0 +1,4 @@
+"""The demonstration: one hub, two daemons, a whole story, driven only through the thin client.
+
+`mediaagentd demo`, or `python -m mediaagentd.demo`. Writes report.json and pictures to build/demo.
+"""

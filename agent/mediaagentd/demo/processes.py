@@ -1,0 +1,178 @@
+"""The hub and the daemons of the demonstration as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediaagentd.hub.usersig import mint
+
+APP_ID = 1400000000
+READY_WITHIN = 20.0
+STOP_WITHIN = 10.0
+SOCKET_PATH_LIMIT = 107
+"""Bytes of a unix socket's path (sockaddr_un, with its final zero)."""
+
+
+class ProcessError(Exception):
+    """A process did not start or stop as it should; the message ends with its last words."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process of ours and the file with everything that it wrote."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    async def stop(self) -> int:
+        """SIGTERM, and SIGKILL for one that does not listen. Its exit code."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_WITHIN):
+                    await self.process.wait()
+            except TimeoutError:
+                self.process.kill()
+        return await self.process.wait()
+
+    def last_words(self, lines: int = 15) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class House:
+    """Everything that the processes share: directory, key, the hub's address."""
+
+    def __init__(self, directory: Path) -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        self.directory = directory
+        self.children: list[Child] = []
+        self._key = secrets.token_hex(32)
+        self._hub = f"127.0.0.1:{_free_port()}"
+        self._sockets = directory
+        if len(os.fsencode(directory)) + len("/someone/agent.sock") > SOCKET_PATH_LIMIT:
+            self._sockets = Path(tempfile.mkdtemp(prefix="mediaagent-demo-"))
+
+    def user_sig(self, user_id: str) -> str:
+        """A UserSig of that user, good for an hour."""
+        return mint(APP_ID, self._key, user_id, now=int(time.time()), expire=3600)
+
+    def socket(self, name: str) -> Path:
+        """Where the daemon of that name listens."""
+        return self._sockets / name / "agent.sock"
+
+    async def start_hub(self) -> None:
+        """Starts the hub; returns when it serves."""
+        await self._start(
+            "hub",
+            "hub",
+            {
+                "MEDIAAGENT_HUB__LISTEN": self._hub,
+                "MEDIAAGENT_HUB__KEYS": self._key,
+                "MEDIAAGENT_HUB__DATABASE": str(self.directory / "hub.sqlite"),
+            },
+        )
+
+    async def start_agent(self, name: str, **settings: str) -> None:
+        """Starts a daemon with synthetic devices; returns when it serves."""
+        self.socket(name).parent.mkdir(parents=True, exist_ok=True)
+        await self._start(
+            name,
+            "run",
+            {
+                "MEDIAAGENT_HUB_TARGET": self._hub,
+                "MEDIAAGENT_SOCKET": str(self.socket(name)),
+                "MEDIAAGENT_STATE_DIR": str(self.directory / name / "state"),
+                "MEDIAAGENT_DEVICE_ID": name,
+                "MEDIAAGENT_CAMERA": "synthetic",
+                "MEDIAAGENT_MICROPHONE": "synthetic",
+                "MEDIAAGENT_SPEAKER": "null",
+                **{f"MEDIAAGENT_{key.upper()}": value for key, value in settings.items()},
+            },
+        )
+
+    async def stop(self) -> dict[str, int]:
+        """Stops everything, the hub last. Exit codes by name."""
+        codes = {}
+        for child in reversed(self.children):
+            codes[child.name] = await child.stop()
+        self.children.clear()
+        if self._sockets != self.directory:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+        return codes
+
+    async def _start(self, name: str, command: str, settings: Mapping[str, str]) -> None:
+        """One process; it is ready when it tells so as it would tell systemd."""
+        directory = self.directory / name
+        directory.mkdir(parents=True, exist_ok=True)
+        async with _ears() as (ears, address):
+            clean = {key: value for key, value in os.environ.items() if not key.startswith("MEDIAAGENT_")}
+            environment = {
+                **clean,
+                "MEDIAAGENT_SDK_APP_ID": str(APP_ID),
+                **settings,
+                "NOTIFY_SOCKET": address,
+            }
+            log = directory / "log"
+            with log.open("wb") as stream:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "mediaagentd", command,
+                    stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment,
+                )  # fmt: skip
+            child = Child(name, process, log)
+            self.children.append(child)
+            await _until_ready(child, ears)
+
+
+@asynccontextmanager
+async def _ears() -> AsyncIterator[tuple[socket.socket, str]]:
+    """A datagram socket for sd_notify, in the abstract namespace: no path that could be too long."""
+    name = f"mediaagent-demo-{os.getpid()}-{secrets.token_hex(4)}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
+        ears.bind(f"\0{name}")
+        ears.setblocking(False)
+        yield ears, f"@{name}"
+
+
+async def _until_ready(child: Child, ears: socket.socket) -> None:
+    """Waits for READY=1; raises ProcessError when the process ends or keeps silent instead."""
+    ended = asyncio.ensure_future(child.process.wait())
+    heard = asyncio.ensure_future(_hear(ears))
+    done, pending = await asyncio.wait(
+        {ended, heard}, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED
+    )
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    if heard not in done:
+        how = f"ended with {child.process.returncode}" if ended in done else "did not get ready"
+        raise ProcessError(f"{child.name} {how}:\n{child.last_words()}")
+
+
+async def _hear(ears: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    while b"READY=1" not in await loop.sock_recv(ears, 4096):
+        pass
+
+
+def _free_port() -> int:
+    """A TCP port of the loop-back interface that nobody uses at present."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
