@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 
 import pytest
@@ -27,6 +28,29 @@ async def test_our_close_is_seen_there_and_not_told_here(stage: Stage) -> None:
     bob.peer.request_keyframe()
     with pytest.raises(Refused):
         await alice.peer.create_offer()
+
+
+async def test_close_while_gathering_leaves_no_socket(stage: Stage) -> None:
+    before = asyncio.all_tasks()
+    alice = stage.end()
+    offering = asyncio.create_task(alice.peer.create_offer())
+    await asyncio.sleep(0)
+    await alice.peer.close()
+    await asyncio.gather(offering, return_exceptions=True)
+    assert seams.ice_transport(alice.peer._connection)._connection._protocols == []
+    await until_no_tasks_but(before)
+
+
+async def test_a_stranger_with_another_certificate_is_not_taken(stage: Stage) -> None:
+    alice, bob, mallory = stage.end(), stage.end(), stage.end()
+    answer = await bob.peer.accept_offer(await alice.peer.create_offer())
+    other = await mallory.peer.create_offer()
+    prints = re.compile(r"a=fingerprint:.*")
+    forged = iter(prints.findall(other) * 2)
+    await alice.peer.accept_answer(prints.sub(lambda _: next(forged), answer))
+    await alice.seen.until(lambda: bool(alice.seen.closed))
+    assert alice.seen.closed == ["connection failed"]
+    assert alice.seen.connected == 0
 
 
 async def test_close_may_be_repeated_and_shared(stage: Stage) -> None:

@@ -10,8 +10,9 @@ import pytest
 from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.peer import Peer
 from mediaagentd.media.types import VIDEO_CLOCK, AudioFrame, VideoCodec
+from structlog.testing import capture_logs
 
-from tests.fakes.rtc import Picture, connect, decode, opus
+from tests.fakes.rtc import Picture, Recorder, connect, decode, opus, peer
 from tests.integration.rtc.conftest import End, Stage
 
 CODECS = list(VideoCodec)
@@ -189,6 +190,28 @@ async def test_the_offer_asks_for_fec_and_offers_both_ways(stage: Stage) -> None
     assert "42e01f" in offer
     assert "42001f" not in offer
     assert "PCMU" not in offer
+
+
+async def test_a_machine_with_loopback_only_can_call(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: [])
+    one, other = Recorder(), Recorder()
+    alice, bob = peer(one, loopback=False), peer(other, loopback=False)
+    stage.ends += [End(one, alice), End(other, bob)]
+    await connect(alice, bob, one, other)
+
+
+async def test_a_defect_of_an_observer_is_logged_and_ends_nothing(stage: Stage) -> None:
+    alice, bob = await stage.pair()
+
+    def defect(_: AudioFrame) -> None:
+        raise RuntimeError("defect")
+
+    bob.peer._audio_in._on_frame = defect
+    with capture_logs() as logs:
+        alice.peer.send_audio(opus(0))
+        alice.peer.send_video(Picture(VideoCodec.H264).frame())
+        await bob.seen.until(lambda: bool(bob.seen.video))
+    assert [entry["event"] for entry in logs] == ["packet_handling_failed"]
 
 
 async def test_sound_that_is_too_much_loses_its_oldest(stage: Stage) -> None:

@@ -51,13 +51,13 @@ class Tally:
         self._said = float("-inf")
         self.count = 0
 
-    def add(self) -> None:
-        """One more."""
+    def add(self, error: Exception | None = None) -> None:
+        """One more; `error` is for a defect of ours, whose trace is wanted."""
         self.count += 1
         now = time.monotonic()
         if now - self._said >= LOG_INTERVAL:
             self._said = now
-            _log.warning(self._what, total=self.count)
+            _log.warning(self._what, total=self.count, exc_info=error)
 
 
 class GuardedProtocol(library.StunProtocol):
@@ -127,9 +127,19 @@ async def gather(
         for address in addresses
         if (protocol := await _bind(connection, component, address, tally)) is not None
     ]
+    if _closed(connection, protocols):
+        return []
     connection._protocols += protocols
     candidates = [protocol.local_candidate for protocol in protocols]
     return candidates + await _ask_servers(connection, component, protocols, tally)
+
+
+def _closed(connection: Connection, protocols: Sequence[library.StunProtocol]) -> bool:
+    """Whether the connection has been closed meanwhile; then nobody else closes these sockets."""
+    if connection._closing:
+        for protocol in protocols:
+            protocol.transport.close()
+    return connection._closing
 
 
 async def _bind(connection: Connection, component: int, address: str, tally: Tally) -> GuardedProtocol | None:
@@ -197,7 +207,7 @@ async def _collect(connection: Connection, tasks: list[asyncio.Future[Any]]) -> 
         if task.exception() is None:
             candidate, relay = task.result()
             candidates.append(candidate)
-            if relay is not None:
+            if relay is not None and not _closed(connection, [relay]):
                 connection._protocols.append(relay)
     if len(candidates) < len(tasks):
         _log.warning("ice_servers_silent", asked=len(tasks), answered=len(candidates))

@@ -4,6 +4,7 @@ holds each against the pinned version, so that an upgrade fails loudly.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -34,9 +35,9 @@ def ice_transport(connection: RTCPeerConnection) -> RTCIceTransport:
 
 
 def negotiated(connection: RTCPeerConnection, kind: str) -> list[str]:
-    """Encoding names that both ends take, in our order of preference, once there is an answer."""
+    """Encoding names that the far end takes from us, in our order, once there is an answer."""
     for transceiver in connection.getTransceivers():
-        if transceiver.kind == kind and transceiver.currentDirection is not None:
+        if transceiver.kind == kind and transceiver.currentDirection in ("sendrecv", "sendonly"):
             return [codec.name for codec in transceiver._codecs]
     return []
 
@@ -62,12 +63,16 @@ def harden(transport: RTCDtlsTransport, tally: Tally) -> None:
 
 
 def _surviving(handle: Callable[..., Awaitable[None]], tally: Tally) -> Callable[..., Awaitable[None]]:
+    defects = Tally("packet_handling_failed")
+
     async def handled(*args: Any, **kwargs: Any) -> None:
         try:
             await handle(*args, **kwargs)
         except ConnectionError:
             raise
-        except Exception:  # the far end's doing; the next packet may be better
+        except (ValueError, IndexError, struct.error, AssertionError):  # the far end's doing
             tally.add()
+        except Exception as error:  # ours, or an observer's; the next packet may be better
+            defects.add(error)
 
     return handled

@@ -68,6 +68,8 @@ class Sender:
     RTP, RTCP and retransmission that audio and video share.
     """
 
+    _history_bound = 0  # audio negotiates no NACK
+
     def __init__(self, kind: str, clock_rate: int, transport: RTCDtlsTransport) -> None:
         self.kind = kind
         self.track = None
@@ -218,8 +220,7 @@ class Sender:
 
     def _remember(self, packet: RtpPacket) -> None:
         self._history[packet.sequence_number] = packet, 0.0
-        self._history.move_to_end(packet.sequence_number)
-        if len(self._history) > HISTORY:
+        if len(self._history) > self._history_bound:
             self._history.popitem(last=False)
 
     async def _retransmit(self, sequence: int) -> None:
@@ -301,6 +302,8 @@ class AudioSender(Sender):
 
 class VideoSender(Sender):
     """Encoded pictures out."""
+
+    _history_bound = HISTORY
 
     def __init__(
         self,
