@@ -1,0 +1,104 @@
+// A client of the media agent in a hundred lines, straight from the .proto files: nothing is generated.
+
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import grpc from "@grpc/grpc-js";
+import loader from "@grpc/proto-loader";
+
+const PROTO = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "proto");
+const FILES = readdirSync(join(PROTO, "mediaagent", "v1")).map((name) => join("mediaagent", "v1", name));
+const OPTIONS = { includeDirs: [PROTO], longs: Number, enums: String, defaults: true, oneofs: true };
+const { v1 } = grpc.loadPackageDefinition(loader.loadSync(FILES, OPTIONS)).mediaagent;
+
+const DEADLINE_MS = 15_000;
+
+/** The reason of a failed RPC ("USER_UNKNOWN"), empty when the agent gave none.
+ *
+ * It is the first field of the google.rpc.ErrorInfo in the status details. A constant in capitals is
+ * nothing else in there, so a regular expression spares us the google.rpc protos. */
+export function reasonOf(error) {
+  const details = error.metadata?.get("grpc-status-details-bin")[0];
+  return details?.toString("latin1").match(/google\.rpc\.ErrorInfo[^A-Z]*([A-Z][A-Z_]+)/)?.[1] ?? "";
+}
+
+/** One agent: every RPC of the contract as a method that returns a promise. */
+export class Agent {
+  constructor(socket) {
+    this.clients = [];
+    for (const [name, Service] of Object.entries(v1)) {
+      if (!name.endsWith("Service")) continue;
+      const client = new Service(`unix:${socket}`, grpc.credentials.createInsecure());
+      this.clients.push(client);
+      for (const [rpc, definition] of Object.entries(Service.service)) {
+        this[definition.originalName] = definition.responseStream
+          ? (request = {}) => client[rpc](request)
+          : (request = {}) => unary(client, rpc, request);
+      }
+    }
+  }
+
+  close() {
+    for (const client of this.clients) client.close();
+  }
+}
+
+function unary(client, rpc, request) {
+  return new Promise((resolve, reject) => {
+    const deadline = Date.now() + DEADLINE_MS;
+    client[rpc](request, { deadline }, (error, reply) => (error ? reject(error) : resolve(reply)));
+  });
+}
+
+/** Everything that an agent told since it was opened. */
+export class Journal {
+  constructor(agent) {
+    this.events = [];
+    this.waiting = new Set();
+    this.stream = agent.subscribe();
+    this.opened = new Promise((resolve, reject) => {
+      this.stream.on("data", (message) => {
+        if (message.body === "snapshot") resolve(message.snapshot);
+        if (message.body === "event") this.note(message.event);
+      });
+      this.stream.on("error", reject);
+    });
+    this.opened.catch(() => {}); // Cancelled in close(), when nobody waits any more.
+  }
+
+  note(event) {
+    this.events.push(event);
+    for (const look of this.waiting) look();
+  }
+
+  get mark() {
+    return this.events.length;
+  }
+
+  /** The first event of that type after the mark that is as wanted. */
+  expect(type, mark, wanted = () => true, within = 10_000) {
+    const find = () => this.events.slice(mark).find((e) => e.type === `EVENT_TYPE_${type}` && wanted(e[e.body]));
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const found = find();
+        if (!found) return;
+        clearTimeout(timer);
+        this.waiting.delete(look);
+        resolve(found[found.body]);
+      };
+      const timer = setTimeout(() => {
+        this.waiting.delete(look);
+        const heard = this.events.slice(mark).map((e) => e.type.slice(11)).join(", ") || "nothing";
+        reject(new Error(`no such ${type} in ${within} ms; heard ${heard}`));
+      }, within);
+      this.waiting.add(look);
+      look();
+    });
+  }
+
+  close() {
+    this.stream.on("error", () => {});
+    this.stream.cancel();
+  }
+}
