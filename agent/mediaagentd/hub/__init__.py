@@ -1,0 +1,1 @@
+"""The signalling hub: the authority on calls. Knows nothing of the agent."""

@@ -1,0 +1,118 @@
+"""Store first, then publish: group commit of the core's effects.
+
+While one transaction is under way all that comes waits, in its order, and goes into the next one: the
+loop never waits for the disk, nothing overtakes, and the more there is to do the more one fsync carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub.store import STORED, Image, Store
+from mediaagentd.hub.types import Call, Effect, Reply
+
+_log = structlog.stdlib.get_logger()
+
+MAX_WAITING = 10_000
+"""Commands that may wait for the disk; beyond it the hub refuses before anything changed."""
+
+_RETRY = 0.5
+"""Seconds between attempts while the disk refuses."""
+
+_Waiter = asyncio.Future[Call | None]
+
+
+class Journal:
+    """Owns the store and its one thread."""
+
+    def __init__(self, store: Store, publish: Callable[[Effect], None]) -> None:
+        self._store = store
+        self._publish = publish
+        self._waiting: deque[tuple[tuple[Effect, ...], _Waiter]] = deque()
+        self._writing = False
+        self._news = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "hub-store")
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> Image:
+        """What the store holds; from now on it is written."""
+        image = await asyncio.get_running_loop().run_in_executor(self._thread, self._store.load)
+        self._task = asyncio.create_task(self._run(), name="hub-journal")
+        return image
+
+    def check_room(self) -> None:
+        """Refused(LIMIT_EXCEEDED) while the disk does not keep up."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise Refused(Reason.LIMIT_EXCEEDED, "the hub is overloaded: try again", {"limit": "backlog"})
+
+    def submit(self, effects: tuple[Effect, ...]) -> _Waiter:
+        """Stores and publishes; the future holds the call of the Reply once all that is done. A caller
+        that goes away changes nothing.
+        """
+        done: _Waiter = asyncio.get_running_loop().create_future()
+        if self._waiting or self._writing or any(isinstance(effect, STORED) for effect in effects):
+            self._waiting.append((effects, done))
+            self._news.set()
+        else:
+            self._finish(effects, done)
+        return done
+
+    async def close(self, timeout: float) -> None:
+        """Writes what waits, for `timeout` seconds at most, and closes the store."""
+        if self._task is not None:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self.submit(())
+            except TimeoutError:
+                _log.error("hub_store_left_behind", commands=len(self._waiting))
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        # In the thread: a transaction that still runs there must end first.
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
+        self._thread.shutdown(wait=False)
+
+    async def _run(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            batch = tuple(self._waiting)
+            self._waiting.clear()
+            self._writing = True
+            await self._store_all(effect for effects, _ in batch for effect in effects)
+            self._writing = False
+            for effects, done in batch:
+                self._finish(effects, done)
+
+    async def _store_all(self, effects: Iterable[Effect]) -> None:
+        """One transaction. A disk that refuses is asked again: nobody is told what is not stored, and the
+        core is already ahead, so there is no way back.
+        """
+        stored = tuple(effect for effect in effects if isinstance(effect, STORED))
+        loop = asyncio.get_running_loop()
+        while stored:
+            try:
+                await loop.run_in_executor(self._thread, self._store.apply, stored)
+            except Exception as error:
+                _log.error("hub_store_failed", error=type(error).__name__, effects=len(stored))
+                await asyncio.sleep(_RETRY)
+            else:
+                return
+
+    def _finish(self, effects: tuple[Effect, ...], done: _Waiter) -> None:
+        reply: Call | None = None
+        for effect in effects:
+            if isinstance(effect, Reply):
+                reply = effect.call
+                continue
+            try:
+                self._publish(effect)
+            except Exception as error:  # a defect; it must not stop the others
+                _log.error("hub_publish_failed", error=type(error).__name__, effect=type(effect).__name__)
+        if not done.done():
+            done.set_result(reply)

@@ -1,0 +1,184 @@
+"""What a session is to be told: a ring of pushes with sequence numbers, and the one stream that reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub.signals import Candidates
+from mediaagentd.hub.types import PushCall, PushSignal, Session
+
+SIZE = 256
+"""Pushes that a session may be behind."""
+
+WEIGHT = 1 << 20
+"""Bytes of relayed signals among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kicked:
+    """A newer login won; the last push of a session."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A relayed signal as it came, opaque behind the edge, and its bytes."""
+
+    signal: object
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One entry; `weight` in bytes."""
+
+    sequence: int
+    body: PushCall | PushSignal | Kicked
+    weight: int
+
+
+class Outbox:
+    """The pushes of one session. When full the oldest go, and a reader that has not had them is cut.
+
+    `base` is a number above every sequence that an earlier life of the hub may have given, so that an old
+    cursor is never taken for one of ours. `restored`: what was pushed before is unknown.
+    """
+
+    def __init__(self, session: Session, base: int, *, restored: bool = False) -> None:
+        self.session = session
+        self.candidates = Candidates()
+        self.ended = False
+        self._base = base
+        self._last = base
+        self._fresh = not restored
+        self._ring: deque[Push] = deque()
+        self._weight = 0
+        self._reader: Reader | None = None
+
+    def push(self, body: PushCall | PushSignal | Kicked) -> None:
+        """Adds a push; nothing after the end."""
+        if self.ended:
+            return
+        weight = body.signal.weight if isinstance(body, PushSignal) and isinstance(body.signal, Parcel) else 0
+        self._last += 1
+        self._ring.append(Push(self._last, body, weight))
+        self._weight += weight
+        while len(self._ring) > SIZE or (self._weight > WEIGHT and len(self._ring) > 1):
+            self._weight -= self._ring.popleft().weight
+        self._wake()
+
+    def end(self, kicked_by: str = "") -> None:
+        """The session is over; a kicked one is told by whom, now or when it comes back."""
+        if kicked_by:
+            self.push(Kicked(kicked_by))
+        self.ended = True
+        self._wake()
+
+    def cut(self, refused: Refused) -> None:
+        """Ends the stream, if there is one, for that reason."""
+        if self._reader is not None:
+            self._reader.cut(refused)
+
+    def open(self, cursor: int) -> Reader:
+        """The session's stream from now on: after `cursor` if the ring has all that followed it, else from
+        now. Ends the stream before it.
+        """
+        position = self._base if cursor == 0 and self._fresh else cursor
+        resumed = self._first - 1 <= position <= self._last
+        older = self._reader
+        self._reader = Reader(self, position if resumed else self._begin, resumed)
+        if older is not None:
+            older.supersede()
+        return self._reader
+
+    def shut(self, reader: Reader) -> None:
+        """That reader has gone."""
+        if self._reader is reader:
+            self._reader = None
+
+    def after(self, position: int) -> Push | None:
+        """The next push. Refused: SUBSCRIBER_TOO_SLOW when it is in the ring no more."""
+        if position == self._last:
+            return None
+        if position < self._first - 1:
+            raise Refused(Reason.SUBSCRIBER_TOO_SLOW, f"more than {SIZE} pushes behind", {"limit": str(SIZE)})
+        return self._ring[position + 1 - self._first]
+
+    @property
+    def _first(self) -> int:
+        return self._ring[0].sequence if self._ring else self._last + 1
+
+    @property
+    def _begin(self) -> int:
+        """Where a stream that does not resume begins: behind all, but a kick is never missed."""
+        kicked = self._ring and isinstance(self._ring[-1].body, Kicked)
+        return self._last - 1 if kicked else self._last
+
+    def _wake(self) -> None:
+        if self._reader is not None:
+            self._reader.wake()
+
+
+class Reader:
+    """One stream's place in an outbox."""
+
+    def __init__(self, outbox: Outbox, position: int, resumed: bool) -> None:
+        self.resumed = resumed
+        self._outbox = outbox
+        self._position = position
+        self._superseded = False
+        self._refused: Refused | None = None
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be something new."""
+        self._news.set()
+
+    def supersede(self) -> None:
+        """A newer stream of the session reads from now on."""
+        self._superseded = True
+        self.wake()
+
+    def cut(self, refused: Refused) -> None:
+        """The stream has to end, for that reason."""
+        self._refused = refused
+        self.wake()
+
+    @property
+    def over(self) -> bool:
+        """Whether a newer stream took its place."""
+        return self._superseded
+
+    async def next(self, timeout: float) -> Push | None:
+        """The next push; None when there was none for `timeout` seconds, or when the stream is `over`.
+
+        Refused: SUBSCRIBER_TOO_SLOW, SHUTTING_DOWN, SESSION_UNKNOWN when the session is over.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while (push := self._take()) is None and not self._superseded:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return None
+        return push
+
+    def close(self) -> None:
+        """The stream is over."""
+        self._outbox.shut(self)
+
+    def _take(self) -> Push | None:
+        if self._superseded:
+            return None
+        if self._refused is not None:
+            raise self._refused
+        push = self._outbox.after(self._position)
+        if push is not None:
+            self._position = push.sequence
+        elif self._outbox.ended:
+            raise Refused(Reason.SESSION_UNKNOWN, "the session is over: log in again")
+        return push

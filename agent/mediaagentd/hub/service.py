@@ -1,0 +1,198 @@
+"""The hub's RPCs: convert, one call of the shell, convert back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
+
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub import wire
+from mediaagentd.hub.ice import ice_servers
+from mediaagentd.hub.outbox import Kicked, Parcel, Reader
+from mediaagentd.hub.settings import HubSettings
+from mediaagentd.hub.shell import Shell, digest
+from mediaagentd.hub.signals import check_candidate, check_sdp
+from mediaagentd.hub.types import (
+    Accept,
+    CallType,
+    Hangup,
+    Input,
+    Invite,
+    Login,
+    Logout,
+    Reject,
+    Relay,
+    RenewLease,
+    SetAvailability,
+    SwitchCallType,
+)
+from mediaagentd.hub.usersig import verify
+
+_BEARER = "Bearer "
+_ROOMS = 2**31 - 1
+"""Numbers of rooms; the source's are positive and have 31 bits."""
+
+Context = Any  # grpc.aio.ServicerContext; its generic arguments differ by RPC
+
+
+class HubService(hub_pb2_grpc.HubServiceServicer):
+    """`mediaagent.hub.v1.HubService`. Stands behind `interceptors.server()`, which turns Refused into a
+    status and has held each request against its rules.
+    """
+
+    def __init__(self, settings: HubSettings, shell: Shell) -> None:
+        self._settings = settings
+        self._shell = shell
+
+    async def Login(self, request: hub_pb2.LoginRequest, context: Context) -> hub_pb2.LoginResponse:
+        """Opens a session. With the token of a lost session in its metadata it is a login by a machine:
+        Refused(KICKED_OUT) when another device has taken over.
+        """
+        if request.sdk_app_id != self._settings.sdk_app_id:
+            raise Refused(
+                Reason.USER_SIG_WRONG_APP, "sdk_app_id: this hub serves another one", {"code": "70014"}
+            )
+        verify(
+            request.user_sig,
+            user_id=request.user_id,
+            sdk_app_id=self._settings.sdk_app_id,
+            keys=self._settings.keys,
+            now=self._shell.now(),
+        )
+        lost = _bearer(context)
+        if lost:
+            self._shell.mailboxes.check_return(digest(lost), request.user_id, request.device_id)
+        token = secrets.token_urlsafe(32)
+        await self._shell.perform(Login(digest(token), request.user_id, request.device_id))
+        return hub_pb2.LoginResponse(session_token=token, lease=wire.duration(self._settings.lease))
+
+    async def Logout(
+        self,
+        request: hub_pb2.LogoutRequest,  # noqa: ARG002 - it is empty; the signature is gRPC's
+        context: Context,
+    ) -> hub_pb2.LogoutResponse:
+        """Ends the session."""
+        await self._shell.perform(Logout(_token(context)))
+        return hub_pb2.LogoutResponse()
+
+    async def RenewLease(
+        self,
+        request: hub_pb2.RenewLeaseRequest,  # noqa: ARG002 - as above
+        context: Context,
+    ) -> hub_pb2.RenewLeaseResponse:
+        """Keeps the session."""
+        await self._shell.perform(RenewLease(_token(context)))
+        return hub_pb2.RenewLeaseResponse(lease=wire.duration(self._settings.lease))
+
+    async def Subscribe(
+        self, request: hub_pb2.SubscribeRequest, context: Context
+    ) -> AsyncIterator[hub_pb2.SubscribeResponse]:
+        """Welcome, then pushes and heartbeats. Ends by itself when a newer stream takes over, and while
+        the TURN credentials of its welcome are good: the next welcome has new ones.
+        """
+        opened = await self._shell.subscribe(_token(context), request.cursor)
+        begun = self._shell.now()
+        try:
+            servers = ice_servers(self._settings, opened.user_id, begun)
+            yield wire.welcome(servers, opened.calls, opened.reader.resumed, begun)
+            until = begun + self._settings.turn_ttl / 2 if self._settings.turn_secret else float("inf")
+            async for message in self._tail(opened.reader, until):
+                yield message
+        finally:
+            opened.reader.close()
+
+    async def Invite(self, request: hub_pb2.InviteRequest, context: Context) -> hub_pb2.InviteResponse:
+        """Makes a call."""
+        seconds = request.timeout.ToNanoseconds() / 1e9
+        command = Invite(
+            token=_token(context),
+            call_id=secrets.token_hex(16),
+            invite_id=secrets.token_hex(16),
+            room_id=secrets.randbelow(_ROOMS) + 1,
+            user_ids=tuple(request.user_ids),
+            type=CallType(request.type),
+            timeout=seconds or None,
+            group=len(request.user_ids) > 1 or bool(request.group_id),
+            group_id=request.group_id,
+            request_id=request.request_id,
+        )
+        return hub_pb2.InviteResponse(call=await self._perform(command))
+
+    async def Accept(self, request: hub_pb2.AcceptRequest, context: Context) -> hub_pb2.AcceptResponse:
+        """Joins."""
+        return hub_pb2.AcceptResponse(call=await self._perform(Accept(_token(context), request.invite_id)))
+
+    async def Reject(self, request: hub_pb2.RejectRequest, context: Context) -> hub_pb2.RejectResponse:
+        """Declines."""
+        command = Reject(_token(context), request.invite_id, request.is_busy)
+        return hub_pb2.RejectResponse(call=await self._perform(command))
+
+    async def Hangup(self, request: hub_pb2.HangupRequest, context: Context) -> hub_pb2.HangupResponse:
+        """Leaves or cancels."""
+        return hub_pb2.HangupResponse(call=await self._perform(Hangup(_token(context), request.call_id)))
+
+    async def SwitchCallType(
+        self, request: hub_pb2.SwitchCallTypeRequest, context: Context
+    ) -> hub_pb2.SwitchCallTypeResponse:
+        """Audio or video."""
+        command = SwitchCallType(_token(context), request.call_id, CallType(request.type))
+        return hub_pb2.SwitchCallTypeResponse(call=await self._perform(command))
+
+    async def SetAvailability(
+        self, request: hub_pb2.SetAvailabilityRequest, context: Context
+    ) -> hub_pb2.SetAvailabilityResponse:
+        """Microphone and camera."""
+        command = SetAvailability(
+            _token(context), request.call_id, request.is_audio_available, request.is_video_available
+        )
+        return hub_pb2.SetAvailabilityResponse(call=await self._perform(command))
+
+    async def Relay(self, request: hub_pb2.RelayRequest, context: Context) -> hub_pb2.RelayResponse:
+        """Hands a signal on."""
+        token = _token(context)
+        outbox = self._shell.outbox(token)
+        signal = request.signal
+        match signal.WhichOneof("body"):
+            case "offer":
+                check_sdp(signal.offer)
+            case "answer":
+                check_sdp(signal.answer)
+            case _:
+                check_candidate(signal.candidate.candidate)
+                outbox.candidates.count(signal.call_id, request.to_user_id, signal.attempt)
+        parcel = Parcel(signal, signal.ByteSize())
+        await self._shell.perform(Relay(token, signal.call_id, request.to_user_id, parcel))
+        return hub_pb2.RelayResponse()
+
+    async def _tail(self, reader: Reader, until: float) -> AsyncIterator[hub_pb2.SubscribeResponse]:
+        while not reader.over and self._shell.now() < until:
+            push = await reader.next(self._settings.heartbeat)
+            if push is not None:
+                yield wire.push(push, self._shell.now())
+                if isinstance(push.body, Kicked):
+                    return
+            elif not reader.over:
+                yield hub_pb2.SubscribeResponse(heartbeat=hub_pb2.Heartbeat())
+
+    async def _perform(self, command: Input) -> hub_pb2.Call | None:
+        call = await self._shell.perform(command)
+        return wire.call(call, self._shell.now()) if call is not None else None
+
+
+def _bearer(context: Context) -> str:
+    """The secret in the metadata, empty when there is none."""
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization" and isinstance(value, str) and value.startswith(_BEARER):
+            return value.removeprefix(_BEARER)
+    return ""
+
+
+def _token(context: Context) -> str:
+    """The digest of the session's secret. Refused: SESSION_UNKNOWN when there is none."""
+    bearer = _bearer(context)
+    if not bearer:
+        raise Refused(Reason.SESSION_UNKNOWN, "authorization: log in first")
+    return digest(bearer)

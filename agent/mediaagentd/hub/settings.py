@@ -1,0 +1,40 @@
+"""What a hub is told by its configuration. Frozen; `config.py` maps the `[hub]` section to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server (RFC 7064, RFC 7065)."""
+
+    urls: tuple[str, ...]
+    username: str = ""
+    credential: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HubSettings:
+    """Everything that a hub can be told. Seconds.
+
+    `listen` is `unix:/path` or `host:port`, port 0 for a free one. `keys` verify UserSigs; the first is
+    the present one, the others are on their way out. `database` None keeps everything in memory.
+    With `turn_secret` (coturn's `use-auth-secret`) each session gets credentials of its own for
+    `turn_urls`, good for `turn_ttl`. `tls_certificate` and `tls_key` are PEM files, both or neither.
+    """
+
+    listen: str
+    sdk_app_id: int
+    keys: tuple[str, ...] = field(repr=False)
+    database: Path | None = None
+    lease: float = 30.0
+    members: int = 6
+    heartbeat: float = 5.0
+    ice_servers: tuple[IceServer, ...] = ()
+    turn_urls: tuple[str, ...] = ()
+    turn_secret: str = field(default="", repr=False)
+    turn_ttl: float = 6 * 3600.0
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
