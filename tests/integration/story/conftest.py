@@ -1,0 +1,63 @@
+"""One hub and two daemons per module, two fresh clients per story.
+
+The daemons make a 440 Hz and a 660 Hz tone and record what they hear, so that a story can tell by the
+sound who was heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+from mediaagentd.demo.actor import Actor
+
+from tests.integration import processes
+from tests.integration.story.stage import TONES, Stage
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    directory = tmp_path_factory.mktemp("story")
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(processes.hub(directory))
+        agents = {}
+        for name, tone in TONES.items():
+            (directory / name).mkdir()
+            agents[name] = await stack.enter_async_context(
+                processes.agent(
+                    directory,
+                    name,
+                    hub,
+                    device_id=name,
+                    video_profile="480p",
+                    microphone=f"synthetic:{tone}",
+                    speaker=f"wav:{directory / name / 'heard.wav'}",
+                )
+            )
+        yield Stage(hub, agents)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def actors(stage: Stage) -> AsyncIterator[tuple[Actor, Actor]]:
+    """Alice and bob, logged in and idle; whatever a story leaves behind is cleared away."""
+    async with stage.actor("alice") as alice, stage.actor("bob") as bob:
+        for actor in (alice, bob):
+            await actor.agent.login(actor.name, stage.hub.mint(actor.name))
+            await actor.agent.set_mic_mute(False)
+        yield alice, bob
+        for actor in (alice, bob):
+            await actor.agent.hangup()
+            await actor.agent.close_camera()
+            await actor.agent.logout()
+
+
+@pytest.fixture
+def alice(actors: tuple[Actor, Actor]) -> Actor:
+    return actors[0]
+
+
+@pytest.fixture
+def bob(actors: tuple[Actor, Actor]) -> Actor:
+    return actors[1]
