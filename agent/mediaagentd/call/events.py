@@ -165,7 +165,8 @@ def derive(old: State, new: State) -> tuple[Event, ...]:
         found.append(SessionChanged(new.session, new.user_id))
         if new.session is SessionPhase.KICKED_OUT:
             found.append(KickedOut(new.kicked_by))
-    if new.previous is not None and _id(new.previous) != _id(old.previous):
+    # By identity: a call that ended with a logout can ring and end again after the next login.
+    if new.previous is not None and new.previous is not old.previous:
         known = old.call if _id(old.call) == _id(new.previous) else None
         found += _call_events(known, new.previous)
     if new.call is not None and new.call is not old.call:

@@ -38,6 +38,9 @@ from mediaagentd.errors import Reason, Refused
 STREAM_PATIENCE = 10.0
 """Seconds until a call that the hub named in a reply must have come by its stream too."""
 
+MEMORY = 8
+"""How many calls that are over are remembered, so that a late push does not make them ring again."""
+
 LINK_PATIENCE = 20.0
 """Seconds until a media connection that is not up counts as lost for good."""
 
@@ -54,12 +57,9 @@ def told(state: State, now: float, hub: HubCall) -> Change:
     """News of a call, by the stream or a reply."""
     if state.call is not None and state.call.hub.call_id == hub.call_id:
         return follow(state, now, hub)
-    others = tuple(h for h in state.held if h.call_id != hub.call_id)
-    if hub.ended:
-        return replace(state, held=others), ()
     if state.pending is not None and isinstance(state.pending.command, Invite):
-        # It may be the call that we dial: its push can overtake the reply that names it.
-        return replace(state, held=(*others, hub)), ()
+        # It may be the call that we dial: its push can overtake the reply that names it, even its last.
+        return replace(state, held=(*state.held, hub)), ()
     return _stranger(state, now, hub)
 
 
@@ -88,7 +88,7 @@ def dialled(state: State, now: float, hub: HubCall) -> Change:
     state = replace(state, held=tuple(h for h in state.held if h.call_id != hub.call_id))
     me = hub.member(state.user_id)
     effects: tuple[Effect, ...] = ()
-    known = state.previous is not None and state.previous.hub.call_id == hub.call_id
+    known = hub.call_id in state.over
     if me is not None and not known:
         request_id = pending.command.request_id
         call = Call(hub, Phase.DIALLING, True, (), now, request_id=request_id, streamed=was_held)
@@ -103,7 +103,7 @@ def hung_up(state: State, now: float, reason: EndReason) -> Change:
     """We leave the call: over here at once, the hub is told."""
     call = state.call
     assert call is not None
-    state, effects = ended(replace(state, left=call.hub.call_id), now, call, reason, state.user_id)
+    state, effects = ended(state, now, call, reason, state.user_id)
     return state, (Hub(0, Leave(call.hub.call_id)), *effects)
 
 
@@ -115,7 +115,13 @@ def ended(state: State, now: float, call: Call, reason: EndReason, by: str) -> C
         why = Refused(Reason.NO_CALL, "the call ended before the camera was open")
         state, closed = camera.closed(state, why)
     over = replace(call, phase=Phase.ENDED, participants=(), ended=now, end_reason=reason, ended_by=by)
-    return replace(state, call=None, previous=over, announced=None), (*failures, *closed)
+    state = replace(finished(state, call.hub.call_id), call=None, previous=over, announced=None)
+    return state, (*failures, *closed)
+
+
+def finished(state: State, call_id: str) -> State:
+    """That call is over for this agent, whatever news of it are still on their way."""
+    return replace(state, over=(*state.over, call_id)[-MEMORY:])
 
 
 def unlisted(state: State, now: float) -> Change:
@@ -157,8 +163,12 @@ def failed(state: State, now: float, error: Refused) -> Change:
 def _released(state: State, now: float) -> Change:
     """What was held back while a dial was pending is told now."""
     effects: tuple[Effect, ...] = ()
-    held, state = state.held, replace(state, held=()) if state.held else state
-    for hub in held:
+    newest: dict[str, HubCall] = {}
+    for hub in state.held:
+        if hub.call_id not in newest or hub.revision > newest[hub.call_id].revision:
+            newest[hub.call_id] = hub
+    state = replace(state, held=())
+    for hub in newest.values():
         state, more = told(state, now, hub)
         effects += more
     return state, effects
@@ -192,12 +202,11 @@ def switch_code(type_: CallType) -> ErrorCode:
 def _stranger(state: State, now: float, hub: HubCall) -> Change:
     """A live call that is not the one we have."""
     me = hub.member(state.user_id)
-    if me is None or hub.call_id == state.left:
+    if me is None or hub.ended or hub.call_id in state.over:
         return state, ()
     if me.state is MemberState.JOINED and _ours(state, me):
         # What came of a dial that we gave up, or of a run of this daemon that is gone.
-        left = hub.call_id if state.call is None else state.left
-        return replace(state, left=left), (Hub(0, Leave(hub.call_id)),)
+        return finished(state, hub.call_id), (Hub(0, Leave(hub.call_id)),)
     if me.state is not MemberState.PENDING:
         return state, ()
     if state.call is not None:

@@ -44,6 +44,7 @@ def session_changed(state: State, now: float, report: SessionChanged) -> Change:
     stays = report.session in here and state.session in here and report.user_id == state.user_id
     if not stays:
         state, effects = _gone(state, now, report.session)
+        state = replace(state, over=())  # a new login may answer what still rings
     user_id = "" if report.session is SessionPhase.LOGGED_OUT else report.user_id
     return replace(
         state,
@@ -58,24 +59,22 @@ def calls_listed(state: State, now: float, report: CallsListed) -> Change:
     """The stream began: what is live at the hub, and so what is not."""
     state = replace(state, held=())
     effects: tuple[Effect, ...] = ()
-    left = state.left
+    over = state.over
     ended = [call for call in report.calls if call.ended]
     live = [call for call in report.calls if not call.ended]
     for hub in (*ended, *live):
         state, more = mirror.streamed(state, now, hub)
         effects += more
-    # One that we left and the hub has not heard so.
-    effects += tuple(Hub(0, Leave(left)) for hub in live if hub.call_id == left)
+    # Those that we left and the hub has not heard so.
+    effects += tuple(Hub(0, Leave(hub.call_id)) for hub in live if hub.call_id in over)
     call = state.call
     if call is None:
         return state, effects
-    listed = next((h for h in live if h.call_id == call.hub.call_id), None)
-    if listed is None:
+    if all(hub.call_id != call.hub.call_id for hub in live):
         state, more = mirror.unlisted(state, now)
         return state, (*effects, *more)
-    # What was announced during the outage may be lost: compare with what the hub holds.
-    me = listed.member(state.user_id)
-    return replace(state, announced=(me.audio, me.video) if me else None), effects
+    # Announce again: what the hub holds now may yet be overtaken by an older announcement under way.
+    return replace(state, announced=None), effects
 
 
 def hub_done(state: State, now: float, report: HubDone) -> Change:
@@ -147,7 +146,6 @@ def tick(state: State, now: float) -> Change:
     call = state.call
     if call is not None and silent is not None and silent <= now:
         # No hub has ended it: it has surely run out there too, or will when the hub is back.
-        state = replace(state, left=call.hub.call_id)
         state, more = mirror.ended(state, now, call, EndReason.NO_RESPONSE, "")
         effects += more
     return state, effects
@@ -180,7 +178,7 @@ def _gone(state: State, now: float, session: SessionPhase) -> Change:
     why = Refused(Reason.KICKED_OUT, "a newer login of this user took over", {"code": "6208"})
     if not kicked:
         why = Refused(Reason.NOT_LOGGED_IN, "logged out before the hub answered")
-    state, effects = mirror.failed(replace(state, held=(), left=""), now, why)
+    state, effects = mirror.failed(replace(state, held=()), now, why)
     if state.call is None:
         return state, effects
     reason = EndReason.KICKED_OUT if kicked else EndReason.LOGGED_OUT

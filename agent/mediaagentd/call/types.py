@@ -214,9 +214,10 @@ class State:
     carry it whole). `pending` is the command that waits for the hub, `probe` the camera being opened,
     `probes` numbers the automatic ones. `camera` tells that the camera is open; `preview` that the user
     opened it outside of a call, so that the end of a call does not close it. `announced` is the
-    availability (audio, video) last told to the hub for this call. `held` are calls heard of while a
-    dial waits for the hub, which may turn out to be the dialled one; `left` is the call that this agent
-    left last, whose late news are ignored. `device_id` is empty when unknown.
+    availability (audio, video) last told to the hub for this call. `held` is what was told of other
+    calls while a dial waits for the hub: one may turn out to be the dialled call. `over` names the calls
+    of this login that are over here, the newest last and not many, whose late news are ignored.
+    `device_id` is empty when unknown.
     """
 
     session: SessionPhase = SessionPhase.LOGGED_OUT
@@ -227,7 +228,7 @@ class State:
     previous: Call | None = None
     pending: Pending | None = None
     held: tuple[HubCall, ...] = ()
-    left: str = ""
+    over: tuple[str, ...] = ()
     camera: bool = False
     preview: bool = False
     probe: Probe | None = None

@@ -1,0 +1,201 @@
+"""Who uses a simulated world: a driver that looks at the state and mostly does what makes sense."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from mediaagentd.call import types as t
+from tests.simulation.device import Device
+from tests.simulation.rules import CALM, Broken, Faults, Rules, some_faults
+from tests.simulation.world import World
+
+HEAL = 50.0
+"""Seconds until everything has settled: lease 20, links 20, ringing at most 20 and its grace."""
+
+
+class Driver:
+    """Acts some twenty times, at moments that the seed chooses."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._random = world.random
+        self._requests = 0
+
+    def act(self) -> None:
+        world, random = self._world, self._random
+        self._fault()
+        device = random.choice(world.devices)
+        if random.random() < world.faults.misuse:
+            self._misuse(device)
+            return
+        state = device.state
+        if state.session in (t.SessionPhase.LOGGED_OUT, t.SessionPhase.KICKED_OUT):
+            device.login()
+        elif state.pending is not None:
+            self._impatient(device, state.pending.command)
+        elif state.call is None:
+            self._idle(device)
+        elif state.call.phase is t.Phase.RINGING:
+            self._ringing(device, state.call)
+        else:
+            self._in_call(device, state.call)
+
+    def _idle(self, device: Device) -> None:
+        match self._random.randrange(12):
+            case 0:
+                device.command(t.OpenCamera)
+            case 1:
+                device.command(t.CloseCamera)
+            case 2:
+                device.command(lambda op: t.SetMicMute(op, not device.state.muted))
+            case 3:
+                device.logout()
+            case _:
+                self._dial(device)
+
+    def _dial(self, device: Device) -> None:
+        random = self._random
+        others = [d.user_id for d in self._world.devices if d is not device]
+        random.shuffle(others)
+        users = tuple(others if random.random() < 0.3 else others[:1])
+        self._requests += 1
+        request = f"r{self._requests}"
+        type_ = random.choice((t.CallType.AUDIO, t.CallType.VIDEO))
+        timeout = random.choice((None, 2.0, 6.0, 20.0))
+        device.command(lambda op: t.Dial(op, users, type_, timeout, "", request))
+        pending = device.state.pending
+        if pending is not None and random.random() < 0.1:
+            device.command(lambda op: t.Dial(op, users, type_, timeout, "", request))
+
+    def _ringing(self, device: Device, call: t.Call) -> None:
+        invite = call.hub.invite_id
+        match self._random.randrange(12):
+            case 0:
+                device.command(lambda op: t.Decline(op, invite, is_busy=True))
+            case 1 | 2:
+                device.command(lambda op: t.Decline(op, invite))
+            case 3:
+                device.command(t.Hangup)
+            case 4:
+                pass
+            case 5:
+                device.logout()
+            case _:
+                device.command(lambda op: t.Answer(op, invite, call.hub.room_id, call.hub.type))
+
+    def _in_call(self, device: Device, call: t.Call) -> None:
+        match self._random.randrange(14):
+            case 0 | 1 | 2:
+                device.command(t.Hangup)
+            case 3 | 4 | 5:
+                other = t.CallType.AUDIO if call.hub.type is t.CallType.VIDEO else t.CallType.VIDEO
+                device.command(lambda op: t.Switch(op, other))
+            case 6:
+                device.command(t.OpenCamera)
+            case 7:
+                device.command(t.CloseCamera)
+            case 8 | 9:
+                device.command(lambda op: t.SetMicMute(op, not device.state.muted))
+            case 10 if self._random.random() < 0.3:
+                device.logout()
+            case _:
+                pass
+
+    def _impatient(self, device: Device, command: t.HubCommand) -> None:
+        match command:
+            case t.Accept(invite_id) if self._random.random() < 0.3:
+                device.command(lambda op: t.Answer(op, invite_id))
+            case t.Reject(invite_id, is_busy) if self._random.random() < 0.3:
+                device.command(lambda op: t.Decline(op, invite_id, is_busy))
+            case t.SwitchCallType(_, type_) if self._random.random() < 0.3:
+                device.command(lambda op: t.Switch(op, type_))
+            case _ if self._random.random() < 0.5:
+                device.command(t.Hangup)
+            case _:
+                pass
+
+    def _misuse(self, device: Device) -> None:
+        random = self._random
+        me = device.user_id
+        call = device.state.call
+        invite = call.hub.invite_id if call else "i0"
+        commands = (
+            lambda op: t.Dial(op, (me,), t.CallType.AUDIO, None, "", "x"),
+            lambda op: t.Dial(op, ("nobody",), t.CallType.AUDIO, None, "", f"y{op}"),
+            lambda op: t.Dial(op, ("alice", "bob"), t.CallType.VIDEO, 3.0, "", f"z{op}"),
+            lambda op: t.Answer(op, "i0"),
+            lambda op: t.Answer(op, invite, 99),
+            lambda op: t.Decline(op, invite, False, t.CallType.AUDIO),
+            lambda op: t.Switch(op, random.choice((t.CallType.AUDIO, t.CallType.VIDEO))),
+            t.Hangup,
+        )
+        device.command(random.choice(commands))
+
+    def _fault(self) -> None:
+        world, random = self._world, self._random
+        faults = world.faults
+        device = random.choice(world.devices)
+        if random.random() < faults.stream_break:
+            device.lose_stream()
+        if faults.crash and random.random() < faults.crash and world.hub.up:
+            world.hub.crash()
+        if faults.device_lost and random.random() < faults.device_lost and not device.cut:
+            world.cut(device)
+        if faults.reboot and random.random() < faults.reboot:
+            device.reboot()
+        if faults.second_login and random.random() < faults.second_login:
+            world.usurp(device.user_id)
+
+
+def play(seed: int, rules: Rules | None = None, trace: bool = False) -> World:
+    """One whole world: some twenty acts under its faults, healing, agreement, farewell. Broken."""
+    random = Random(seed)
+    world = World(seed, some_faults(random), random.choice((2, 2, 3)), rules, trace)
+    try:
+        _live(world)
+    except Broken as broken:
+        world.note("", f"BROKEN: {broken}")
+        broken.add_note(f"seed {seed}")
+        raise
+    except AssertionError as error:
+        raise Broken(f"seed {seed}: {error!r}") from error
+    return world
+
+
+def _live(world: World) -> None:
+    random = world.random
+    driver = Driver(world)
+    for device in world.devices:
+        device.login()
+    world.run(1.0 + 3 * world.faults.delay)
+    for _ in range(random.randrange(8, 24)):
+        world.run(world.now + random.choice((0.02, 0.2, 0.8, 2.5)) * random.random() * 2)
+        driver.act()
+    heal(world)
+    world.check_quiet()
+    farewell(world)
+
+
+def heal(world: World) -> None:
+    """No more faults, and time for everything to settle."""
+    world.faults = replace(CALM, delay=0.05)
+    for device in world.devices:
+        world.join(device)
+    world.run(world.now + HEAL)
+
+
+def farewell(world: World) -> None:
+    """Everyone hangs up; nothing remains."""
+    for device in world.devices:
+        device.command(t.Hangup)
+        device.command(t.CloseCamera)
+    world.run(world.now + 12.0)
+    world.check_quiet()
+    if world.hub.calls:
+        raise Broken(f"calls outlive everyone: {world.hub.calls}")
+    for device in world.devices:
+        device.watch.finish()
+
+
+__all__ = ["Driver", "Faults", "play"]

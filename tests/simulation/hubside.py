@@ -1,0 +1,221 @@
+"""The hub's side of a simulated world: the real core, a disk image, streams that may break."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mediaagentd.call import types as call_types
+from mediaagentd.errors import Refused
+from mediaagentd.hub import types as hub
+from tests.simulation.rules import LEASE, Broken
+
+if TYPE_CHECKING:
+    from tests.simulation.device import Device
+    from tests.simulation.world import World
+
+_MEMBER_STATE = {s: call_types.MemberState(s.value) for s in hub.MemberState}
+_REASON = {r: call_types.EndReason(r.value) for r in hub.EndReason}
+_TYPE = {t: call_types.CallType(t.value) for t in hub.CallType}
+TYPE = {t: hub.CallType(t.value) for t in call_types.CallType}
+_ENGAGED = (hub.MemberState.PENDING, hub.MemberState.JOINED)
+
+
+def engaged(call: hub.Call) -> list[str]:
+    return [m.user_id for m in call.members if m.state in _ENGAGED]
+
+
+def told(call: hub.Call, now: float) -> call_types.HubCall:
+    """A call as it travels."""
+    return call_types.HubCall(
+        call_id=call.call_id,
+        invite_id=call.invite_id,
+        room_id=call.room_id,
+        type=_TYPE[call.type],
+        sponsor=call.sponsor,
+        members=tuple(
+            call_types.Member(
+                m.user_id, _MEMBER_STATE[m.state], m.device_id, m.join_order, m.audio, m.video
+            )
+            for m in call.members
+        ),
+        revision=call.revision,
+        group_id=call.group_id,
+        timeout=None if call.deadline is None else max(0.0, call.deadline - now),
+        ended=call.ended,
+        end_reason=_REASON[call.end_reason] if call.end_reason else None,
+        ended_by=call.ended_by,
+    )
+
+
+class Unreachable(Exception):
+    """The hub is down."""
+
+
+class HubSide:
+    """The hub. `users`, `sessions` and `calls` are its disk: what a crash leaves."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._limits = hub.Limits(lease=LEASE, members=3, remembered=20)
+        self.core = world.rules.core(self._limits)
+        self.up = True
+        self.users: set[str] = set()
+        self.sessions: dict[str, hub.Session] = {}
+        self.calls: dict[str, hub.Call] = {}
+        self.streams: dict[str, tuple[Device, int]] = {}
+        self.kicked: dict[str, str] = {}
+        self._arrivals: dict[str, float] = {}
+        self._tick_at = float("inf")
+        self._names = 0
+
+    def name(self, prefix: str) -> str:
+        self._names += 1
+        return f"{prefix}{self._names}"
+
+    def step(self, input: hub.Input) -> hub.Call | None:
+        """Runs the core and performs its effects. Refused; Unreachable when down, or when it dies after
+        it has stored the change and before it has told anyone."""
+        if not self.up:
+            raise Unreachable
+        world = self._world
+        effects = self.core.step(world.now, input)
+        reply: hub.Call | None = None
+        torn = world.faults.torn and world.random.random() < world.faults.torn
+        for effect in effects:
+            match effect:
+                case hub.PutUser(user_id):
+                    self.users.add(user_id)
+                case hub.PutSession(session):
+                    self.sessions[session.token] = session
+                case hub.DropSession(token, kicked_by):
+                    self._drop(token, kicked_by)
+                case hub.PutCall(call):
+                    self.calls[call.call_id] = call
+                    self._check_busy(call)
+                case hub.DropCall(call_id):
+                    self.calls.pop(call_id, None)
+                case hub.PushCall(token, call):
+                    if not torn:
+                        self.push(token, call_types.CallChanged(told(call, world.now)))
+                case hub.PushSignal():
+                    pass
+                case hub.Reply(call_or_none):
+                    reply = call_or_none
+        if len(self.calls) != len(self.core.calls()):
+            raise Broken(f"the disk holds {sorted(self.calls)}, the core {self.core.calls()}")
+        if torn:
+            self.crash()
+            raise Unreachable
+        self._set_timer()
+        return reply
+
+    def push(self, token: str, report: call_types.Report) -> None:
+        """Puts a report on a session's stream: in order, lost when the stream breaks before it arrives."""
+        stream = self.streams.get(token)
+        if stream is None:
+            return
+        world = self._world
+        at = max(world.now + world.delay(), self._arrivals.get(token, 0.0))
+        self._arrivals[token] = at
+        device, epoch = stream
+        world.at(at, device.deliver, epoch, report)
+
+    def welcome(self, token: str, device: Device, epoch: int) -> None:
+        """Begins a stream. Refused, Unreachable."""
+        if not self.up:
+            raise Unreachable
+        now = self._world.now
+        calls = tuple(told(call, now) for call in self.core.welcome(token))
+        self.streams[token] = (device, epoch)
+        self.push(token, call_types.CallsListed(calls))
+
+    def crash(self) -> None:
+        """Dies; comes back from its disk after a while."""
+        world = self._world
+        self.up = False
+        streams, self.streams = self.streams, {}
+        for device, epoch in streams.values():
+            world.later(world.delay(), device.stream_broke, epoch)
+        world.later(world.random.uniform(0.2, 4.0), self._restart)
+        if world.trace is not None:
+            world.note("hub", "crashes")
+
+    def _restart(self) -> None:
+        self.core = self._world.rules.core(self._limits)
+        self.core.restore(self.users, self.sessions.values(), self.calls.values(), self._world.now)
+        self.up = True
+        self._set_timer()
+        if self._world.trace is not None:
+            self._world.note("hub", "is back from its disk")
+
+    def _drop(self, token: str, kicked_by: str) -> None:
+        del self.sessions[token]
+        if kicked_by:
+            self.kicked[token] = kicked_by
+            user = self._world.tokens[token]
+            report = call_types.SessionChanged(call_types.SessionPhase.KICKED_OUT, user, kicked_by)
+            self.push(token, report)
+        stream = self.streams.pop(token, None)
+        if stream is not None:
+            device, epoch = stream
+            at = max(self._world.now, self._arrivals.get(token, 0.0)) + self._world.delay()
+            self._world.at(at, device.stream_broke, epoch)
+
+    def _check_busy(self, call: hub.Call) -> None:
+        for other in self.calls.values():
+            if other is not call and not set(engaged(other)).isdisjoint(engaged(call)):
+                raise Broken(f"a user is in two live calls: {other} and {call}")
+        for member in call.members:
+            if member.state is hub.MemberState.JOINED and member.session not in self.sessions:
+                raise Broken(f"{member.user_id} is joined without a session: {call}")
+
+    def _set_timer(self) -> None:
+        deadline = self.core.deadline()
+        if deadline is not None and deadline < self._tick_at:
+            self._tick_at = deadline
+            self._world.at(deadline, self._tick, deadline)
+
+    def _tick(self, at: float) -> None:
+        if at != self._tick_at:
+            return
+        self._tick_at = float("inf")
+        if self.up:
+            try:
+                self.step(hub.Tick())
+            except Unreachable:
+                return
+
+
+Ask = Callable[[str], hub.Input]
+
+
+def hub_input(command: call_types.HubCommand, token: str, side: HubSide) -> hub.Input:
+    """A machine's command as the hub's service hands it to the core."""
+    match command:
+        case call_types.Invite(user_ids, type_, timeout, group_id, request_id):
+            return hub.Invite(
+                token,
+                side.name("c"),
+                side.name("i"),
+                7,
+                user_ids,
+                TYPE[type_],
+                timeout,
+                len(user_ids) > 1,
+                group_id,
+                request_id,
+            )
+        case call_types.Accept(invite_id):
+            return hub.Accept(token, invite_id)
+        case call_types.Reject(invite_id, is_busy):
+            return hub.Reject(token, invite_id, is_busy)
+        case call_types.Leave(call_id):
+            return hub.Hangup(token, call_id)
+        case call_types.SwitchCallType(call_id, type_):
+            return hub.SwitchCallType(token, call_id, TYPE[type_])
+        case call_types.SetAvailability(call_id, audio, video):
+            return hub.SetAvailability(token, call_id, audio, video)
+
+
+__all__ = ["Broken", "HubSide", "Refused", "Unreachable", "hub_input", "told"]

@@ -1,0 +1,210 @@
+"""A world of agents and one hub under a virtual clock. Everything that happens follows from the seed."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from random import Random
+from typing import Any
+
+from mediaagentd.call import events
+from mediaagentd.call import types as t
+from mediaagentd.hub import types as hub
+from tests.simulation.device import Device, Peer
+from tests.simulation.hubside import HubSide, Unreachable, engaged
+from tests.simulation.rules import Broken, Faults, Rules
+
+USERS = ("alice", "bob", "carol")
+
+
+class World:
+    """Agents, hub, wire and clock (seconds)."""
+
+    def __init__(
+        self, seed: int, faults: Faults, users: int = 2, rules: Rules | None = None, trace: bool = False
+    ) -> None:
+        self.random = Random(seed)
+        self.faults = faults
+        self.rules = rules or Rules()
+        self.now = 0.0
+        self.trace: list[str] | None = [] if trace else None
+        self.tokens: dict[str, str] = {}
+        self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._entries = 0
+        self.hub = HubSide(self)
+        self.devices = tuple(Device(self, user) for user in USERS[:users])
+        self._by_user = {device.user_id: device for device in self.devices}
+
+    # ------------------------------------------------------------------------------ time
+
+    def delay(self) -> float:
+        return self.random.random() * self.faults.delay
+
+    def later(self, wait: float, action: Callable[..., None], *args: Any) -> None:
+        self.at(self.now + wait, action, *args)
+
+    def at(self, time: float, action: Callable[..., None], *args: Any) -> None:
+        self._entries += 1
+        heapq.heappush(self._queue, (time, self._entries, action, args))
+
+    def run(self, until: float) -> None:
+        queue = self._queue
+        while queue and queue[0][0] <= until:
+            self.now, _, action, args = heapq.heappop(queue)
+            action(*args)
+        self.now = until
+
+    # ------------------------------------------------------------------------------ media
+
+    def media_opened(self, device: Device, peer: Peer) -> None:
+        """Both ends are there: media begins to flow, for as long as the faults allow."""
+        call_id, other_id, attempt = peer
+        other = self._by_user[other_id]
+        far = (call_id, device.user_id, attempt)
+        if far not in other.peers or self.random.random() < self.faults.peer_never:
+            return
+        ends = ((device, peer), (other, far))
+        for end, its in ends:
+            end.peer_up(0.1 + self.delay(), its)
+        if self.random.random() >= self.faults.peer_drops:
+            return
+        lost = self.random.uniform(0.3, 5.0)
+        back = self.random.random() < 0.5
+        for end, its in ends:
+            end.peer_down(lost, its, final=False)
+            if back:
+                end.peer_up(lost + self.random.uniform(0.5, 3.0), its)
+            else:
+                end.peer_down(lost + self.random.uniform(2.0, 8.0), its, final=True)
+
+    def media_closed(self, device: Device, peer: Peer) -> None:
+        """The far end notices after a while, and later gives up."""
+        call_id, other_id, attempt = peer
+        far = (call_id, device.user_id, attempt)
+        other = self._by_user[other_id]
+        if far in other.peers:
+            other.peer_down(1.0 + self.delay(), far, final=False)
+            other.peer_down(8.0 + self.delay(), far, final=True)
+
+    # ------------------------------------------------------------------------------ faults
+
+    def cut(self, device: Device) -> None:
+        """Takes a device off the network for longer than its lease."""
+        device.cut = True
+        device.lose_stream()
+        for peer in sorted(device.peers):
+            device.peer_down(1.0, peer, final=False)
+            device.peer_down(9.0, peer, final=True)
+            self.media_closed(device, peer)
+        self.later(self.random.uniform(15.0, 30.0), self.join, device)
+
+    def join(self, device: Device) -> None:
+        device.cut = False
+
+    def usurp(self, user_id: str) -> None:
+        """The user logs in on another device, which does nothing and is never heard of again."""
+        token = self.hub.name("t")
+        self.tokens[token] = user_id
+        try:
+            self.hub.step(hub.Login(token, user_id, f"{user_id}-2"))
+        except Unreachable:
+            return
+
+    # ------------------------------------------------------------------------------ agreement
+
+    def check_quiet(self) -> None:
+        """The network has healed and everything has settled: everyone agrees with the hub."""
+        for device in self.devices:
+            state = device.state
+            if state.session is t.SessionPhase.RECONNECTING or device.logging_in:
+                raise Broken(f"{device.user_id} is still not back: {state.session}")
+            if state.pending is not None or state.held or state.probe is not None:
+                raise Broken(f"{device.user_id} still waits: {state}")
+            if state.session is t.SessionPhase.ONLINE:
+                self._check_agreement(device)
+            elif state.call is not None:
+                raise Broken(f"{device.user_id} is in a call without a session")
+
+    def _check_agreement(self, device: Device) -> None:
+        live = [call for call in self.hub.calls.values() if device.user_id in engaged(call)]
+        call = device.state.call
+        if (call.hub.call_id if call else None) != (live[0].call_id if live else None):
+            raise Broken(f"{device.user_id} sees {call}, the hub {live}")
+        if call is None:
+            return
+        held = live[0]
+        if call.hub.revision != held.revision:
+            raise Broken(f"{device.user_id} is at revision {call.hub.revision}, the hub at {held.revision}")
+        me = next(m for m in held.members if m.user_id == device.user_id)
+        ringing = me.state is hub.MemberState.PENDING
+        if ringing != (call.phase is t.Phase.RINGING):
+            raise Broken(f"{device.user_id}: {call.phase}, the hub says {me.state}")
+        if ringing:
+            return
+        video = device.state.camera and call.hub.type is t.CallType.VIDEO
+        if (me.audio, me.video) != (not device.state.muted, video):
+            raise Broken(f"{device.user_id} is not what the hub says: {me}")
+        joined = {m.user_id: m for m in held.members if m.state is hub.MemberState.JOINED}
+        seen = {p.user_id for p in call.participants} | {user for user, _ in call.given_up}
+        if not set(joined) - {device.user_id} <= seen:
+            raise Broken(f"{device.user_id} sees {seen}, the hub {sorted(joined)}")
+        for participant in call.participants:
+            there = joined.get(participant.user_id)
+            if there is None or (there.audio, there.video) != (participant.audio, participant.video):
+                raise Broken(f"{device.user_id} sees {participant}, the hub {there}")
+            if participant.link is t.Link.CONNECTING:
+                raise Broken(f"{device.user_id} still waits for {participant}")
+
+    # ------------------------------------------------------------------------------ transcript
+
+    def note(self, who: str, text: str) -> None:
+        if self.trace is not None:
+            self.trace.append(f"{self.now:9.3f}  {who:6} {text}")
+
+    def note_input(self, who: str, input: t.Input) -> None:
+        self.note(who, f"<- {brief(input)}")
+
+    def note_effect(self, who: str, effect: t.Effect) -> None:
+        self.note(who, f"   -> {brief(effect)}")
+
+    def note_event(self, who: str, event: events.Event) -> None:
+        self.note(who, f"   !! {brief(event)}")
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How values read in a transcript."""
+
+    def of(self, value: object) -> str:
+        match value:
+            case t.HubCall():
+                members = " ".join(f"{m.user_id}={m.state.name}" for m in value.members)
+                end = f" over: {value.end_reason.name}" if value.end_reason else ""
+                return f"{value.call_id}@{value.revision} {value.type.name} {members}{end}"
+            case t.Call():
+                end = f" {value.end_reason.name} by {value.ended_by or '-'}" if value.end_reason else ""
+                return f"{value.hub.call_id} {value.phase.name}{end}"
+            case t.CallType() | t.EndReason() | t.SessionPhase() | t.ErrorCode():
+                return value.name
+            case tuple():
+                return "[" + ", ".join(self.of(v) for v in value) + "]"
+            case Exception():
+                return getattr(value, "reason", value).name
+            case _ if hasattr(value, "__dataclass_fields__"):
+                return brief(value)
+            case _:
+                return str(value)
+
+
+_WORDS = _Words()
+
+
+def brief(value: Any) -> str:
+    """A dataclass on one line, without what is empty."""
+    parts = (getattr(value, field.name) for field in fields(value))
+    words = (_WORDS.of(part) for part in parts if part not in (None, "", ()))
+    return " ".join((type(value).__name__, *words))
+
+
+__all__ = ["World"]
