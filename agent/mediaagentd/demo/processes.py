@@ -27,7 +27,7 @@ SOCKET_PATH_LIMIT = 107
 
 
 class ProcessError(Exception):
-    """A process did not start or stop as it should; the message ends with its last words."""
+    """A process did not start as it should; the message ends with its last line."""
 
 
 @dataclass(slots=True)
@@ -162,7 +162,7 @@ async def _until_ready(child: Child, ears: socket.socket) -> None:
     await asyncio.gather(*pending, return_exceptions=True)
     if heard not in done:
         how = f"ended with {child.process.returncode}" if ended in done else "did not get ready"
-        raise ProcessError(f"{child.name} {how}:\n{child.last_words()}")
+        raise ProcessError(f"{child.name} {how}: {child.last_words(1)}")
 
 
 async def _hear(ears: socket.socket) -> None:
