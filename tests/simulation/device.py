@@ -38,6 +38,7 @@ class Device:
         self.logging_in = False
         self.peers: set[Peer] = set()
         self.camera_on = False
+        self._flowing: set[Peer] = set()
         self._ops = 0
         self._backlog: deque[t.HubCommand] = deque()
         self._sending = False
@@ -106,6 +107,9 @@ class Device:
         wanted: set[Peer] = set()
         if call is not None:
             wanted = {(call.hub.call_id, p.user_id, p.attempt) for p in call.participants}
+            entered = {p.user_id for p in call.participants if p.entered is not None}
+            if not entered <= {user for call_id, user, _ in self._flowing & wanted}:
+                raise Broken(f"{self.user_id}: {entered} entered {call.hub.call_id} without media")
         if self.peers != wanted:
             raise Broken(f"{self.user_id} has peers {self.peers}, its call wants {wanted}")
         state = self.state
@@ -336,9 +340,17 @@ class Device:
             raise Broken(f"{self.user_id} closes {peer}, which is not open")
         self.peers.remove(peer)
         self.world.media_closed(self, peer)
+        random = self.world.random
+        if random.random() < self.world.faults.peer_late:
+            report = t.PeerUp(*peer) if random.random() < 0.7 else t.PeerDown(*peer, final=True)
+            self._report(random.uniform(0.0, 5.0), report)
 
     def peer_up(self, wait: float, peer: Peer) -> None:
-        self._report(wait, t.PeerUp(*peer))
+        self.world.later(wait, self._up, self.run, peer)
+
+    def _up(self, run: int, peer: Peer) -> None:
+        self._flowing.add(peer)
+        self._reported(run, t.PeerUp(*peer))
 
     def peer_down(self, wait: float, peer: Peer, final: bool) -> None:
         self._report(wait, t.PeerDown(*peer, final))

@@ -148,7 +148,7 @@ class Driver:
             world.usurp(device.user_id)
 
 
-def play(seed: int, rules: Rules | None = None, trace: bool = False) -> World:
+def play(seed: int, rules: Rules | None = None, trace: list[str] | None = None) -> World:
     """One whole world: some twenty acts under its faults, healing, agreement, farewell. Broken."""
     random = Random(seed)
     world = World(seed, some_faults(random), random.choice((2, 2, 3)), rules, trace)
@@ -198,4 +198,21 @@ def farewell(world: World) -> None:
         device.watch.finish()
 
 
-__all__ = ["Driver", "Faults", "play"]
+def broken(seeds: range) -> tuple[int, str] | None:
+    """Plays worlds until one breaks: its seed and why. None when all hold."""
+    for seed in seeds:
+        try:
+            play(seed)
+        except Broken as reason:
+            return seed, str(reason)
+    return None
+
+
+def transcript(seed: int) -> str:
+    """Everything that happens in that world."""
+    lines: list[str] = []
+    try:
+        play(seed, trace=lines)
+    except Broken:
+        pass
+    return "\n".join(lines)

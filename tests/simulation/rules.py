@@ -45,6 +45,7 @@ class Faults:
     second_login: float = 0.0
     peer_never: float = 0.0
     peer_drops: float = 0.0
+    peer_late: float = 0.0  # a report of a connection that is closed meanwhile
     camera_fails: float = 0.0
     misuse: float = 0.0
 
@@ -64,6 +65,7 @@ _RANGES = {
     "second_login": 0.05,
     "peer_never": 0.3,
     "peer_drops": 0.4,
+    "peer_late": 0.6,
     "camera_fails": 0.4,
     "misuse": 0.25,
 }

@@ -22,13 +22,13 @@ class World:
     """Agents, hub, wire and clock (seconds)."""
 
     def __init__(
-        self, seed: int, faults: Faults, users: int = 2, rules: Rules | None = None, trace: bool = False
+        self, seed: int, faults: Faults, users: int = 2, rules: Rules | None = None, trace: list[str] | None = None
     ) -> None:
         self.random = Random(seed)
         self.faults = faults
         self.rules = rules or Rules()
         self.now = 0.0
-        self.trace: list[str] | None = [] if trace else None
+        self.trace = trace
         self.tokens: dict[str, str] = {}
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._entries = 0
@@ -153,7 +153,7 @@ class World:
             there = joined.get(participant.user_id)
             if there is None or (there.audio, there.video) != (participant.audio, participant.video):
                 raise Broken(f"{device.user_id} sees {participant}, the hub {there}")
-            if participant.link is t.Link.CONNECTING:
+            if participant.link is not t.Link.UP:
                 raise Broken(f"{device.user_id} still waits for {participant}")
 
     # ------------------------------------------------------------------------------ transcript

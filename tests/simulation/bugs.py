@@ -1,0 +1,239 @@
+"""Planted bugs: typical mistakes, each as one other part of a world. The simulation must find every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from mediaagentd.call import events, machine
+from mediaagentd.call import types as t
+from mediaagentd.hub import types as hub
+from mediaagentd.hub.core import Core
+from tests.simulation.rules import Rules
+
+Change = t.Change
+
+
+def _without(unwanted: Callable[[t.State, t.State, t.Effect], bool]) -> Rules:
+    """A machine that forgets some effects."""
+
+    def step(state: t.State, now: float, input: t.Input) -> Change:
+        after, effects = machine.step(state, now, input)
+        return after, tuple(e for e in effects if not unwanted(state, after, e))
+
+    return Rules(step=step)
+
+
+def _hearing(change: Callable[[t.State, t.Input], t.Input | None]) -> Rules:
+    """A machine that takes some inputs for others, or for nothing."""
+
+    def step(state: t.State, now: float, input: t.Input) -> Change:
+        heard = change(state, input)
+        return machine.step(state, now, heard) if heard is not None else (state, ())
+
+    return Rules(step=step)
+
+
+def _telling(change: Callable[[t.State, t.State, tuple[events.Event, ...]], tuple[events.Event, ...]]) -> Rules:
+    """Events derived in another way."""
+    return Rules(derive=lambda old, new: change(old, new, events.derive(old, new)))
+
+
+def _any_revision(state: t.State, now: float, input: t.Input) -> Change:
+    """Takes whatever comes last for the newest."""
+    call = state.call
+    told = input.call if isinstance(input, t.CallChanged | t.HubDone) else None
+    if call is None or told is None or told.call_id != call.hub.call_id:
+        return machine.step(state, now, input)
+    believed = replace(call, hub=replace(call.hub, revision=told.revision - 1))
+    return machine.step(replace(state, call=believed), now, input)
+
+
+def _any_attempt(state: t.State, input: t.Input) -> t.Input:
+    """Takes a report of an old connection for one of the present connection."""
+    if isinstance(input, t.PeerUp | t.PeerDown) and state.call is not None:
+        known = state.call.participant(input.user_id)
+        if known is not None:
+            return replace(input, call_id=state.call.hub.call_id, attempt=known.attempt)
+    return input
+
+
+def _no_memory(state: t.State, now: float, input: t.Input) -> Change:
+    """Forgets which calls are over: a late push rings again."""
+    return machine.step(replace(state, over=()), now, input)
+
+
+def _adopts_any_dial(state: t.State, now: float, input: t.Input) -> Change:
+    """Does not hold back what is told while a dial is pending: the push comes before the reply."""
+    after, effects = machine.step(state, now, input)
+    return (replace(after, held=()) if after.held else after), effects
+
+
+def _stubborn_deadline(state: t.State) -> float | None:
+    """Waits for the hub's answer for ever."""
+    return machine.deadline(replace(state, pending=None))
+
+
+def _blind_camera(state: t.State, now: float, input: t.Input) -> Change:
+    """Leaves the camera on when a call ends before it has opened."""
+    after, effects = machine.step(state, now, input)
+    if state.probe is not None and after.call is None and state.call is not None:
+        return replace(after, probe=state.probe), tuple(
+            e for e in effects if not isinstance(e, t.ReleaseCamera | t.Failed)
+        )
+    return after, effects
+
+
+class _NeverBusy(Core):
+    """Invites users who are in a call already."""
+
+    def _busy(self, user_id: str) -> bool:
+        return False
+
+
+class _Altered(Core):
+    """A core whose effects are changed on the way out."""
+
+    def step(self, now: float, input: hub.Input) -> tuple[hub.Effect, ...]:
+        return self.alter(super().step(now, input))
+
+    def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
+        raise NotImplementedError
+
+
+class _ForgetsOne(_Altered):
+    """Does not tell the last one concerned."""
+
+    def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
+        pushes = [e for e in effects if isinstance(e, hub.PushCall)]
+        return tuple(e for e in effects if len(pushes) < 2 or e is not pushes[-1])
+
+
+class _Unstored(_Altered):
+    """Stores a call when it is made, not when it changes."""
+
+    def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
+        return tuple(e for e in effects if not isinstance(e, hub.PutCall) or e.call.revision == 1)
+
+
+class _KeepsOver(_Altered):
+    """Does not remove a call that is over from the disk."""
+
+    def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
+        return tuple(e for e in effects if not isinstance(e, hub.DropCall))
+
+
+class _SameRevision(_Altered):
+    """Tells a change of availability without a new revision."""
+
+    def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
+        return tuple(
+            hub.PushCall(e.token, replace(e.call, revision=e.call.revision - 1))
+            if isinstance(e, hub.PushCall) and e.call.revision > 2
+            else e
+            for e in effects
+        )
+
+
+class _NeverTimesOut(Core):
+    """Lets invitations ring for ever."""
+
+    def _set_alarm(self, call: hub.Call) -> None:
+        return
+
+
+class _KeepsTheLost(Core):
+    """Keeps a lost or kicked session's user in the call."""
+
+    def _closed(
+        self, session: hub.Session, reason: hub.EndReason, kicked_by: str = ""
+    ) -> tuple[tuple[hub.Effect, ...], tuple[hub.Effect, ...]]:
+        self._sessions.close(session)
+        return (hub.DropSession(session.token, kicked_by),), ()
+
+
+class _ForgetsRequests(Core):
+    """Makes a second call when an invitation is repeated; so it must not refuse it as busy either."""
+
+    def _busy(self, user_id: str) -> bool:
+        return False
+
+    def _invite(self, now: float, command: hub.Invite) -> tuple[hub.Effect, ...]:
+        return super()._invite(now, replace(command, request_id=command.call_id))
+
+
+def _hangs_up_alone(old: t.State, new: t.State, effect: t.Effect) -> bool:
+    return isinstance(effect, t.Hub) and isinstance(effect.command, t.Leave)
+
+
+def _leaves_strays(old: t.State, new: t.State, effect: t.Effect) -> bool:
+    return _hangs_up_alone(old, new, effect) and old.call is None
+
+
+def _twice(old: t.State, new: t.State, told: tuple[events.Event, ...]) -> tuple[events.Event, ...]:
+    return tuple(e for event in told for e in ((event,) * (1 + isinstance(event, events.CallEnded))))
+
+
+def _nobody_leaves_at_the_end(
+    old: t.State, new: t.State, told: tuple[events.Event, ...]
+) -> tuple[events.Event, ...]:
+    over = any(isinstance(e, events.CallEnded) for e in told)
+    return tuple(e for e in told if not over or not isinstance(e, events.UserLeft))
+
+
+def _ends_on_hangup_only(
+    old: t.State, new: t.State, told: tuple[events.Event, ...]
+) -> tuple[events.Event, ...]:
+    return tuple(
+        e
+        for e in told
+        if not isinstance(e, events.CallEnded) or e.call.end_reason is not t.EndReason.NO_RESPONSE
+    )
+
+
+BUGS: Mapping[str, Rules] = {
+    "takes an old revision for news": Rules(step=_any_revision),
+    "takes a report of an old connection": _hearing(_any_attempt),
+    "lets a late push ring again": Rules(step=_no_memory),
+    "loses what is told while a dial is pending": Rules(step=_adopts_any_dial),
+    "waits for the hub for ever": Rules(deadline=_stubborn_deadline),
+    "does not close a peer": _without(lambda _, __, e: isinstance(e, t.ClosePeer)),
+    "does not release the camera": _without(lambda _, __, e: isinstance(e, t.ReleaseCamera)),
+    "opens the camera after the call": Rules(step=_blind_camera),
+    "does not announce": _without(
+        lambda _, __, e: isinstance(e, t.Hub) and isinstance(e.command, t.SetAvailability)
+    ),
+    "hangs up without telling": _without(_hangs_up_alone),
+    "does not leave the call of a dial that failed": _without(_leaves_strays),
+    "does not answer an accept": _without(
+        lambda old, new, e: (
+            isinstance(e, t.Done) and old.pending is not None and isinstance(old.pending.command, t.Accept)
+        )
+    ),
+    "believes a call that is not listed": _hearing(
+        lambda state, i: (
+            i if not isinstance(i, t.CallsListed) or any(not c.ended for c in i.calls) else None
+        )
+    ),
+    "ignores a final loss": _hearing(
+        lambda _, i: replace(i, final=False) if isinstance(i, t.PeerDown) else i
+    ),
+    "keeps a call when it is kicked": _hearing(
+        lambda state, i: (
+            replace(i, session=t.SessionPhase.RECONNECTING)
+            if isinstance(i, t.SessionChanged) and i.session is t.SessionPhase.KICKED_OUT
+            else i
+        )
+    ),
+    "ends a call twice": _telling(_twice),
+    "ends a call with people in it": _telling(_nobody_leaves_at_the_end),
+    "does not end a call that timed out": _telling(_ends_on_hangup_only),
+    "hub: nobody is busy": Rules(core=_NeverBusy),
+    "hub: forgets to tell one": Rules(core=_ForgetsOne),
+    "hub: stores only new calls": Rules(core=_Unstored),
+    "hub: keeps what is over on disk": Rules(core=_KeepsOver),
+    "hub: changes without a new revision": Rules(core=_SameRevision),
+    "hub: never times out": Rules(core=_NeverTimesOut),
+    "hub: keeps the lost in a call": Rules(core=_KeepsTheLost),
+    "hub: makes a repeated request twice": Rules(core=_ForgetsRequests),
+}
