@@ -6,6 +6,7 @@ import asyncio
 import io
 import threading
 
+import grpc
 import pytest
 from mediaagent import AgentError
 from mediaagent.v1 import agent_pb2, view_pb2

@@ -53,6 +53,8 @@ def from_rpc(error: grpc.aio.AioRpcError, target: str = "") -> AgentError:
         return AgentError(info.reason, error.code(), message, info.metadata)
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         where = f" at {target}" if target else ""
+        # gRPC tells the whole way down to connect(2); the last part is what a person can use.
+        message = message.rsplit("error: ", 1)[-1]
         return AgentUnavailable("AGENT_UNREACHABLE", error.code(), f"no agent answers{where}: {message}")
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return AgentError("TIMED_OUT", error.code(), "the agent did not answer in time")
