@@ -1,9 +1,10 @@
 """From RTP payloads to whole pictures: order, loss, repair, and when to give up.
 
 Pure: `push` on arrival, `poll` at `deadline`. A picture is released when its marker bit and everything
-before it is there. What is missing is asked for again (NACK, RFC 4585 section 6.2.1); what is not
-repaired in time is given up: nothing is released until a whole keyframe has come, which is asked for
-(PLI, section 6.3.1) every half second while packets arrive. So a decoder never sees a picture whose
+before it is there. What is missing is asked for again (NACK, RFC 4585 section 6.2.1); when
+that takes long, a keyframe too (PLI, section 6.3.1), every half second while packets arrive, and
+whichever comes first is gone on with. What is not repaired in time is given up: nothing is released
+until a whole keyframe has come. So a decoder never sees a picture whose
 predecessors it has not seen.
 """
 
@@ -26,11 +27,14 @@ TRIES = 10
 NACKS = 250
 """Packets asked for in one go; fits one datagram whatever their distance."""
 
-REPAIR = 0.4
-"""Seconds to wait for a repair, at least; `REPAIR_ROUND_TRIPS` round trips when those are longer."""
+STALL = 0.4
+STALL_ROUND_TRIPS = 2.5
+"""Seconds, and at least so many round trips, without a repair: then a keyframe is asked for, and
+whichever comes first ends the stall."""
 
-REPAIR_ROUND_TRIPS = 2.5
-REPAIR_MOST = 1.5
+REPAIR = 1.0
+REPAIR_MOST = 2.0
+"""Seconds after which a repair is no longer waited for; two stalls, within these bounds."""
 
 OUTAGE_PACKETS = 300
 OUTAGE_SECONDS = 1.0
@@ -260,8 +264,11 @@ class Assembler:
             arrived=max(part.arrived for part in parts),
         )
 
+    def _stall(self) -> float:
+        return max(STALL, STALL_ROUND_TRIPS * (self.round_trip or 0.0))
+
     def _patience(self) -> float:
-        return max(REPAIR, min(REPAIR_MOST, REPAIR_ROUND_TRIPS * (self.round_trip or 0.0)))
+        return max(REPAIR, min(REPAIR_MOST, 2 * self._stall()))
 
     def _give_up(self, lost: int) -> None:
         """Waits for a keyframe that begins after `lost`; only what may become one is kept."""
@@ -282,10 +289,12 @@ class Assembler:
 
     def _keyframe_time(self) -> float | None:
         """When to ask for a keyframe, None when there is no reason to."""
-        if not (self._wanted or self._next is None):
-            return None
-        latest = max((self._parts[number].arrived for number in self._openings), default=None)
         time = self._asked + KEYFRAME_INTERVAL
+        if not (self._wanted or self._next is None):
+            if not self._missing:
+                return None
+            time = max(time, next(iter(self._missing.values())).since + self._stall())
+        latest = max((self._parts[number].arrived for number in self._openings), default=None)
         if latest is not None:  # one is on its way
             time = max(time, latest + KEYFRAME_INTERVAL)
         return time if time <= self._last_arrival + SILENCE else None

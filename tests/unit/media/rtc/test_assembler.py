@@ -14,6 +14,7 @@ from mediaagentd.media.rtc.assembler import (
     REORDER,
     REPAIR,
     SILENCE,
+    STALL,
     TRIES,
     Assembler,
     Picture,
@@ -101,7 +102,7 @@ def test_a_lost_packet_is_asked_for_until_it_comes(assembler: Assembler, stream:
     assert assembler.poll(REORDER).lost == ()
     due = assembler.deadline()
     assert due is not None
-    assert due < REPAIR
+    assert due < STALL
     assert assembler.poll(due).lost == (2,)
     assert [p.timestamp for p in feed(assembler, stream, [delta[1]], 0.3)] == [STEP, 2 * STEP]
     assert assembler.deadline() is None
@@ -110,7 +111,9 @@ def test_a_lost_packet_is_asked_for_until_it_comes(assembler: Assembler, stream:
 def test_a_loss_that_stays_is_given_up_for_a_keyframe(assembler: Assembler, stream: Stream) -> None:
     key, lost, after = stream.picture(key=True), stream.picture(), stream.picture()
     feed(assembler, stream, [*key, *after])
-    assert not assembler.poll(REPAIR - 0.01).keyframe
+    assert not assembler.poll(STALL - 0.01).keyframe
+    assert assembler.poll(STALL).keyframe
+    assert not assembler.waiting
     assert assembler.poll(REPAIR).keyframe
     assert assembler.waiting
     assert feed(assembler, stream, [*lost, *stream.picture()], REPAIR) == []
@@ -134,12 +137,14 @@ def test_a_whole_keyframe_behind_a_gap_ends_the_waiting(assembler: Assembler, st
 
 
 def test_a_long_round_trip_is_given_more_patience(assembler: Assembler, stream: Stream) -> None:
-    assembler.round_trip = 0.5
+    assembler.round_trip = 0.3
     key, _, after = stream.picture(key=True), stream.picture(), stream.picture()
     feed(assembler, stream, [*key, *after])
-    assembler.poll(1.0)
+    assert not assembler.poll(0.74).keyframe
+    assert assembler.poll(0.75).keyframe
+    assembler.poll(1.49)
     assert not assembler.waiting
-    assembler.poll(1.25)
+    assembler.poll(1.5)
     assert assembler.waiting
 
 
