@@ -59,7 +59,10 @@ class Mailboxes:
         it was kicked, or when another device of the user has logged in since: a login by a machine must not
         win against one by a person.
         """
-        others = (self._live[other].session.device_id for other in self._by_user.get(user_id, ()))
-        if token in self._kicked or any(other != device_id for other in others):
-            message = "another device of this user has logged in"
-            raise Refused(Reason.KICKED_OUT, message, {"code": "6208"})
+        devices = [self._live[other].session.device_id for other in self._by_user.get(user_id, ())]
+        if token in self._kicked:
+            devices.append(self._kicked[token].kicked_by)
+        elif all(device == device_id for device in devices):
+            return
+        message = "another device of this user has logged in"
+        raise Refused(Reason.KICKED_OUT, message, {"code": "6208", "device_id": devices[-1]})

@@ -52,6 +52,7 @@ class Outbox:
         self.session = session
         self.candidates = Candidates()
         self.ended = False
+        self.kicked_by = ""
         self._base = base
         self._last = base
         self._fresh = not restored
@@ -74,6 +75,7 @@ class Outbox:
     def end(self, kicked_by: str = "") -> None:
         """The session is over; a kicked one is told by whom, now or when it comes back."""
         if kicked_by:
+            self.kicked_by = kicked_by
             self.push(Kicked(kicked_by))
         self.ended = True
         self._wake()

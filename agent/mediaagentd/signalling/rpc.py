@@ -1,0 +1,97 @@
+"""The channel to the hub: every RPC under a deadline and with the session's secret, failures as Refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
+
+from mediaagentd.errors import Reason
+from mediaagentd.interceptors import refused_from
+from mediaagentd.signalling import wire
+
+UNANSWERED = frozenset({Reason.HUB_UNREACHABLE, Reason.SHUTTING_DOWN, Reason.TIMED_OUT})
+"""Reasons after which nobody knows what the hub would say: worth another attempt."""
+
+_OPTIONS = (
+    # gRPC's own pauses between connections grow to two minutes; ours decide.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # Each agent has a connection of its own, also when a test has several in one process.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+
+
+@dataclass(slots=True)
+class Session:
+    """Who is logged in, and what it takes to stay so. `lease` in seconds."""
+
+    user_id: str
+    user_sig: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    lease: float = 30.0
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What proves the session; empty before there is one."""
+        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
+
+
+class Rpc:
+    """One channel, opened by the first RPC."""
+
+    def __init__(self, target: str, device_id: str, sdk_app_id: int, ca: bytes | None, tls: bool) -> None:
+        self._target = target
+        self._device_id = device_id
+        self._sdk_app_id = sdk_app_id
+        self._ca = ca
+        self._tls = tls
+        self._channel: grpc.aio.Channel | None = None
+
+    async def login(self, session: Session, timeout: float) -> None:
+        """Opens the session, or opens it again when the hub lost it. Refused."""
+        request = hub_pb2.LoginRequest(
+            user_id=session.user_id,
+            user_sig=session.user_sig,
+            device_id=self._device_id,
+            sdk_app_id=self._sdk_app_id,
+        )
+        response: hub_pb2.LoginResponse = await self.unary(session, "Login", request, timeout)
+        session.token, session.lease = response.session_token, wire.seconds(response.lease)
+
+    async def unary(self, session: Session, name: str, request: Message, timeout: float) -> Any:
+        """One command. Refused: the hub's words, HUB_UNREACHABLE when there were none."""
+        call = getattr(self._stub(), name)(request, timeout=timeout, metadata=session.metadata)
+        try:
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise refused_from(error) from None
+        finally:
+            call.cancel()  # an abandoned call would never be collected
+
+    def subscribe(self, session: Session, cursor: int) -> Any:
+        """The stream; the caller reads and cancels it."""
+        return self._stub().Subscribe(hub_pb2.SubscribeRequest(cursor=cursor), metadata=session.metadata)
+
+    async def close(self) -> None:
+        """Closes the channel and what still runs on it."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+    def _stub(self) -> hub_pb2_grpc.HubServiceAsyncStub:
+        if self._channel is None:
+            self._channel = self._open()
+        return hub_pb2_grpc.HubServiceStub(self._channel)
+
+    def _open(self) -> grpc.aio.Channel:
+        if not self._tls:
+            return grpc.aio.insecure_channel(self._target, options=_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(root_certificates=self._ca)
+        return grpc.aio.secure_channel(self._target, credentials, options=_OPTIONS)

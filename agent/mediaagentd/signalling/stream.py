@@ -1,0 +1,155 @@
+"""The session's stream: hears what the hub pushes, comes back whenever it breaks, and keeps the lease."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import structlog
+from mediaagent.hub.v1 import hub_pb2
+
+from mediaagentd.call.types import CallChanged, CallsListed, SessionChanged, SessionPhase
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.interceptors import refused_from
+from mediaagentd.signalling import wire
+from mediaagentd.signalling.backoff import Backoff
+from mediaagentd.signalling.listener import Listener
+from mediaagentd.signalling.rpc import UNANSWERED, Rpc, Session
+
+_log = structlog.stdlib.get_logger()
+
+CAP = 7.0
+"""Seconds; the longest pause between attempts."""
+
+ANSWER = 5.0
+"""Seconds in which the hub has to welcome, or to answer a login."""
+
+_BRIEF = 1.0
+"""Seconds; a stream that the hub ended so soon is begun again with a pause."""
+
+
+class Stream:
+    """One session's stream. `online` is set whenever it begins."""
+
+    def __init__(
+        self, rpc: Rpc, session: Session, listener: Listener, device_id: str, heartbeat: float
+    ) -> None:
+        self.online = asyncio.Event()
+        self._rpc = rpc
+        self._session = session
+        self._listener = listener
+        self._device_id = device_id
+        self._silence = 3 * heartbeat
+        self._cursor = 0
+        self._phase = SessionPhase.LOGGED_OUT
+        self._backoff = Backoff(0.25, CAP)
+
+    async def run(self) -> SessionChanged:
+        """Listens until the session is over for good; returns how it ended, which is not reported."""
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            try:
+                kicked = await self._listen()
+            except Refused as refused:
+                self._change(SessionPhase.RECONNECTING)
+                _log.info("hub_stream_lost", reason=refused.reason.name)
+                over = await self._log_in_again() if refused.reason is Reason.SESSION_UNKNOWN else None
+                if over is not None:
+                    return over
+            else:
+                if kicked is not None:
+                    return self._phased(SessionPhase.KICKED_OUT, kicked)
+                if loop.time() - begun >= _BRIEF:
+                    continue  # in good order, to hand out new TURN credentials
+            await self._backoff.pause()
+
+    async def keep_lease(self) -> None:
+        """Renews the lease until cancelled; a stream that begins renews it too. What the hub answers does
+        not matter here: the stream hears of a lost session by itself.
+        """
+        while True:
+            third = self._session.lease / 3
+            await asyncio.sleep(third)
+            try:
+                await self._rpc.unary(self._session, "RenewLease", hub_pb2.RenewLeaseRequest(), third)
+            except Refused as refused:
+                _log.debug("lease_not_renewed", reason=refused.reason.name)
+
+    async def _listen(self) -> str | None:
+        """One stream to its end: the device that kicked us out, or None when the hub ended it in good order.
+        Refused: everything else.
+        """
+        call = self._rpc.subscribe(self._session, self._cursor)
+        patience = ANSWER
+        try:
+            while True:
+                async with asyncio.timeout(patience):
+                    message = await call.read()
+                if message is grpc.aio.EOF:
+                    return None
+                if message.WhichOneof("body") == "kicked_out":
+                    return str(message.kicked_out.device_id)
+                self._hear(message)
+                patience = self._silence
+        except grpc.aio.AioRpcError as error:
+            raise refused_from(error) from None
+        except TimeoutError:
+            raise Refused(Reason.HUB_UNREACHABLE, "the hub has fallen silent") from None
+        finally:
+            call.cancel()
+
+    def _hear(self, message: Any) -> None:
+        match message.WhichOneof("body"):
+            case "welcome":
+                self._welcome(message.welcome)
+            case "call_changed":
+                call = wire.call(message.call_changed)
+                if call is not None:
+                    self._listener.report(CallChanged(call))
+            case "signal":
+                signal = wire.signal(message.signal)
+                if signal is not None:
+                    self._listener.on_signal(message.signal.call_id, message.signal.sender, signal)
+            case _:
+                pass  # a heartbeat, or a newer hub's word
+        if message.sequence:
+            self._cursor = message.sequence
+
+    def _welcome(self, welcome: hub_pb2.Welcome) -> None:
+        self._backoff.reset()
+        self._listener.on_ice_servers(tuple(wire.ice_server(server) for server in welcome.ice_servers))
+        self._change(SessionPhase.ONLINE)
+        self._listener.report(CallsListed(wire.calls(welcome)))
+        self.online.set()
+
+    async def _log_in_again(self) -> SessionChanged | None:
+        """The hub lost the session (it was away, or we were): opens a new one. Returns how it is over for
+        good when the hub refuses; None when the stream may try again.
+        """
+        try:
+            await self._rpc.login(self._session, ANSWER)
+        except Refused as refused:
+            if refused.reason in UNANSWERED or refused.reason is Reason.LIMIT_EXCEEDED:
+                return None
+            _log.warning("login_again_refused", reason=refused.reason.name)
+            if refused.reason is Reason.KICKED_OUT:
+                return self._phased(SessionPhase.KICKED_OUT, refused.metadata.get("device_id", ""))
+            return self._phased(SessionPhase.LOGGED_OUT)
+        self._cursor = 0
+        self._backoff.reset()
+        return None
+
+    def _change(self, phase: SessionPhase) -> None:
+        """Reports a change; before the first welcome there is nothing to report but that."""
+        if phase is self._phase or (
+            self._phase is SessionPhase.LOGGED_OUT and phase is not SessionPhase.ONLINE
+        ):
+            return
+        self._phase = phase
+        self._listener.report(self._phased(phase))
+
+    def _phased(self, phase: SessionPhase, kicked_by: str = "") -> SessionChanged:
+        user_id = "" if phase is SessionPhase.LOGGED_OUT else self._session.user_id
+        return SessionChanged(phase, user_id, kicked_by, self._device_id)

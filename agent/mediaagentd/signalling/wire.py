@@ -1,0 +1,140 @@
+"""Between the stubs of `mediaagent.hub.v1` and the values of the call machine. Pure but for the stubs."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from mediaagent.hub.v1 import hub_pb2
+from mediaagent.v1 import call_pb2
+
+from mediaagentd.call.signal import AnswerSdp, Candidate, IceServer, Offer, Signal
+from mediaagentd.call.types import (
+    Accept,
+    CallType,
+    EndReason,
+    HubCall,
+    HubCommand,
+    Invite,
+    Leave,
+    Member,
+    MemberState,
+    Reject,
+    SetAvailability,
+    SwitchCallType,
+)
+
+HEARD = (
+    "welcome",
+    "call_changed",
+    "signal",
+    "kicked_out",
+    "heartbeat",
+)
+"""Bodies of the stream that this agent understands; it ignores those of a newer hub."""
+
+
+def seconds(value: Duration) -> float:
+    """Of a duration."""
+    return value.ToNanoseconds() / 1e9
+
+
+def call(message: hub_pb2.Call) -> HubCall | None:
+    """The call; None when it has a word in it that this agent does not know (a newer hub's)."""
+    try:
+        return HubCall(
+            call_id=message.call_id,
+            invite_id=message.invite_id,
+            room_id=message.room_id,
+            type=CallType(message.type),
+            sponsor=message.sponsor,
+            members=tuple(_member(member) for member in message.members),
+            revision=message.revision,
+            group_id=message.group_id,
+            timeout=seconds(message.timeout) if message.HasField("timeout") else None,
+            ended=message.ended,
+            end_reason=EndReason(message.end_reason) if message.end_reason else None,
+            ended_by=message.ended_by,
+        )
+    except ValueError:
+        return None
+
+
+def calls(message: hub_pb2.Welcome) -> tuple[HubCall, ...]:
+    """Those of a welcome that this agent understands."""
+    return tuple(known for known in map(call, message.calls) if known is not None)
+
+
+def signal(message: hub_pb2.Signal) -> Signal | None:
+    """The signal; None when it is of a kind that this agent does not know."""
+    match message.WhichOneof("body"):
+        case "offer":
+            return Signal(message.attempt, Offer(message.offer))
+        case "answer":
+            return Signal(message.attempt, AnswerSdp(message.answer))
+        case "candidate":
+            candidate = Candidate(message.candidate.candidate, message.candidate.mid)
+            return Signal(message.attempt, candidate)
+        case _:
+            return None
+
+
+def ice_server(message: hub_pb2.IceServer) -> IceServer:
+    """As it is."""
+    return IceServer(tuple(message.urls), message.username, message.credential)
+
+
+def relay(call_id: str, user_id: str, value: Signal) -> hub_pb2.RelayRequest:
+    """The request that hands a signal to `user_id`."""
+    message = hub_pb2.Signal(call_id=call_id, attempt=value.attempt)
+    match value.body:
+        case Offer(sdp):
+            message.offer = sdp
+        case AnswerSdp(sdp):
+            message.answer = sdp
+        case Candidate(line, mid):
+            message.candidate.candidate, message.candidate.mid = line, mid
+            message.candidate.SetInParent()
+    return hub_pb2.RelayRequest(to_user_id=user_id, signal=message)
+
+
+def request(command: HubCommand) -> tuple[str, Message]:
+    """The RPC's name and its request."""
+    match command:
+        case Invite():
+            return "Invite", _invite(command)
+        case Accept(invite_id):
+            return "Accept", hub_pb2.AcceptRequest(invite_id=invite_id)
+        case Reject(invite_id, is_busy):
+            return "Reject", hub_pb2.RejectRequest(invite_id=invite_id, is_busy=is_busy)
+        case Leave(call_id):
+            return "Hangup", hub_pb2.HangupRequest(call_id=call_id)
+        case SwitchCallType(call_id, type_):
+            wanted = call_pb2.CallType.ValueType(type_.value)
+            return "SwitchCallType", hub_pb2.SwitchCallTypeRequest(call_id=call_id, type=wanted)
+        case SetAvailability(call_id, audio, video):
+            return "SetAvailability", hub_pb2.SetAvailabilityRequest(
+                call_id=call_id, is_audio_available=audio, is_video_available=video
+            )
+
+
+def _invite(command: Invite) -> hub_pb2.InviteRequest:
+    message = hub_pb2.InviteRequest(
+        user_ids=command.user_ids,
+        type=call_pb2.CallType.ValueType(command.type.value),
+        group_id=command.group_id,
+        request_id=command.request_id,
+    )
+    if command.timeout:
+        message.timeout.FromNanoseconds(round(command.timeout * 1e9))
+    return message
+
+
+def _member(message: hub_pb2.Member) -> Member:
+    return Member(
+        user_id=message.user_id,
+        state=MemberState(message.state),
+        device_id=message.device_id,
+        join_order=message.join_order,
+        audio=message.is_audio_available,
+        video=message.is_video_available,
+    )
