@@ -13,6 +13,9 @@ from av.video.reformatter import ColorRange, Interpolation
 from mediaagentd.media.capture.planes import plane
 from mediaagentd.media.types import Size
 
+_TIME_BASE = Fraction(1, 30)
+"""Images have no time; the encoder wants one that rises."""
+
 _LAMBDA = 118
 """FFmpeg's FF_QP2LAMBDA: `global_quality` for one step of quantization."""
 
@@ -22,6 +25,7 @@ class JpegEncoder:
 
     def __init__(self, quality: int) -> None:
         self._quality = quality
+        self._count = 0
         self._context: VideoCodecContext | None = None
 
     def encode(self, frame: av.VideoFrame) -> bytes:
@@ -34,7 +38,8 @@ class JpegEncoder:
         context = self._context
         if context is None or (context.width, context.height) != (full.width, full.height):
             context = self._context = self._open(full)
-        full.pts = None
+        self._count += 1
+        full.pts, full.time_base = self._count, _TIME_BASE
         full.pict_type = av.video.frame.PictureType.NONE
         return b"".join(bytes(packet) for packet in context.encode(full))
 
@@ -77,7 +82,7 @@ def _context(name: str, frame: av.VideoFrame, pixel_format: str) -> VideoCodecCo
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt = frame.width, frame.height, pixel_format
-    context.time_base = Fraction(1, 30)
+    context.time_base = _TIME_BASE
     context.thread_count = 1
     return context
 

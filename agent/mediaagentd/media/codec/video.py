@@ -29,15 +29,17 @@ _X264 = "no-deblock=0:deblock=0,0:subme=1:repeat-headers=1:scenecut=0:sliced-thr
 
 class VideoEncoder:
     """Encodes pictures of any size; a new size begins a new stream with a keyframe. `bitrate` in bits a
-    second. Constant bitrate, no lookahead, keyframes only on request.
+    second. Constant bitrate, no lookahead, keyframes only on request. Timestamps count from `origin`, an
+    instant of `time.monotonic()`, so that streams that follow each other do not jump; without it from
+    the first picture.
     """
 
-    def __init__(self, codec: VideoCodec, fps: int, bitrate: int) -> None:
+    def __init__(self, codec: VideoCodec, fps: int, bitrate: int, origin: float | None = None) -> None:
         self.codec = codec
         self._fps = fps
         self._bitrate = bitrate
         self._context: VideoCodecContext | None = None
-        self._origin: float | None = None
+        self._origin = origin
         self._pts = -1
 
     @property

@@ -1,0 +1,209 @@
+"""The local streams: camera, microphone and their encoders, started and stopped as the router says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+import structlog
+
+from mediaagentd.errors import Refused
+from mediaagentd.media import devices
+from mediaagentd.media.capture.types import AudioSource, PictureSink, RawPicture, RawSound, VideoSource
+from mediaagentd.media.codec.opus import OpusEncoder
+from mediaagentd.media.codec.shared import SharedEncoder
+from mediaagentd.media.codec.video import VideoEncoder
+from mediaagentd.media.router import Plan
+from mediaagentd.media.settings import MediaSettings
+from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame, VideoCodec, VideoFrame, VideoProfile
+
+_log = structlog.stdlib.get_logger()
+
+DRIFT = 3 * AUDIO_FRAME
+"""Ticks that a microphone's own count may be off the clock before a gap is taken to be one."""
+
+
+class LocalStreams:
+    """On the event loop; devices are opened, probed and closed in one thread, in order.
+
+    `camera_lost` is called when a running camera has stopped for good, not when one cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: MediaSettings,
+        executor: Executor,
+        *,
+        on_video: Callable[[VideoFrame], None],
+        on_audio: Callable[[AudioFrame], None],
+        camera_lost: Callable[[Refused], None],
+    ) -> None:
+        self._settings = settings
+        self._executor = executor
+        self._on_video = on_video
+        self._camera_lost = camera_lost
+        self._loop = asyncio.get_running_loop()
+        self._devices = ThreadPoolExecutor(1, thread_name_prefix="devices")
+        self._origin = time.monotonic()
+        self._names = (settings.camera, settings.microphone)
+        self._profile = settings.profile
+        self._camera: VideoSource | None = None
+        self._microphone: AudioSource | None = None
+        self._encoders: dict[VideoCodec, SharedEncoder] = {}
+        self._takers: tuple[PictureSink, ...] = ()
+        self._sound = _SoundEncoder(settings.audio_bitrate, self._origin, self._loop, on_audio)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Names of camera and microphone, `auto` resolved once `resolve` is done."""
+        return self._names
+
+    async def resolve(self) -> None:
+        """Finds out what `auto` stands for."""
+        camera, microphone = self._settings.camera, self._settings.microphone
+        self._names = await self._loop.run_in_executor(
+            self._devices,
+            lambda: (devices.resolve_camera(camera), devices.resolve_microphone(microphone)),
+        )
+
+    async def probe(self) -> None:
+        """Raises: Refused when the camera does not work."""
+        source = self._camera or self._make_camera()
+        await self._loop.run_in_executor(self._devices, source.probe)
+
+    def set_profile(self, profile: VideoProfile) -> None:
+        """For what is started from now on; what runs is stopped, `apply` starts it anew."""
+        if profile is self._profile:
+            return
+        self._profile = profile
+        self._stop_camera()
+        self._close_encoders(frozenset())
+
+    def apply(self, plan: Plan, sinks: tuple[PictureSink, ...]) -> None:
+        """Runs what the plan says; `sinks` get the raw pictures."""
+        self._close_encoders(plan.encoders)
+        for codec in plan.encoders - self._encoders.keys():
+            encoder = VideoEncoder(codec, self._profile.fps, self._profile.bitrate, self._origin)
+            self._encoders[codec] = SharedEncoder(encoder, self._executor, self._loop, self._on_video)
+        self._takers = (*(encoder.offer for encoder in self._encoders.values()), *sinks)
+        if plan.capture and self._camera is None:
+            self._start_camera()
+        elif not plan.capture:
+            self._stop_camera()
+        if plan.microphone and self._microphone is None:
+            self._start_microphone()
+        elif not plan.microphone:
+            self._stop_microphone()
+
+    def request_keyframe(self, codec: VideoCodec) -> None:
+        """Of that encoder, if it runs."""
+        if codec in self._encoders:
+            self._encoders[codec].request_keyframe()
+
+    def set_bitrate(self, codec: VideoCodec, bitrate: int) -> None:
+        """Of that encoder, if it runs; bits a second."""
+        if codec in self._encoders:
+            self._encoders[codec].set_bitrate(bitrate)
+
+    @property
+    def encoders(self) -> frozenset[VideoCodec]:
+        """The codecs that are being encoded."""
+        return frozenset(self._encoders)
+
+    def close(self) -> Future[None]:
+        """Stops everything; the result comes when the devices are closed."""
+        self.apply(Plan(), ())
+        done = self._devices.submit(self._sound.close)
+        self._devices.shutdown(wait=False)
+        return done
+
+    def _make_camera(self) -> VideoSource:
+        return devices.make_camera(self._names[0], self._profile, self._settings.label)
+
+    def _start_camera(self) -> None:
+        try:
+            source = self._make_camera()
+        except Refused as refused:
+            self._loop.call_soon(self._camera_lost, refused)
+            return
+        self._camera = source
+
+        def lost(refused: Refused) -> None:
+            self._loop.call_soon_threadsafe(self._on_lost, source, refused)
+
+        self._devices.submit(source.start, self._take, lost)
+
+    def _stop_camera(self) -> None:
+        source, self._camera = self._camera, None
+        if source is not None:
+            self._devices.submit(source.stop)
+
+    def _on_lost(self, source: VideoSource, refused: Refused) -> None:
+        if self._camera is source:
+            self._stop_camera()
+            self._camera_lost(refused)
+
+    def _take(self, picture: RawPicture) -> None:
+        """In the camera's thread."""
+        for taker in self._takers:
+            taker(picture)
+
+    def _close_encoders(self, keep: frozenset[VideoCodec]) -> None:
+        for codec in self._encoders.keys() - keep:
+            self._encoders.pop(codec).close()
+
+    def _start_microphone(self) -> None:
+        try:
+            source = devices.make_microphone(self._names[1])
+        except Refused as refused:
+            _log.warning("microphone_failed", error=refused.message)
+            return
+        if source is not None:
+            self._microphone = source
+            self._devices.submit(
+                source.start,
+                self._sound.take,
+                lambda refused: _log.warning("microphone_failed", error=refused.message),
+            )
+
+    def _stop_microphone(self) -> None:
+        source, self._microphone = self._microphone, None
+        if source is not None:
+            self._devices.submit(source.stop)
+
+
+class _SoundEncoder:
+    """Sound to Opus in the microphone's own thread: it takes 0.2 ms."""
+
+    def __init__(
+        self,
+        bitrate: int,
+        origin: float,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[AudioFrame], None],
+    ) -> None:
+        self._bitrate = bitrate
+        self._origin = origin
+        self._loop = loop
+        self._deliver = deliver
+        self._encoder: OpusEncoder | None = None
+        self._next = 0
+
+    def take(self, sound: RawSound) -> None:
+        """Encodes 20 ms and hands them to the loop."""
+        if self._encoder is None:
+            self._encoder = OpusEncoder(self._bitrate)
+        clock = round((sound.captured - self._origin) * AUDIO_CLOCK)
+        if abs(clock - self._next) > DRIFT:  # a gap: the microphone was off
+            self._next = clock // AUDIO_FRAME * AUDIO_FRAME
+        frame = AudioFrame(self._encoder.encode(sound.samples), self._next, sound.captured)
+        self._next += AUDIO_FRAME
+        self._loop.call_soon_threadsafe(self._deliver, frame)
+
+    def close(self) -> None:
+        """Frees the encoder."""
+        if self._encoder is not None:
+            self._encoder.close()
+            self._encoder = None

@@ -1,0 +1,202 @@
+"""All views and snapshots: who shows whom, and so what must run. On the event loop unless said otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Executor
+
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.capture.types import PictureSink, RawPicture
+from mediaagentd.media.codec.image import JpegEncoder, png
+from mediaagentd.media.types import Size, VideoFrame
+from mediaagentd.media.views.recording import Recorder
+from mediaagentd.media.views.stream import FrameStream, epoch
+from mediaagentd.media.views.types import (
+    LOCAL,
+    FileView,
+    FrameFormat,
+    FramesView,
+    Picture,
+    Snapshot,
+    View,
+)
+
+MOST_VIEWS = 64
+"""Views at once; more is a client that forgets to stop them."""
+
+
+class Gallery:
+    """Keeps the views. `changed` is called whenever what is wanted may have changed; `keyframe` with the
+    user (or `LOCAL`) whose encoded pictures somebody begins to read.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        changed: Callable[[], None],
+        keyframe: Callable[[str], None],
+    ) -> None:
+        self._executor = executor
+        self._loop = loop
+        self._changed = changed
+        self._keyframe = keyframe
+        self._views: dict[str, View] = {}
+        self._streams: dict[str, FrameStream] = {}
+        self._recorders: dict[str, Recorder] = {}
+        self._awaited: dict[str, list[asyncio.Future[RawPicture]]] = {}
+
+    def start(self, view: View) -> None:
+        """Raises: Refused VIEW_EXISTS, NOT_OFFERED, LIMIT_EXCEEDED, FIELD_INVALID."""
+        present = self._views.get(view.view_id)
+        if present == view:
+            return
+        if present is not None:
+            raise Refused(Reason.VIEW_EXISTS, f"view_id: {view.view_id} shows something else")
+        if len(self._views) >= MOST_VIEWS:
+            raise Refused(Reason.LIMIT_EXCEEDED, f"view_id: no more than {MOST_VIEWS} views at once")
+        match view.kind:
+            case FramesView():
+                self._streams[view.view_id] = FrameStream(
+                    view.kind, self._executor, self._loop, self._changed
+                )
+            case FileView():
+                self._recorders[view.view_id] = Recorder(view.kind.path, with_sound=view.user_id != LOCAL)
+                self._keyframe(view.user_id)
+            case _:
+                raise Refused(Reason.NOT_OFFERED, "kind: this build has views of kind frames and file")
+        self._views[view.view_id] = view
+        self._changed()
+
+    def stop(self, view_id: str, user_id: str | None) -> None:
+        """Ends a view of `user_id`, of any remote user when None. Raises: Refused VIEW_UNKNOWN."""
+        view = self._views.get(view_id)
+        if view is None or (view.user_id == LOCAL if user_id is None else view.user_id != user_id):
+            raise Refused(Reason.VIEW_UNKNOWN, f"view_id: there is no view {view_id} of that user")
+        self._end(view_id)
+        self._changed()
+
+    def views(self) -> tuple[View, ...]:
+        """The present views, oldest first."""
+        return tuple(self._views.values())
+
+    def watch(self, view_id: str) -> AsyncGenerator[Picture, None]:
+        """Raises: Refused VIEW_UNKNOWN."""
+        stream = self._streams.get(view_id)
+        if stream is None:
+            raise Refused(Reason.VIEW_UNKNOWN, f"view_id: there is no frames view {view_id}")
+        return self._watched(stream, self._views[view_id].user_id)
+
+    async def snapshot(self, user_id: str, jpeg_quality: int | None, timeout: float) -> Snapshot:
+        """The next picture of that user as a file: JPEG, or PNG when `jpeg_quality` is None.
+
+        Raises: TimeoutError; Refused USER_NOT_IN_CALL when the user leaves meanwhile.
+        """
+        future: asyncio.Future[RawPicture] = self._loop.create_future()
+        self._awaited.setdefault(user_id, []).append(future)
+        self._changed()
+        try:
+            async with asyncio.timeout(timeout):
+                picture = await future
+        finally:
+            self._forget(user_id, future)
+        image = await self._loop.run_in_executor(self._executor, _file, picture, jpeg_quality)
+        return Snapshot(
+            image,
+            "image/png" if jpeg_quality is None else "image/jpeg",
+            Size(picture.frame.width, picture.frame.height),
+            epoch(picture.captured),
+        )
+
+    def end_user(self, user_id: str) -> None:
+        """All views of that user are over."""
+        for view in self.views():
+            if view.user_id == user_id:
+                self._end(view.view_id)
+        for future in self._awaited.get(user_id, ()):
+            if not future.done():
+                future.set_exception(Refused(Reason.USER_NOT_IN_CALL, "user_id: the user has left"))
+
+    def end_all(self) -> None:
+        """Everything is over."""
+        for user_id in {LOCAL, *self._awaited, *(view.user_id for view in self.views())}:
+            self.end_user(user_id)
+
+    # --- what is wanted, and what comes ---------------------------------------------------------------
+
+    def wants_encoded(self, user_id: str) -> bool:
+        """Whether somebody reads or records that user's encoded pictures."""
+        return any(
+            self._records(view)
+            or (view.view_id in self._streams and self._streams[view.view_id].wants_encoded)
+            for view in self._of(user_id)
+        )
+
+    def sinks(self, user_id: str) -> tuple[PictureSink, ...]:
+        """Who wants that user's decoded pictures; the sinks may be called in any thread."""
+        streams = [self._streams[view.view_id] for view in self._of(user_id) if view.view_id in self._streams]
+        wanted: list[PictureSink] = [stream.on_picture for stream in streams if stream.wants_decoded]
+        if self._awaited.get(user_id):
+            wanted.append(lambda picture: self._offer(user_id, picture))
+        return tuple(wanted)
+
+    def on_encoded(self, user_id: str, frame: VideoFrame) -> bool:
+        """An encoded picture of that user; False when somebody needs a keyframe."""
+        content = True
+        for view in self._of(user_id):
+            if (stream := self._streams.get(view.view_id)) is not None:
+                content &= stream.on_encoded(frame) if stream.wants_encoded else True
+            elif (recorder := self._recorders.get(view.view_id)) is not None:
+                content &= recorder.video(frame)
+        return content
+
+    def recorders(self, user_id: str) -> tuple[Recorder, ...]:
+        """The recordings of that user."""
+        return tuple(
+            self._recorders[view.view_id] for view in self._of(user_id) if view.view_id in self._recorders
+        )
+
+    def _of(self, user_id: str) -> list[View]:
+        return [view for view in self._views.values() if view.user_id == user_id]
+
+    def _records(self, view: View) -> bool:
+        return view.view_id in self._recorders
+
+    def _end(self, view_id: str) -> None:
+        del self._views[view_id]
+        if (stream := self._streams.pop(view_id, None)) is not None:
+            stream.end()
+        if (recorder := self._recorders.pop(view_id, None)) is not None:
+            recorder.close()
+
+    async def _watched(self, stream: FrameStream, user_id: str) -> AsyncGenerator[Picture, None]:
+        if stream.view.format is FrameFormat.ENCODED:
+            self._loop.call_soon(self._keyframe, user_id)
+        pictures = stream.pictures()
+        try:
+            async for picture in pictures:
+                yield picture
+        finally:
+            await pictures.aclose()
+
+    def _offer(self, user_id: str, picture: RawPicture) -> None:
+        """In any thread."""
+        self._loop.call_soon_threadsafe(self._resolve, user_id, picture)
+
+    def _resolve(self, user_id: str, picture: RawPicture) -> None:
+        for future in self._awaited.get(user_id, ()):
+            if not future.done():
+                future.set_result(picture)
+
+    def _forget(self, user_id: str, future: asyncio.Future[RawPicture]) -> None:
+        waiting = self._awaited[user_id]
+        waiting.remove(future)
+        if not waiting:
+            del self._awaited[user_id]
+        self._changed()
+
+
+def _file(picture: RawPicture, jpeg_quality: int | None) -> bytes:
+    return png(picture.frame) if jpeg_quality is None else JpegEncoder(jpeg_quality).encode(picture.frame)

@@ -1,0 +1,34 @@
+"""How often and how large a view shows pictures. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from mediaagentd.media.types import Size
+
+
+class RateLimit:
+    """Lets through `fps` pictures a second at the most, evenly; all for 0."""
+
+    def __init__(self, fps: float) -> None:
+        self._interval = 1 / fps if fps > 0 else 0.0
+        self._due = -math.inf
+
+    def allows(self, captured: float) -> bool:
+        """Whether the picture of that time, in seconds, is shown."""
+        # A picture that is early by a fraction of the interval is the one that was meant: a camera's
+        # pictures do not come to the millisecond.
+        if captured < self._due - 0.1 * self._interval:
+            return False
+        self._due = max(self._due, captured - self._interval) + self._interval
+        return True
+
+
+def within(size: Size, max_width: int, max_height: int) -> Size:
+    """The size that keeps the shape within the limits (0 for none), even numbers; never enlarges."""
+    scale = min(
+        1.0,
+        max_width / size.width if max_width else 1.0,
+        max_height / size.height if max_height else 1.0,
+    )
+    return Size(max(2, int(size.width * scale) // 2 * 2), max(2, int(size.height * scale) // 2 * 2))
