@@ -213,7 +213,7 @@ async def test_a_storm_in_each_phase_loses_no_call(stage: Stage, gun: socket.soc
         for index in range(20):
             alice.peer.send_video(picture.frame())
             alice.peer.send_audio(opus(index))
-            await storm(gun, bob.peer, 300)
+            await storm(gun, bob.peer, 750)
         await bob.seen.until(lambda: len(bob.seen.video) == len(bob.seen.audio) == 20)
     assert raised == []
     assert len(logs) < 20

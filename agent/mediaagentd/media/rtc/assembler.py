@@ -233,7 +233,8 @@ class Assembler:
         if self._next is not None and self._end(self._next) is not None:
             return
         for opening in sorted(self._openings):
-            if self._end(opening) is not None:
+            end = self._end(opening)
+            if end is not None and any(self._parts[n].payload.key for n in range(opening, end)):
                 self._forget(opening)
                 self._next = opening
                 return

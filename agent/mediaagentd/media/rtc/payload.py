@@ -17,6 +17,7 @@ PICTURE_IDS: Final = 1 << 15
 
 _IDR: Final = 5
 _SPS: Final = 7
+_PPS: Final = 8
 _STAP_A: Final = 24
 _FU_A: Final = 28
 
@@ -53,6 +54,30 @@ def depacketize(codec: VideoCodec, payload: bytes) -> Payload:
             return _vp8(payload)
         case VideoCodec.H264:
             return _h264(payload)
+
+
+class ParameterSets:
+    """Puts the parameter sets in front of H.264 keyframes that come without: some encoders send them
+    once, and whoever begins to look or to record later needs them.
+    """
+
+    def __init__(self) -> None:
+        self._units: dict[int, bytes] = {}
+
+    def note(self, data: bytes) -> None:
+        """Keeps the sets that a depacketized payload brings."""
+        if len(data) > 4 and data[4] & 0x1F in (_SPS, _PPS):
+            for unit in H264Encoder._split_bitstream(data):
+                if unit and unit[0] & 0x1F in (_SPS, _PPS):
+                    self._units[unit[0] & 0x1F] = unit
+
+    def complete(self, keyframe: bytes) -> bytes:
+        """The keyframe with its parameter sets."""
+        units = (unit for unit in H264Encoder._split_bitstream(keyframe) if unit)
+        if len(self._units) < 2 or any(unit[0] & 0x1F == _SPS for unit in units):
+            return keyframe
+        sets = (self._units[_SPS], self._units[_PPS])
+        return b"".join(b"\0\0\0\1" + unit for unit in sets) + keyframe
 
 
 def _vp8(payload: bytes) -> Payload:

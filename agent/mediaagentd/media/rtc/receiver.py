@@ -28,8 +28,8 @@ from aiortc.rtp import (
 )
 from aiortc.stats import RTCStatsReport
 
-from mediaagentd.media.rtc.assembler import Assembler
-from mediaagentd.media.rtc.payload import depacketize
+from mediaagentd.media.rtc.assembler import Assembler, Picture
+from mediaagentd.media.rtc.payload import ParameterSets, depacketize
 from mediaagentd.media.rtc.reception import Reception, Unwrapper
 from mediaagentd.media.types import AudioFrame, StreamStats, VideoCodec, VideoFrame
 
@@ -250,6 +250,7 @@ class VideoReceiver(Receiver):
         self._round_trip = round_trip
         self._ssrc: int | None = None
         self._assembler = Assembler()
+        self._parameter_sets = ParameterSets()
         self._estimator = RemoteBitrateEstimator()
         self._keyframes = self._malformed = 0
         self._armed = float("inf")
@@ -291,19 +292,25 @@ class VideoReceiver(Receiver):
         except (ValueError, IndexError):
             self._malformed += 1
             return
+        if name is VideoCodec.H264:
+            self._parameter_sets.note(payload.data)
         pictures = self._assembler.push(
             packet.sequence_number, packet.timestamp, bool(packet.marker), payload, now
         )
         for picture in pictures:
-            self._frames += 1
-            self._keyframes += picture.keyframe
-            self._on_frame(
-                VideoFrame(name, picture.data, picture.timestamp, picture.keyframe, picture.arrived)
-            )
+            self._hand_on(name, picture)
         deadline = self._assembler.deadline()
         if deadline is not None and deadline < self._armed:
             self._armed = deadline
             self._wake.set()
+
+    def _hand_on(self, codec: VideoCodec, picture: Picture) -> None:
+        self._frames += 1
+        self._keyframes += picture.keyframe
+        data = picture.data
+        if picture.keyframe and codec is VideoCodec.H264:
+            data = self._parameter_sets.complete(data)
+        self._on_frame(VideoFrame(codec, data, picture.timestamp, picture.keyframe, picture.arrived))
 
     def _deadline(self) -> float | None:
         deadline = self._assembler.deadline()

@@ -217,6 +217,14 @@ def test_an_idr_without_parameter_sets_is_a_keyframe(assembler: Assembler) -> No
     assert [p.keyframe for p in assembler.push(2, STEP, True, idr, 0.0)] == [True]
 
 
+def test_parameter_sets_alone_are_no_keyframe(assembler: Assembler) -> None:
+    sets, delta = Payload(b"s", opens=True, key=False), Payload(b"d", opens=False, key=False)
+    idr = Payload(b"i", opens=False, key=True)
+    assert assembler.push(1, 0, True, sets, 0.0) == []
+    assert assembler.push(2, STEP, True, delta, 0.0) == []
+    assert [p.data for p in assembler.push(3, 2 * STEP, True, idr, 0.0)] == [b"i"]
+
+
 def test_holes_everywhere_are_bounded(assembler: Assembler, stream: Stream) -> None:
     feed(assembler, stream, stream.picture(key=True))
     for _ in range(500):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mediaagentd.media.rtc.gathering import QUEUE_BOUND, GuardedProtocol, Tally
 from mediaagentd.media.rtc.ice import IceServer, library_servers, unusable
 from mediaagentd.media.rtc.outbox import VideoOutbox
-from mediaagentd.media.rtc.payload import depacketize, packetize
+from mediaagentd.media.rtc.payload import ParameterSets, depacketize, packetize
 from mediaagentd.media.rtc.reception import Reception, Unwrapper
 from mediaagentd.media.types import VideoCodec, VideoFrame
 from structlog.testing import capture_logs
@@ -58,6 +58,16 @@ def test_h264_comes_back(units: list[tuple[int, int]]) -> None:
 def test_a_malformed_payload_is_a_value_error(codec: VideoCodec, data: bytes) -> None:
     with suppress(ValueError):
         depacketize(codec, data)
+
+
+def test_a_keyframe_without_parameter_sets_gets_the_last_ones() -> None:
+    sets, idr = b"\0\0\0\1\x67sps\0\0\0\1\x68pps", b"\0\0\0\1\x65idr"
+    memory = ParameterSets()
+    assert memory.complete(idr) == idr
+    memory.note(idr)
+    memory.note(sets)
+    assert memory.complete(idr) == sets + idr
+    assert memory.complete(sets + idr) == sets + idr
 
 
 # --- statistics
