@@ -9,6 +9,7 @@ from mediaagentd.call import events, machine
 from mediaagentd.call import types as t
 from mediaagentd.hub import types as hub
 from mediaagentd.hub.core import Core
+
 from tests.simulation.rules import Rules
 
 Change = t.Change
@@ -17,8 +18,8 @@ Change = t.Change
 def _without(unwanted: Callable[[t.State, t.State, t.Effect], bool]) -> Rules:
     """A machine that forgets some effects."""
 
-    def step(state: t.State, now: float, input: t.Input) -> Change:
-        after, effects = machine.step(state, now, input)
+    def step(state: t.State, now: float, given: t.Input) -> Change:
+        after, effects = machine.step(state, now, given)
         return after, tuple(e for e in effects if not unwanted(state, after, e))
 
     return Rules(step=step)
@@ -27,45 +28,47 @@ def _without(unwanted: Callable[[t.State, t.State, t.Effect], bool]) -> Rules:
 def _hearing(change: Callable[[t.State, t.Input], t.Input | None]) -> Rules:
     """A machine that takes some inputs for others, or for nothing."""
 
-    def step(state: t.State, now: float, input: t.Input) -> Change:
-        heard = change(state, input)
+    def step(state: t.State, now: float, given: t.Input) -> Change:
+        heard = change(state, given)
         return machine.step(state, now, heard) if heard is not None else (state, ())
 
     return Rules(step=step)
 
 
-def _telling(change: Callable[[t.State, t.State, tuple[events.Event, ...]], tuple[events.Event, ...]]) -> Rules:
+def _telling(
+    change: Callable[[t.State, t.State, tuple[events.Event, ...]], tuple[events.Event, ...]],
+) -> Rules:
     """Events derived in another way."""
     return Rules(derive=lambda old, new: change(old, new, events.derive(old, new)))
 
 
-def _any_revision(state: t.State, now: float, input: t.Input) -> Change:
+def _any_revision(state: t.State, now: float, given: t.Input) -> Change:
     """Takes whatever comes last for the newest."""
     call = state.call
-    told = input.call if isinstance(input, t.CallChanged | t.HubDone) else None
+    told = given.call if isinstance(given, t.CallChanged | t.HubDone) else None
     if call is None or told is None or told.call_id != call.hub.call_id:
-        return machine.step(state, now, input)
+        return machine.step(state, now, given)
     believed = replace(call, hub=replace(call.hub, revision=told.revision - 1))
-    return machine.step(replace(state, call=believed), now, input)
+    return machine.step(replace(state, call=believed), now, given)
 
 
-def _any_attempt(state: t.State, input: t.Input) -> t.Input:
+def _any_attempt(state: t.State, given: t.Input) -> t.Input:
     """Takes a report of an old connection for one of the present connection."""
-    if isinstance(input, t.PeerUp | t.PeerDown) and state.call is not None:
-        known = state.call.participant(input.user_id)
+    if isinstance(given, t.PeerUp | t.PeerDown) and state.call is not None:
+        known = state.call.participant(given.user_id)
         if known is not None:
-            return replace(input, call_id=state.call.hub.call_id, attempt=known.attempt)
-    return input
+            return replace(given, call_id=state.call.hub.call_id, attempt=known.attempt)
+    return given
 
 
-def _no_memory(state: t.State, now: float, input: t.Input) -> Change:
+def _no_memory(state: t.State, now: float, given: t.Input) -> Change:
     """Forgets which calls are over: a late push rings again."""
-    return machine.step(replace(state, over=()), now, input)
+    return machine.step(replace(state, over=()), now, given)
 
 
-def _adopts_any_dial(state: t.State, now: float, input: t.Input) -> Change:
+def _adopts_any_dial(state: t.State, now: float, given: t.Input) -> Change:
     """Does not hold back what is told while a dial is pending: the push comes before the reply."""
-    after, effects = machine.step(state, now, input)
+    after, effects = machine.step(state, now, given)
     return (replace(after, held=()) if after.held else after), effects
 
 
@@ -74,9 +77,9 @@ def _stubborn_deadline(state: t.State) -> float | None:
     return machine.deadline(replace(state, pending=None))
 
 
-def _blind_camera(state: t.State, now: float, input: t.Input) -> Change:
+def _blind_camera(state: t.State, now: float, given: t.Input) -> Change:
     """Leaves the camera on when a call ends before it has opened."""
-    after, effects = machine.step(state, now, input)
+    after, effects = machine.step(state, now, given)
     if state.probe is not None and after.call is None and state.call is not None:
         return replace(after, probe=state.probe), tuple(
             e for e in effects if not isinstance(e, t.ReleaseCamera | t.Failed)
@@ -94,8 +97,8 @@ class _NeverBusy(Core):
 class _Altered(Core):
     """A core whose effects are changed on the way out."""
 
-    def step(self, now: float, input: hub.Input) -> tuple[hub.Effect, ...]:
-        return self.alter(super().step(now, input))
+    def step(self, now: float, given: hub.Input) -> tuple[hub.Effect, ...]:
+        return self.alter(super().step(now, given))
 
     def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
         raise NotImplementedError
@@ -211,9 +214,7 @@ BUGS: Mapping[str, Rules] = {
         )
     ),
     "believes a call that is not listed": _hearing(
-        lambda state, i: (
-            i if not isinstance(i, t.CallsListed) or any(not c.ended for c in i.calls) else None
-        )
+        lambda state, i: i if not isinstance(i, t.CallsListed) or any(not c.ended for c in i.calls) else None
     ),
     "ignores a final loss": _hearing(
         lambda _, i: replace(i, final=False) if isinstance(i, t.PeerDown) else i

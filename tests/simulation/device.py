@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mediaagentd.call import types as t
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub import types as hub
+
 from tests.simulation.hubside import Unreachable, hub_input, told
 from tests.simulation.rules import LEASE, Broken
 from tests.simulation.watch import Watch
+from tests.simulation.words import brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,18 +63,18 @@ class Device:
             if self.world.trace is not None:
                 self.world.note(self.user_id, f"refused: {refused.reason.name}")
 
-    def feed(self, input: t.Input) -> None:
-        """An input, its effects, and everything that must hold after it."""
+    def feed(self, given: t.Input) -> None:
+        """An given, its effects, and everything that must hold after it."""
         world = self.world
         if world.trace is not None:
-            world.note_input(self.user_id, input)
+            world.note(self.user_id, f"<- {brief(given)}")
         old = self.state
-        new, effects = world.rules.step(old, world.now, input)
+        new, effects = world.rules.step(old, world.now, given)
         if new is not old:
             self.watch.step(old, new)
             for event in world.rules.derive(old, new):
                 if world.trace is not None:
-                    world.note_event(self.user_id, event)
+                    world.note(self.user_id, f"   !! {brief(event)}")
                 self.watch.event(event)
             self.state = new
         for effect in effects:
@@ -82,7 +85,7 @@ class Device:
 
     def _perform(self, effect: t.Effect) -> None:
         if self.world.trace is not None:
-            self.world.note_effect(self.user_id, effect)
+            self.world.note(self.user_id, f"   -> {brief(effect)}")
         match effect:
             case t.Hub(0, command):
                 self._backlog.append(command)
@@ -255,10 +258,8 @@ class Device:
 
     def _renew(self) -> None:
         if self.token and not self.cut:
-            try:
+            with suppress(Refused, Unreachable):
                 self.world.hub.step(hub.RenewLease(self.token))
-            except (Refused, Unreachable):
-                pass
         self.world.later(LEASE / 3, self._renew)
 
     def _send(self, op: int, command: t.HubCommand) -> None:

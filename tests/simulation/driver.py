@@ -6,8 +6,9 @@ from dataclasses import replace
 from random import Random
 
 from mediaagentd.call import types as t
+
 from tests.simulation.device import Device
-from tests.simulation.rules import CALM, Broken, Faults, Rules, some_faults
+from tests.simulation.rules import CALM, Broken, Rules, some_faults
 from tests.simulation.world import World
 
 HEAL = 50.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mediaagentd.call import types as call_types
 from mediaagentd.errors import Refused
 from mediaagentd.hub import types as hub
+
 from tests.simulation.rules import LEASE, Broken
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ def told(call: hub.Call, now: float) -> call_types.HubCall:
         type=_TYPE[call.type],
         sponsor=call.sponsor,
         members=tuple(
-            call_types.Member(
-                m.user_id, _MEMBER_STATE[m.state], m.device_id, m.join_order, m.audio, m.video
-            )
+            call_types.Member(m.user_id, _MEMBER_STATE[m.state], m.device_id, m.join_order, m.audio, m.video)
             for m in call.members
         ),
         revision=call.revision,
@@ -73,13 +72,13 @@ class HubSide:
         self._names += 1
         return f"{prefix}{self._names}"
 
-    def step(self, input: hub.Input) -> hub.Call | None:
+    def step(self, given: hub.Input) -> hub.Call | None:
         """Runs the core and performs its effects. Refused; Unreachable when down, or when it dies after
         it has stored the change and before it has told anyone."""
         if not self.up:
             raise Unreachable
         world = self._world
-        effects = self.core.step(world.now, input)
+        effects = self.core.step(world.now, given)
         reply: hub.Call | None = None
         torn = world.faults.torn and world.random.random() < world.faults.torn
         for effect in effects:

@@ -22,9 +22,7 @@ def test_worlds_hold(request: pytest.FixtureRequest) -> None:
     # The options are unknown when pytest was started above this directory.
     first = request.config.getoption("--first-seed", default=0)
     count = request.config.getoption("--seeds", default=20_000)
-    chunks = [
-        range(start, min(start + CHUNK, first + count)) for start in range(first, first + count, CHUNK)
-    ]
+    chunks = [range(start, min(start + CHUNK, first + count)) for start in range(first, first + count, CHUNK)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=min(os.cpu_count() or 1, 8), mp_context=context) as pool:
         for failure in pool.map(broken, chunks):

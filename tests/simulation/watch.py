@@ -5,6 +5,7 @@ from __future__ import annotations
 from mediaagentd.call import events
 from mediaagentd.call.machine import SUCCESSORS
 from mediaagentd.call.types import Call, Phase, SessionPhase, State
+
 from tests.simulation.rules import Broken
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from random import Random
 from typing import Any
 
-from mediaagentd.call import events
 from mediaagentd.call import types as t
 from mediaagentd.hub import types as hub
+
 from tests.simulation.device import Device, Peer
 from tests.simulation.hubside import HubSide, Unreachable, engaged
 from tests.simulation.rules import Broken, Faults, Rules
@@ -22,7 +21,12 @@ class World:
     """Agents, hub, wire and clock (seconds)."""
 
     def __init__(
-        self, seed: int, faults: Faults, users: int = 2, rules: Rules | None = None, trace: list[str] | None = None
+        self,
+        seed: int,
+        faults: Faults,
+        users: int = 2,
+        rules: Rules | None = None,
+        trace: list[str] | None = None,
     ) -> None:
         self.random = Random(seed)
         self.faults = faults
@@ -161,50 +165,3 @@ class World:
     def note(self, who: str, text: str) -> None:
         if self.trace is not None:
             self.trace.append(f"{self.now:9.3f}  {who:6} {text}")
-
-    def note_input(self, who: str, input: t.Input) -> None:
-        self.note(who, f"<- {brief(input)}")
-
-    def note_effect(self, who: str, effect: t.Effect) -> None:
-        self.note(who, f"   -> {brief(effect)}")
-
-    def note_event(self, who: str, event: events.Event) -> None:
-        self.note(who, f"   !! {brief(event)}")
-
-
-@dataclass(frozen=True)
-class _Words:
-    """How values read in a transcript."""
-
-    def of(self, value: object) -> str:
-        match value:
-            case t.HubCall():
-                members = " ".join(f"{m.user_id}={m.state.name}" for m in value.members)
-                end = f" over: {value.end_reason.name}" if value.end_reason else ""
-                return f"{value.call_id}@{value.revision} {value.type.name} {members}{end}"
-            case t.Call():
-                end = f" {value.end_reason.name} by {value.ended_by or '-'}" if value.end_reason else ""
-                return f"{value.hub.call_id} {value.phase.name}{end}"
-            case t.CallType() | t.EndReason() | t.SessionPhase() | t.ErrorCode():
-                return value.name
-            case tuple():
-                return "[" + ", ".join(self.of(v) for v in value) + "]"
-            case Exception():
-                return getattr(value, "reason", value).name
-            case _ if hasattr(value, "__dataclass_fields__"):
-                return brief(value)
-            case _:
-                return str(value)
-
-
-_WORDS = _Words()
-
-
-def brief(value: Any) -> str:
-    """A dataclass on one line, without what is empty."""
-    parts = (getattr(value, field.name) for field in fields(value))
-    words = (_WORDS.of(part) for part in parts if part not in (None, "", ()))
-    return " ".join((type(value).__name__, *words))
-
-
-__all__ = ["World"]
