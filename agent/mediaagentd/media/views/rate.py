@@ -16,11 +16,12 @@ class RateLimit:
 
     def allows(self, captured: float) -> bool:
         """Whether the picture of that time, in seconds, is shown."""
-        # A picture that is early by a fraction of the interval is the one that was meant: a camera's
-        # pictures do not come to the millisecond.
+        # A camera's pictures do not come to the millisecond: one that is a little early is meant.
         if captured < self._due - 0.1 * self._interval:
             return False
-        self._due = max(self._due, captured - self._interval) + self._interval
+        late = captured - self._due
+        # A late picture lets the next one come earlier, so that the mean is kept, but not a burst.
+        self._due = captured + self._interval - (min(late, self._interval / 2) if late < math.inf else 0)
         return True
 
 

@@ -1,0 +1,197 @@
+"""Two agents' media, end to end: what one shows and says, the other sees and hears."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import time
+import wave
+from contextlib import aclosing
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from mediaagentd.call.signal import Offer, Signal
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.capture.pattern import read_counter
+from mediaagentd.media.types import VideoProfile
+from mediaagentd.media.views.types import LOCAL, FileView, FrameFormat, FramesView, Picture, View
+from tests.integration.media.pair import CALL, Pair, PeerDown, settings, until, within
+
+
+async def first(pair_side_watch: object, count: int) -> list[Picture]:
+    """The first pictures of a view."""
+    pictures = []
+    async with aclosing(cast("object", pair_side_watch)) as watch:  # type: ignore[type-var]
+        async for picture in watch:  # type: ignore[attr-defined]
+            pictures.append(picture)
+            if len(pictures) == count:
+                break
+    return pictures
+
+
+async def test_each_sees_the_other_count() -> None:
+    async with Pair(settings("alice"), settings("bob")) as pair:
+        await asyncio.gather(pair.alice.open_camera(), pair.bob.open_camera())
+        await pair.connect()
+        for side in (pair.alice, pair.bob):
+            one = await side.sees()
+            two = await side.sees()
+            assert two > one
+            figures = side.figures()
+            assert figures.frames_decoded > 0
+            assert figures.first_frame_time is not None
+            assert figures.first_arrival_time is not None
+            assert figures.connect_time is not None
+        assert pair.alice.engine.figures()[0].user_id == "bob"
+
+
+async def test_nothing_is_decoded_when_nobody_looks() -> None:
+    async with Pair(settings("alice"), settings("bob")) as pair:
+        await pair.bob.open_camera()
+        await pair.connect()
+        await until(lambda: pair.alice.figures().stats.video_received.frames > 10)
+        assert pair.alice.figures().frames_decoded == 0
+        assert pair.alice.figures().first_arrival_time is not None
+        assert pair.alice.figures().first_frame_time is None
+
+
+async def test_camera_off_and_on() -> None:
+    async with Pair(settings("alice"), settings("bob")) as pair:
+        await pair.bob.open_camera()
+        await pair.connect()
+        await pair.alice.sees()
+        pair.bob.engine.release_camera()
+        with pytest.raises(Refused) as refused:
+            await pair.bob.engine.snapshot(LOCAL, None, 1.0)
+        assert refused.value.reason is Reason.NO_VIDEO
+        quiet = pair.bob.figures().stats.video_sent.frames
+        with pytest.raises(Refused) as refused:
+            await pair.alice.engine.snapshot("bob", None, 0.7)
+        assert refused.value.reason in (Reason.NO_VIDEO, Reason.TIMED_OUT)
+        assert pair.bob.figures().stats.video_sent.frames <= quiet + 3
+        await pair.bob.open_camera(2)
+        await pair.alice.sees()
+
+
+async def test_sound_arrives_and_stops_when_muted(tmp_path: Path) -> None:
+    heard = tmp_path / "alice.wav"
+    alice = settings("alice", speaker=f"wav:{heard}")
+    async with Pair(alice, settings("bob", microphone="synthetic:1000")) as pair:
+        await pair.connect(video=False)
+        await until(lambda: pair.alice.figures().audio_slots_played > 60)
+        pair.bob.engine.set_sending(False, False)
+        sent = pair.bob.figures().stats.audio_sent.packets
+        await until(lambda: pair.alice.figures().audio_slots_played >= sent - 10)
+        await asyncio.sleep(0.3)
+        assert pair.bob.figures().stats.audio_sent.packets <= sent + 1
+        assert pair.alice.figures().audio_slots_concealed < 5
+    with wave.open(str(heard)) as reader:
+        sound = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
+    spectrum = np.abs(np.fft.rfft(sound))
+    assert abs(float(spectrum.argmax()) * 48_000 / len(sound) - 1000) < 10
+
+
+async def test_the_echo_shows_the_caller_itself() -> None:
+    async with Pair(settings("alice", microphone="synthetic"), settings("echo", echo=True)) as pair:
+        await pair.alice.open_camera()
+        await pair.bob.open_camera()
+        await pair.connect()
+        one = await pair.alice.sees()
+        two = await pair.alice.sees()
+        assert two > one
+        mine = await pair.alice.engine.snapshot(LOCAL, 80, 5.0)
+        assert mine.media_type == "image/jpeg"
+        await until(lambda: pair.alice.figures().audio_slots_played > 10)
+        assert pair.bob.figures().frames_decoded == 0
+
+
+async def test_views_of_every_format(tmp_path: Path) -> None:
+    async with Pair(settings("alice"), settings("bob", microphone="synthetic")) as pair:
+        await pair.bob.open_camera()
+        await pair.connect()
+        engine = pair.alice.engine
+        engine.start_view(View("encoded", "bob", FramesView(FrameFormat.ENCODED)))
+        engine.start_view(View("jpeg", "bob", FramesView(FrameFormat.JPEG, max_width=320, max_fps=10)))
+        engine.start_view(View("i420", "bob", FramesView(FrameFormat.I420)))
+        engine.start_view(View("file", "bob", FileView(str(tmp_path / "bob.mkv"))))
+        encoded, jpeg, i420 = await within(
+            asyncio.gather(
+                first(engine.watch("encoded"), 20),
+                first(engine.watch("jpeg"), 5),
+                first(engine.watch("i420"), 5),
+            )
+        )
+        assert encoded[0].keyframe
+        assert [picture.sequence for picture in encoded] == list(range(1, 21))
+        assert jpeg[0].size is not None
+        assert (jpeg[0].size.width, jpeg[0].size.height) == (320, 240)
+        assert np.diff([picture.captured for picture in jpeg]).min() > 0.06
+        luma = [np.frombuffer(picture.data, np.uint8)[: 640 * 480].reshape(480, 640) for picture in i420]
+        numbers = [read_counter(plane) for plane in luma]
+        assert None not in numbers
+        assert numbers == sorted(cast("list[int]", numbers))
+        pair.alice.engine.set_in_call(False)
+        assert engine.views() == ()
+
+
+async def test_signals_come_early_late_and_wrong() -> None:
+    async with Pair(settings("alice"), settings("bob")) as pair:
+        pair.bob.dial(offers=True)
+        pair.alice.engine.receive_signal(CALL, "bob", Signal(1, Offer("of an older attempt")))
+        await until(lambda: bool(pair.alice.engine._early))
+        await asyncio.sleep(0.1)
+        pair.alice.dial(offers=False)
+        pair.alice.engine.receive_signal(CALL, "bob", Signal(1, Offer("again")))
+        await asyncio.gather(pair.alice.reported(type(pair.alice.reports[0])) if pair.alice.reports else _up(pair))
+
+
+async def _up(pair: Pair) -> None:
+    from tests.integration.media.pair import PeerUp
+
+    await asyncio.gather(pair.alice.reported(PeerUp), pair.bob.reported(PeerUp))
+
+
+async def test_a_bad_description_ends_that_connection_only() -> None:
+    async with Pair(settings("alice"), settings("bob")) as pair:
+        pair.alice.dial(offers=False)
+        pair.alice.engine.receive_signal(CALL, "bob", Signal(2, Offer("rubbish")))
+        down = await pair.alice.reported(PeerDown)
+        assert (down.user_id, down.attempt, down.final) == ("bob", 2, True)
+        pair.alice.engine.close_peer(CALL, "bob", 2)
+        pair.alice.dial(offers=False, attempt=3)
+        pair.bob.dial(offers=True, attempt=3)
+        await _up(pair)
+
+
+async def test_720p_both_ways_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints what a call costs; the machine is shared, so nothing is asserted but that it runs."""
+    profile = VideoProfile.P720
+    alice = settings("alice", profile=profile, microphone="synthetic")
+    async with Pair(alice, settings("bob", profile=profile, microphone="synthetic")) as pair:
+        await asyncio.gather(pair.alice.open_camera(), pair.bob.open_camera())
+        await pair.connect()
+        engine = pair.alice.engine
+        engine.start_view(View("v", "bob", FramesView(FrameFormat.I420, max_fps=1)))
+        await within(first(engine.watch("v"), 2))
+        before, began = _cpu(), time.monotonic()
+        frames = pair.alice.figures().stats.video_received.frames
+        received = pair.alice.figures().stats.video_received.bytes
+        await asyncio.sleep(4)
+        spent, took = _cpu() - before, time.monotonic() - began
+        now = pair.alice.figures()
+        with capsys.disabled():
+            print(
+                f"\n720p two-way: {spent / took / 2:.3f} core per engine,"
+                f" {(now.stats.video_received.frames - frames) / took:.1f} fps,"
+                f" {(now.stats.video_received.bytes - received) * 8 / took / 1e6:.2f} Mbit/s,"
+                f" connected {now.connect_time}, first picture {now.first_arrival_time},"
+                f" decoded {now.first_frame_time}, slots {now.audio_slots_played}/{now.audio_slots_concealed}"
+            )
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
