@@ -77,6 +77,8 @@ class HubConfig(BaseModel):
     ice_urls: Words = ()
     ice_username: str = ""
     ice_credential: SecretStr = SecretStr("")
+    turn_urls: Words = ()
+    turn_secret: SecretStr = SecretStr("")
 
 
 class Config(BaseModel):
@@ -194,6 +196,8 @@ def _check(config: Config) -> None:
         raise ConfigError("video_codecs: one or more of VP8 and H264, in order of preference")
     if bool(config.user_id) != bool(config.user_sig.get_secret_value()):
         raise ConfigError("user_id, user_sig: logging in at the start needs both")
+    if bool(config.hub.turn_urls) != bool(config.hub.turn_secret.get_secret_value()):
+        raise ConfigError("hub.turn_urls, hub.turn_secret: TURN needs both")
     if (config.hub.tls_certificate is None) != (config.hub.tls_key is None):
         raise ConfigError("hub.tls_certificate, hub.tls_key: TLS needs both")
 

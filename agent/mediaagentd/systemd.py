@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -36,14 +36,14 @@ class Notifier:
         """Feeds the watchdog."""
         self._send("WATCHDOG=1")
 
-    async def feed(self, healthy: Callable[[], bool]) -> None:
+    async def feed(self, healthy: Callable[[], Awaitable[bool]]) -> None:
         """Feeds the watchdog for ever, twice per interval, while `healthy` says so. That it runs at all
         shows that the event loop does.
         """
         if self.watchdog_interval is None:
             return
         while True:
-            if healthy():
+            if await healthy():
                 self.alive()
             else:
                 _log.error("watchdog not fed: no progress")

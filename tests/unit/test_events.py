@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
 from mediaagentd.call.events import ErrorRaised, Event, UserEntered
 from mediaagentd.call.types import ErrorCode
 from mediaagentd.errors import Reason, Refused

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-
 from mediaagentd import log
 
 

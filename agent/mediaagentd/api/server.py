@@ -25,6 +25,7 @@ from mediaagent.v1 import (
     view_pb2_grpc,
 )
 
+from mediaagentd import interceptors
 from mediaagentd.api.agent import AgentService
 from mediaagentd.api.calls import CallService
 from mediaagentd.api.events import EventService
@@ -86,6 +87,16 @@ class Server:
         await self._server.stop(grace)
         self._server = None
         self._socket.unlink(missing_ok=True)
+
+    async def answers(self, within: float) -> bool:
+        """Whether a client on the socket gets an answer within so many seconds; feeds the watchdog."""
+        async with grpc.aio.insecure_channel(f"unix:{self._socket}") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            try:
+                reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=within)
+            except grpc.aio.AioRpcError:
+                return False
+        return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
         for name in ("", *NAMES):

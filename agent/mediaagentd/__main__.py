@@ -1,0 +1,6 @@
+"""`python -m mediaagentd`."""
+
+from mediaagentd.cli import main
+
+if __name__ == "__main__":
+    main()

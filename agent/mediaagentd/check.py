@@ -1,0 +1,116 @@
+"""`mediaagentd check`: what is there, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediaagentd.config import Config
+
+CONNECT_WITHIN = 2.0
+"""Seconds that the hub may take to take a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `advice` is empty when it is good."""
+
+    what: str
+    found: str
+    good: bool = True
+    advice: str = ""
+
+
+def findings(config: Config) -> tuple[Finding, ...]:
+    """Looks at everything that the configuration needs. Opens no device and changes nothing."""
+    return (
+        Finding("configuration", "valid"),
+        *_places(config),
+        _hub(config),
+        _camera(config),
+        *_sound(config),
+        *_codecs(config),
+    )
+
+
+def show(found: tuple[Finding, ...]) -> None:
+    """Prints a table, for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "what", "found", "what to do"):
+        table.add_column(heading, overflow="fold")
+    for finding in found:
+        mark = "[green]ok[/]" if finding.good else "[red]missing[/]"
+        table.add_row(mark, finding.what, finding.found, finding.advice)
+    Console(highlight=False).print(table)
+
+
+def _places(config: Config) -> Iterator[Finding]:
+    for what, path in (("socket", config.socket.parent), ("state_dir", config.state_dir)):
+        nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+        good = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+        yield Finding(what, str(path), good, "" if good else f"make {nearest} writable, or configure another")
+
+
+def _hub(config: Config) -> Finding:
+    host, _, port = config.hub_target.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_WITHIN):
+            return Finding("hub", f"{config.hub_target} takes connections")
+    except (OSError, ValueError, OverflowError):
+        advice = "start it (mediaagentd hub), or configure hub_target"
+        return Finding("hub", f"{config.hub_target} does not answer", False, advice)
+
+
+def _camera(config: Config) -> Finding:
+    from mediaagentd.media import devices
+
+    name = devices.resolve_camera(config.camera)
+    told = devices.shown(name) + (" (auto)" if config.camera == "auto" else "")
+    path = Path(name.removeprefix("file:"))
+    if name in ("synthetic", "none") or "://" in name:
+        return Finding("camera", told)
+    if not path.exists():
+        return Finding("camera", told, False, "connect it, or configure another camera")
+    if not os.access(path, os.R_OK):
+        return Finding("camera", told, False, "let the daemon read it (group video)")
+    return Finding("camera", told)
+
+
+def _sound(config: Config) -> Iterator[Finding]:
+    from mediaagentd.media import devices
+
+    rows: tuple[tuple[str, str, Callable[[str], str], str], ...] = (
+        ("microphone", config.microphone, devices.resolve_microphone, "input"),
+        ("speaker", config.speaker, devices.resolve_speaker, "output"),
+    )
+    for what, configured, resolve, direction in rows:
+        name = resolve(configured)
+        told = name + (" (auto)" if configured == "auto" else "")
+        if name.startswith(("synthetic", "none", "null", "wav:")):
+            yield Finding(what, told)
+        elif name.startswith("file:"):
+            good = os.access(name.removeprefix("file:"), os.R_OK)
+            yield Finding(what, told, good, "" if good else "let the daemon read that file")
+        else:
+            good = devices.has_sound(direction)
+            yield Finding(what, told, good, "" if good else "connect one; apt install libportaudio2")
+
+
+def _codecs(config: Config) -> Iterator[Finding]:
+    import av
+
+    needed = [("Opus", "libopus"), *((name, _ENCODERS[name]) for name in config.video_codecs)]
+    for name, encoder in needed:
+        if encoder in av.codecs_available:
+            yield Finding(f"codec {name}", encoder)
+        else:
+            yield Finding(f"codec {name}", f"no {encoder} in this PyAV", False, "install the wheel of av")
+
+
+_ENCODERS = {"H264": "libx264", "VP8": "libvpx"}

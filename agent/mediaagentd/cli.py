@@ -1,0 +1,241 @@
+"""The command line `mediaagentd`.
+
+Exit codes: 0 done; 1 a check found something missing, or a defect; 2 wrong usage; 69 an address cannot be
+listened on; 73 another daemon runs on this socket; 78 the configuration breaks a rule.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from mediaagentd.config import Config
+
+
+class Exit(enum.IntEnum):
+    """Exit codes; those above 64 are of sysexits.h."""
+
+    OK = 0
+    FAILED = 1
+    UNAVAILABLE = 69
+    ALREADY_RUNS = 73
+    CONFIGURATION = 78
+
+
+ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; see systemd/agent.toml.")]
+Socket = Annotated[Path | None, Parameter(help="Unix socket for the clients.")]
+LogLevel = Annotated[str | None, Parameter(help="debug, info, warning or error.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the console script; exits."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command and returns its exit code; what a person can mend is told without a traceback."""
+    from mediaagentd.errors import Refused
+
+    try:
+        result = application()(list(arguments), result_action="return_value")
+    except Refused as error:
+        return _tell(error.message, Exit.FAILED)
+    except Exception as error:
+        code = _known(error)
+        if code is None:
+            raise
+        return _tell(str(error), code)
+    return int(result or 0)
+
+
+def application() -> App:
+    """The commands."""
+    app = App(
+        name="mediaagentd",
+        help="The media agent: a daemon that owns camera, microphone and every call, and its hub.",
+        version=_version,
+    )
+    for command in (run_agent, echo, hub, usersig, check, demo):
+        app.command(command, name="run" if command is run_agent else None)
+    return app
+
+
+def run_agent(
+    *,
+    config: ConfigFile = None,
+    socket: Socket = None,
+    hub_target: Annotated[str | None, Parameter(help="host:port of the hub.")] = None,
+    camera: Annotated[str | None, Parameter(help="auto, none, synthetic, a path, a URL, file:/path.")] = None,
+    microphone: Annotated[str | None, Parameter(help="auto, none, synthetic, default, a name.")] = None,
+    speaker: Annotated[str | None, Parameter(help="auto, null, default, a name, wav:/path.")] = None,
+    log_level: LogLevel = None,
+    with_hub: Annotated[bool, Parameter(negative=(), help="Run a hub in this process too.")] = False,
+    dev: Annotated[
+        bool,
+        Parameter(negative=(), help="Everything to try a call: a hub, you as `me`, and `echo`, who answers."),
+    ] = False,
+) -> int:
+    """Runs the agent of this device until SIGTERM or Ctrl-C."""
+    from mediaagentd import daemon
+
+    flags = {"socket": socket, "hub_target": hub_target, "camera": camera, "microphone": microphone,
+             "speaker": speaker, "log_level": log_level}  # fmt: skip
+    settings = _load(config, flags)
+    if dev:
+        return daemon.run_dev(settings, say=_announce)
+    return daemon.run_agent(settings, with_hub=with_hub)
+
+
+def echo(
+    *,
+    config: ConfigFile = None,
+    socket: Socket = None,
+    hub_target: Annotated[str | None, Parameter(help="host:port of the hub.")] = None,
+    log_level: LogLevel = None,
+    with_parent: Annotated[bool, Parameter(negative=(), show=False)] = False,
+) -> int:
+    """Runs an agent that answers every call and sends back what it receives.
+
+    The user that it is comes from `user_id` and `user_sig` of the configuration.
+    """
+    from mediaagentd import daemon
+
+    flags = {"socket": socket, "hub_target": hub_target, "log_level": log_level}
+    return daemon.run_agent(_load(config, flags), echo=True, with_parent=with_parent)
+
+
+def hub(
+    *,
+    config: ConfigFile = None,
+    listen: Annotated[str | None, Parameter(help="host:port to listen on.")] = None,
+    database: Annotated[Path | None, Parameter(help="SQLite file; without one nothing survives.")] = None,
+    log_level: LogLevel = None,
+) -> int:
+    """Runs the signalling hub until SIGTERM or Ctrl-C. Its keys come from the configuration."""
+    from mediaagentd import daemon
+
+    section = {key: value for key, value in (("listen", listen), ("database", database)) if value is not None}
+    return daemon.run_hub(_load(config, {"hub": section or None, "log_level": log_level}))
+
+
+def usersig(
+    user_id: str,
+    *,
+    config: ConfigFile = None,
+    expire: Annotated[int, Parameter(help="Seconds that it is good for.")] = 180 * 86400,
+    app_id: Annotated[int | None, Parameter(help="Application; else the configuration's.")] = None,
+    key_file: Annotated[Path | None, Parameter(help="File with the key; else the hub's first key.")] = None,
+) -> int:
+    """Makes a UserSig for a user and prints it."""
+    import time
+
+    from mediaagentd.config import ConfigError
+    from mediaagentd.hub.usersig import mint
+
+    settings = _load(config, {})
+    if key_file is not None:
+        try:
+            key = key_file.read_text("utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"{key_file}: {error.strerror}") from None
+    elif settings.hub.keys:
+        key = settings.hub.keys[0].get_secret_value()
+    else:
+        raise ConfigError("hub.keys: there is no key to make a UserSig with")
+    made = mint(app_id or settings.sdk_app_id, key, user_id, now=int(time.time()), expire=expire)
+    sys.stdout.write(f"{made}\n")
+    return Exit.OK
+
+
+def check(*, config: ConfigFile = None) -> int:
+    """Says what is there and what is missing: configuration, places, hub, devices, codecs.
+
+    Exit code 1 when something that the configuration asks for is missing.
+    """
+    from mediaagentd.check import findings, show
+
+    found = findings(_load(config, {}, quiet=True))
+    show(found)
+    return Exit.OK if all(finding.good for finding in found) else Exit.FAILED
+
+
+def demo(
+    output: Annotated[Path | None, Parameter(help="Where report and pictures go; else build/demo.")] = None,
+) -> int:
+    """Plays a whole story between two agents and a hub, and measures it."""
+    from mediaagentd.demo.main import OUTPUT
+    from mediaagentd.demo.main import run as play
+
+    return int(play(output or OUTPUT))
+
+
+# --------------------------------------------------------------------------------- the edges
+
+
+def _load(file: Path | None, flags: dict[str, Any], *, quiet: bool = False) -> Config:
+    """Configuration and logs of this process."""
+    from mediaagentd import config, log
+
+    settings = config.load(file, flags)
+    log.configure("error" if quiet else settings.log_level)
+    return settings
+
+
+def _known(error: Exception) -> Exit | None:
+    """The exit code of an error that a person can mend; None for a defect."""
+    from mediaagentd.config import ConfigError
+    from mediaagentd.lock import LockedError
+
+    match error:
+        case ConfigError():
+            return Exit.CONFIGURATION
+        case LockedError():
+            return Exit.ALREADY_RUNS
+        case OSError():
+            return Exit.UNAVAILABLE
+        case _:
+            return None
+
+
+def _tell(message: str, code: Exit) -> int:
+    from rich.console import Console
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print("mediaagentd:", style="bold red", end=" ")
+    console.print(message, markup=False)
+    return code
+
+
+def _announce(socket: Path) -> None:
+    """What `run --dev` prints once everything runs."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    prefix = "" if _is_default(socket) else f"MEDIAAGENT_SOCKET={socket} "
+    console.print("[bold green]The media agent runs.[/] You are [bold]me[/]; [bold]echo[/] answers.")
+    console.print(f"  socket  {socket}", markup=False)
+    console.print(f"  next    {prefix}mediaagent call echo --video", markup=False)
+    console.print("  Ctrl-C leaves.")
+
+
+def _is_default(socket: Path) -> bool:
+    import os
+
+    from mediaagentd.config import default_socket
+
+    return socket == default_socket(os.environ, os.geteuid())
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("mediaagentd")
+    except PackageNotFoundError:
+        return "0.1.0"

@@ -1,0 +1,377 @@
+"""The composition root: configuration -> build -> start -> serve -> stop in reverse.
+
+Only this module knows who is real. Everything else gets what it needs in its constructor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import signal
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from mediaagentd import config as configuration
+from mediaagentd import dev, lock
+from mediaagentd.api.clock import WallClock
+from mediaagentd.api.convert import Conversion
+from mediaagentd.api.house import About, House
+from mediaagentd.api.server import Server
+from mediaagentd.call.events import Invited
+from mediaagentd.call.signal import IceServer, Signal
+from mediaagentd.call.types import Answer, Phase, Report
+from mediaagentd.calls import Calls
+from mediaagentd.config import Config, ConfigError
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.events import EventLog, Happened
+from mediaagentd.hub import settings as hub_settings
+from mediaagentd.hub.server import HubServer
+from mediaagentd.hub.settings import HubSettings
+from mediaagentd.media.engine import MediaEngine
+from mediaagentd.media.settings import MediaSettings
+from mediaagentd.media.types import VideoCodec, VideoProfile
+from mediaagentd.signalling.client import HubClient
+from mediaagentd.systemd import Notifier
+
+_log = structlog.stdlib.get_logger()
+
+STOP_WITHIN = 10.0
+"""Seconds that all of a stop may take; systemd's patience (TimeoutStopSec) is longer."""
+
+STEP_WITHIN = 3.0
+"""Seconds that one step of a stop may take."""
+
+LOGIN_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between attempts to log in at the start; the last one repeats."""
+
+EXECUTOR_THREADS = 4
+"""A fixed number: threads that come and go leave memory arenas behind."""
+
+
+class Part(Protocol):
+    """What can be started and stopped."""
+
+    async def start(self) -> None:
+        """Starts; raises and leaves nothing behind when it cannot."""
+
+    async def stop(self) -> None:
+        """Stops; bounded."""
+
+
+class Wires:
+    """Connects signalling, media and calls, who do not know each other."""
+
+    def __init__(self) -> None:
+        self.calls: Calls
+        self.engine: MediaEngine
+        self.hub: HubClient
+
+    def report(self, report: Report) -> None:
+        """Signalling and media tell the call machine."""
+        self.calls.handle(report)
+
+    def on_signal(self, call_id: str, sender: str, signal: Signal) -> None:
+        """A peer's SDP or candidate passes by the call machine."""
+        self.engine.receive_signal(call_id, sender, signal)
+
+    def send_signal(self, call_id: str, user_id: str, signal: Signal) -> None:
+        """Ours too."""
+        self.hub.send_signal(call_id, user_id, signal)
+
+    def on_ice_servers(self, servers: Sequence[IceServer]) -> None:
+        """The hub's STUN and TURN servers."""
+        self.engine.set_ice_servers(servers)
+
+
+class Agent:
+    """One agent. `echo`: it answers every call by itself and sends back what it receives."""
+
+    def __init__(self, config: Config, *, echo: bool = False) -> None:
+        self._config = config
+        self._echo = echo
+        self._held = ExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        device_id = configuration.device_id(config)
+        loop = asyncio.get_running_loop()
+        wires = Wires()
+        self._engine = wires.engine = MediaEngine(
+            _media_settings(config, device_id, echo), report=wires.report, send_signal=wires.send_signal
+        )
+        self._hub = wires.hub = HubClient(
+            config.hub_target, device_id=device_id, sdk_app_id=config.sdk_app_id, listener=wires
+        )
+        self._events = EventLog(uuid.uuid4().hex[:12], loop.time)
+        self._calls = wires.calls = Calls(self._hub, self._engine, self._events)
+        conversion = Conversion(WallClock(loop.time, time.time), device_id, config.sdk_app_id)
+        about = About(_version(), config.hub_target, loop.time, loop.time())
+        house = House(self._calls, self._engine, self._events, conversion, about)
+        self._server = Server(house, config.socket, config.listen)
+
+    async def start(self) -> None:
+        """Takes the lock, opens the socket, begins to log in if a user is configured.
+
+        Raises LockedError, OSError.
+        """
+        path = self._config.socket
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._held.enter_context(lock.hold(path.with_name(path.name + ".lock")))
+        try:
+            await self._engine.start()
+            await self._server.start()
+        except BaseException:
+            await self.stop()
+            raise
+        if self._config.user_id:
+            self._tasks.append(asyncio.create_task(self._log_in(), name="login"))
+        if self._echo:
+            self._tasks.append(asyncio.create_task(self._answer(), name="answer"))
+        _log.info("serving", socket=str(path), version=_version())
+
+    async def logged_in(self, within: float) -> None:
+        """Waits for the configured user's login, at most `within` seconds."""
+        logins = [task for task in self._tasks if task.get_name() == "login"]
+        if logins:
+            await asyncio.wait(logins, timeout=within)
+
+    async def stop(self) -> None:
+        """Hangs up, logs out, closes the peers, lets clients read the last events, removes the socket."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _step("log out", self._calls.logout())
+        await _step("close signalling", self._hub.close())
+        await _step("stop media", self._engine.stop())
+        self._events.close()
+        self._calls.close()
+        await _step("stop serving", self._server.stop(grace=1.0))
+        self._held.close()
+
+    async def healthy(self) -> bool:
+        """Whether a client would get an answer from the socket within five seconds."""
+        return await self._server.answers(within=5.0)
+
+    async def _log_in(self) -> None:
+        """Logs the configured user in; tries again for as long as only the hub is missing."""
+        attempt = 0
+        user_id, user_sig = self._config.user_id, self._config.user_sig.get_secret_value()
+        while True:
+            try:
+                await self._calls.login(user_id, user_sig)
+            except Refused as error:
+                if error.reason not in (Reason.HUB_UNREACHABLE, Reason.TIMED_OUT):
+                    _log.error("login refused", reason=error.reason.name, message=error.message)
+                    return
+                pause = LOGIN_PAUSES[min(attempt, len(LOGIN_PAUSES) - 1)]
+                _log.warning("hub out of reach", again_in=pause)
+                attempt += 1
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def _answer(self) -> None:
+        """Accepts every invitation, the one that rings already first."""
+        subscription = self._events.subscribe(frozenset({Invited}), "", lambda: self._calls.state.call)
+        try:
+            async for message in subscription:
+                ringing = self._calls.state.call
+                if isinstance(message, Happened) and isinstance(message.event, Invited):
+                    ringing = message.event.call
+                if ringing is not None and ringing.phase is Phase.RINGING:
+                    await self._accept(ringing.hub.invite_id)
+        finally:
+            subscription.close()
+
+    async def _accept(self, invite_id: str) -> None:
+        try:
+            await self._calls.perform(lambda op: Answer(op, invite_id))
+        except Refused as error:
+            _log.info("not answered", reason=error.reason.name)
+
+
+# --------------------------------------------------------------------------------- serving
+
+
+def run_agent(
+    config: Config, *, echo: bool = False, with_hub: bool = False, with_parent: bool = False
+) -> int:
+    """Runs an agent until it is told to leave. `with_hub`: a hub in this process too; `with_parent`: ends
+    with the process that started it. Raises ConfigError, LockedError, OSError.
+    """
+    if with_parent:
+        _end_with_parent()
+
+    async def run() -> None:
+        agent = Agent(config, echo=echo)
+        parts: list[Part] = [hub(config), agent] if with_hub else [agent]
+
+        async def ready() -> str:
+            # Whoever starts an echo wants to call it: it is ready when it can be.
+            await agent.logged_in(within=5.0 if echo else 0.0)
+            return f"serving {config.socket}"
+
+        await serve(parts, Notifier(), ready, agent.healthy)
+
+    asyncio.run(run())
+    return 0
+
+
+def run_hub(config: Config) -> int:
+    """Runs a hub until it is told to leave. Raises ConfigError, OSError."""
+
+    async def run() -> None:
+        async def ready() -> str:
+            return f"listening on {config.hub.listen}"
+
+        async def healthy() -> bool:
+            return True
+
+        await serve([hub(config)], Notifier(), ready, healthy)
+
+    asyncio.run(run())
+    return 0
+
+
+def run_dev(config: Config, say: Callable[[Path], None]) -> int:
+    """Runs a hub, an agent for `me`, and `echo` in a process of its own; `say` gets the socket when all is
+    ready. Raises ConfigError, LockedError, OSError.
+    """
+    furnished = dev.furnished(config)
+
+    async def run() -> None:
+        agent = Agent(furnished)
+
+        async def ready() -> str:
+            await agent.logged_in(within=5.0)
+            say(furnished.socket)
+            return f"serving {furnished.socket}"
+
+        parts = [hub(furnished), agent, dev.EchoProcess(furnished)]
+        await serve(parts, Notifier(), ready, agent.healthy)
+
+    asyncio.run(run())
+    return 0
+
+
+async def serve(
+    parts: Sequence[Part],
+    notifier: Notifier,
+    ready: Callable[[], Awaitable[str]],
+    healthy: Callable[[], Awaitable[bool]],
+) -> None:
+    """Starts the parts in order, serves until SIGTERM or SIGINT, stops them in reverse under a deadline.
+    `ready` is awaited once they run and gives the status line. A second signal ends at once.
+    """
+    loop = asyncio.get_running_loop()
+    _tame_memory(loop)
+    signalled = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _heed, loop, number, signalled)
+    started: list[Part] = []
+    watchdog: asyncio.Task[None] | None = None
+    try:
+        for part in parts:
+            await part.start()
+            started.append(part)
+        notifier.ready(await ready())
+        watchdog = asyncio.create_task(notifier.feed(healthy))
+        await signalled.wait()
+    finally:
+        notifier.stopping()
+        if watchdog is not None:
+            watchdog.cancel()
+        await _stop(started)
+
+
+def _heed(loop: asyncio.AbstractEventLoop, number: int, signalled: asyncio.Event) -> None:
+    """The first signal asks to leave; the next one has its default effect."""
+    signalled.set()
+    loop.remove_signal_handler(number)
+
+
+async def _stop(started: Sequence[Part]) -> None:
+    try:
+        async with asyncio.timeout(STOP_WITHIN):
+            for part in reversed(started):
+                await part.stop()
+    except TimeoutError:
+        _log.error("not everything stopped in time", seconds=STOP_WITHIN)
+
+
+async def _step(what: str, awaitable: Awaitable[object]) -> None:
+    """One step of a stop: bounded, and what goes wrong in it does not keep the others from happening."""
+    try:
+        async with asyncio.timeout(STEP_WITHIN):
+            await awaitable
+    except TimeoutError:
+        _log.warning("stopping took too long", step=what, seconds=STEP_WITHIN)
+    except Exception:
+        _log.exception("stopping failed", step=what)
+
+
+def _tame_memory(loop: asyncio.AbstractEventLoop) -> None:
+    """Two memory arenas and a fixed number of threads: else a daemon that makes many calls grows in steps."""
+    m_arena_max = -8
+    try:
+        ctypes.CDLL(None).mallopt(m_arena_max, 2)
+    except (AttributeError, OSError):
+        _log.debug("this libc has no mallopt")
+    loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, "worker"))
+
+
+def _end_with_parent() -> None:
+    """Asks the kernel for SIGTERM when the parent dies, even by SIGKILL: nobody else would end us."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def hub(config: Config) -> Part:
+    """A hub as configured in the `[hub]` section. Raises ConfigError."""
+    section = config.hub
+    if not section.keys:
+        raise ConfigError("hub.keys: the hub needs at least one key to verify UserSigs with")
+    ice = hub_settings.IceServer(
+        section.ice_urls, section.ice_username, section.ice_credential.get_secret_value()
+    )
+    return HubServer(
+        HubSettings(
+            listen=section.listen,
+            sdk_app_id=config.sdk_app_id,
+            keys=tuple(key.get_secret_value() for key in section.keys),
+            database=section.database,
+            lease=section.lease,
+            members=section.members,
+            ice_servers=(ice,) if ice.urls else (),
+            turn_urls=section.turn_urls,
+            turn_secret=section.turn_secret.get_secret_value(),
+            tls_certificate=section.tls_certificate,
+            tls_key=section.tls_key,
+        )
+    )
+
+
+def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings:
+    return MediaSettings(
+        camera=config.camera,
+        microphone=config.microphone,
+        speaker=config.speaker,
+        video_codecs=tuple(VideoCodec(name) for name in config.video_codecs),
+        profile=VideoProfile[f"P{config.video_profile.removesuffix('p')}"],
+        label=config.user_id or device_id,
+        echo=echo,
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("mediaagentd")
+    except PackageNotFoundError:
+        return "0.1.0"

@@ -1,0 +1,131 @@
+"""`mediaagentd run --dev`: everything that one needs to try a call, in one command.
+
+A hub in this process, the user `me` logged in, and `echo`, who answers every call, as a second agent in a
+process of its own: two agents in one process would share its event loop, as no two devices do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+
+from mediaagentd.config import Config, HubConfig
+from mediaagentd.hub.usersig import mint
+
+_log = structlog.stdlib.get_logger()
+
+USER = "me"
+ECHO = "echo"
+EXPIRE = 30 * 86400
+"""Seconds that the minted UserSigs are good for: longer than anybody tries."""
+
+READY_WITHIN = 20.0
+"""Seconds that the echo agent may take to start."""
+
+STOP_WITHIN = 4.0
+"""Seconds that it may take to leave."""
+
+
+def furnished(config: Config) -> Config:
+    """The configuration with a hub on a free port of the loop-back interface, a fresh key, and `me`."""
+    key = secrets.token_hex(32)
+    target = f"127.0.0.1:{_free_port()}"
+    hub = HubConfig(listen=target, keys=(SecretStr(key),))
+    user_sig = mint(config.sdk_app_id, key, USER, now=int(time.time()), expire=EXPIRE)
+    return config.model_copy(
+        update={"hub": hub, "hub_target": target, "user_id": USER, "user_sig": SecretStr(user_sig)}
+    )
+
+
+class EchoProcess:
+    """The agent `echo` as a child process, ended with us however we end."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._directory = tempfile.TemporaryDirectory(prefix="mediaagent-echo-")
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Starts it and waits until it is logged in. Raises OSError when it ends or keeps silent."""
+        name = f"mediaagent-echo-{secrets.token_hex(8)}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
+            ears.bind(f"\0{name}")
+            ears.setblocking(False)
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "mediaagentd", "echo", "--with-parent",
+                env={**os.environ, **self._environment(), "NOTIFY_SOCKET": f"@{name}"},
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for us; we end it in our own order.
+            )  # fmt: skip
+            try:
+                await self._ready(ears)
+            except BaseException:
+                await self.stop()
+                raise
+
+    async def stop(self) -> None:
+        """Ends it, by force when it does not listen."""
+        process = self._process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_WITHIN):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        self._directory.cleanup()
+
+    async def _ready(self, ears: socket.socket) -> None:
+        assert self._process is not None
+        ended = asyncio.ensure_future(self._process.wait())
+        heard = asyncio.ensure_future(_hear(ears))
+        done, pending = await asyncio.wait(
+            {ended, heard}, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        if heard not in done:
+            raise OSError("the echo agent did not start; its log is above")
+
+    def _environment(self) -> dict[str, str]:
+        """What configures it; the rest of the environment (log level, codecs) it shares with us."""
+        directory = Path(self._directory.name)
+        key = self._config.hub.keys[0].get_secret_value()
+        user_sig = mint(self._config.sdk_app_id, key, ECHO, now=int(time.time()), expire=EXPIRE)
+        return {
+            "MEDIAAGENT_CONFIG": os.devnull,
+            "MEDIAAGENT_SOCKET": str(directory / "agent.sock"),
+            "MEDIAAGENT_STATE_DIR": str(directory / "state"),
+            "MEDIAAGENT_DEVICE_ID": ECHO,
+            "MEDIAAGENT_HUB_TARGET": self._config.hub_target,
+            "MEDIAAGENT_SDK_APP_ID": str(self._config.sdk_app_id),
+            "MEDIAAGENT_USER_ID": ECHO,
+            "MEDIAAGENT_USER_SIG": user_sig,
+            "MEDIAAGENT_LOG_LEVEL": "warning",
+        }
+
+
+async def _hear(ears: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    while b"READY=1" not in await loop.sock_recv(ears, 4096):
+        pass
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
