@@ -65,6 +65,7 @@ class FakeAgent(
         self._heard: asyncio.Queue[Any] = asyncio.Queue()
         self._changed = asyncio.Condition()
         self._cut = 0
+        self._cut_status = grpc.StatusCode.RESOURCE_EXHAUSTED
         self._server: grpc.aio.Server | None = None
 
     # --- the test's side ----------------------------------------------------------------------------
@@ -108,10 +109,11 @@ class FakeAgent(
                 pass
         return request
 
-    async def cut(self) -> None:
+    async def cut(self, status: grpc.StatusCode = grpc.StatusCode.RESOURCE_EXHAUSTED) -> None:
         """Breaks every event stream, as a subscriber that reads too slowly is cut off."""
         async with self._changed:
             self._cut += 1
+            self._cut_status = status
             self._changed.notify_all()
 
     # --- events -------------------------------------------------------------------------------------
@@ -122,7 +124,7 @@ class FakeAgent(
         self.subscriptions.append(request)
         self._heard.put_nowait(request)
         seen, cut = self._begin(request), self._cut
-        if request.cursor:
+        if request.cursor and int(request.cursor) == seen:
             yield event_pb2.SubscribeResponse(resumed=event_pb2.Resumed(cursor=request.cursor))
         else:
             yield event_pb2.SubscribeResponse(snapshot=self._snapshot())
@@ -131,9 +133,7 @@ class FakeAgent(
                 while len(self.log) <= seen and self._cut == cut:
                     await self._changed.wait()
             if self._cut > cut:
-                await refuse(
-                    context, grpc.StatusCode.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW", "read faster"
-                )
+                await refuse(context, self._cut_status, "SUBSCRIBER_TOO_SLOW", "read faster")
             event = self.log[seen]
             seen += 1
             if not request.types or event.type in request.types:
@@ -142,7 +142,9 @@ class FakeAgent(
                 yield event_pb2.SubscribeResponse(heartbeat=event_pb2.Heartbeat(cursor=event.cursor))
 
     def _begin(self, request: event_pb2.SubscribeRequest) -> int:
-        return int(request.cursor) if request.cursor else len(self.log)
+        """Where the log goes on; a cursor beyond it is of another life."""
+        number = int(request.cursor or len(self.log))
+        return number if number <= len(self.log) else len(self.log)
 
     def _snapshot(self) -> event_pb2.Snapshot:
         return event_pb2.Snapshot(

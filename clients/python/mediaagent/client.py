@@ -15,7 +15,7 @@ from google.protobuf import duration_pb2
 from google.protobuf.message import Message as ProtoMessage
 
 from mediaagent import address
-from mediaagent.errors import from_rpc
+from mediaagent.errors import translated
 from mediaagent.handlers import Callback, Handlers
 from mediaagent.subscription import Connection, Subscription
 from mediaagent.v1 import (
@@ -307,10 +307,13 @@ class Agent:
         """The pictures of a `frames` view until the view ends; a slow reader loses pictures."""
         call = self._views.WatchView(view_pb2.WatchViewRequest(view_id=view_id))
         try:
-            async for picture in call:
+            while True:
+                # Not around the yield: what the reader raises is the reader's.
+                with translated(self.target):
+                    picture = await call.read()
+                if not isinstance(picture, view_pb2.WatchViewResponse):
+                    return
                 yield picture
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc(error, self.target) from error
         finally:
             # An abandoned call is never collected, and the agent would go on decoding for it.
             call.cancel()
@@ -355,12 +358,12 @@ class Agent:
         deadline = self._timeout if timeout is None else timeout
         with contextlib.suppress(TimeoutError):
             # Callbacks first: what this command causes must find their stream standing.
-            await asyncio.wait_for(self._handlers.ready(), deadline)
+            async with asyncio.timeout(deadline):
+                await self._handlers.ready()
         call = method(request, timeout=deadline)
         try:
-            return await call
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc(error, self.target) from error
+            with translated(self.target):
+                return await call
         finally:
             call.cancel()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -59,6 +61,25 @@ def from_rpc(error: grpc.aio.AioRpcError, target: str = "") -> AgentError:
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return AgentError("TIMED_OUT", error.code(), "the agent did not answer in time")
     return AgentError(error.code().name, error.code(), message)
+
+
+@contextmanager
+def translated(target: str = "") -> Iterator[None]:
+    """Raises AgentError for whatever an RPC in the block raised.
+
+    gRPC raises CancelledError when the far end cancelled the RPC, too: that must not look as if somebody
+    had cancelled the task.
+    """
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc(error, target) from error
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        unavailable = grpc.StatusCode.UNAVAILABLE
+        raise AgentUnavailable("AGENT_UNREACHABLE", unavailable, "the agent cancelled the request") from None
 
 
 def _error_info(error: grpc.aio.AioRpcError) -> Any:

@@ -60,19 +60,32 @@ class Handlers:
 
     async def _read(self, subscription: Subscription) -> None:
         """Hands every event to its callbacks until closed."""
+        began = False
         try:
             async for message in subscription:
                 if isinstance(message, event_pb2.Event):
                     self._dispatch(message)
+                elif began:
+                    self._catch_up(message)
+                began = True
         except AgentError as error:
             _log.error("events ended: %s", error)
 
+    def _catch_up(self, snapshot: event_pb2.Snapshot) -> None:
+        """Events were lost for good, the agent was restarted: tells how everything is now instead."""
+        self._call_back(Event.SESSION_CHANGED, event_pb2.SessionChanged(session=snapshot.session))
+        self._call_back(Event.LOCAL_MEDIA_CHANGED, event_pb2.LocalMediaChanged(media=snapshot.media))
+        if snapshot.HasField("call"):
+            self._call_back(Event.CALL_CHANGED, event_pb2.CallChanged(call=snapshot.call))
+
     def _dispatch(self, message: event_pb2.Event) -> None:
-        """Calls the callbacks of one event; a failing one does not keep the others from it."""
+        """Hands one event to its callbacks; a kind newer than this client has none."""
         event = Event.kind(message)
-        if event is None:
-            return
-        payload = getattr(message, event.field)
+        if event is not None:
+            self._call_back(event, getattr(message, event.field))
+
+    def _call_back(self, event: Event, payload: Any) -> None:
+        """Calls the callbacks; a failing one does not keep the others from the event."""
         for callback in tuple(self._callbacks.get(event, ())):
             try:
                 outcome = callback(payload)

@@ -11,7 +11,7 @@ from typing import Self
 
 import grpc
 
-from mediaagent.errors import AgentError, AgentUnavailable, from_rpc
+from mediaagent.errors import AgentError, AgentUnavailable, translated
 from mediaagent.v1 import event_pb2, event_pb2_grpc
 from mediaagent.words import Event
 
@@ -152,14 +152,15 @@ class Subscription(AsyncIterator[Message]):
         call = self._stub.Subscribe(request)
         try:
             while True:
-                response = await asyncio.wait_for(call.read(), IDLE_TIMEOUT)
+                # Not wait_for: before Python 3.12 it can swallow a cancellation.
+                with translated(self._target):
+                    async with asyncio.timeout(IDLE_TIMEOUT):
+                        response = await call.read()
                 if not isinstance(response, event_pb2.SubscribeResponse):
                     return  # The agent ended the stream in order: it is stopping.
                 message = self._take(response)
                 if message is not None:
                     yield message
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc(error, self._target) from error
         except TimeoutError:
             unavailable = grpc.StatusCode.UNAVAILABLE
             raise AgentUnavailable("AGENT_UNREACHABLE", unavailable, "the agent fell silent") from None

@@ -6,10 +6,11 @@ import asyncio
 import logging
 from typing import Any
 
+import grpc
 import pytest
 from mediaagent import Agent, AgentError, AgentUnavailable, Connection, Event
 from mediaagent.subscription import backoff
-from mediaagent.v1 import event_pb2
+from mediaagent.v1 import call_pb2, event_pb2
 
 from tests.fakes.agent import FakeAgent
 
@@ -81,6 +82,24 @@ async def test_an_agent_that_restarts_is_found_again(fake: FakeAgent, socket: st
         await publish(fake, "bob")
         assert await asyncio.wait_for(heard.get(), 10) == "bob"
     assert states == [Connection.CONNECTED, Connection.LOST, Connection.CONNECTED, Connection.CLOSED]
+
+
+async def test_after_a_new_life_callbacks_are_told_how_everything_is(fake: FakeAgent, socket: str) -> None:
+    changed: asyncio.Queue[str] = asyncio.Queue()
+    async with Agent(socket) as agent:
+        agent.on("SESSION_CHANGED", lambda body: changed.put_nowait(body.session.user_id))
+        agent.on("CALL_CHANGED", lambda body: changed.put_nowait(body.call.call_id))
+        await agent.status()
+        await publish(fake, "bob")
+        async with agent.events(cursor="0") as events:
+            await anext(events)  # The callbacks' stream has it too by now, or soon: it is in the log.
+        await fake.stop()
+        fake.log.clear()
+        fake.session.user_id = "alice"
+        fake.current = call_pb2.Call(call_id="c9")
+        await fake.start(socket)
+        heard = {await asyncio.wait_for(changed.get(), 10) for _ in range(2)}
+    assert heard == {"alice", "c9"}
 
 
 async def test_a_first_connection_fails_like_a_call(tmp_path: object) -> None:
@@ -197,3 +216,13 @@ async def test_an_unknown_event_name_is_said_at_once(agent: Agent) -> None:
     with pytest.raises(ValueError, match="no event"):
         agent.events(["INVITE"])
     assert issubclass(AgentUnavailable, AgentError)
+
+
+async def test_a_stream_that_the_agent_cancels_is_taken_up_again(agent: Agent, fake: FakeAgent) -> None:
+    async with agent.events() as events:
+        await anext(events)
+        await fake.cut(grpc.StatusCode.CANCELLED)
+        await publish(fake, "bob")
+        event = await asyncio.wait_for(anext(events), 10)
+        assert isinstance(event, event_pb2.Event)
+        assert event.user_entered.user_id == "bob"
