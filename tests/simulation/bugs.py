@@ -35,9 +35,10 @@ def _hearing(change: Callable[[t.State, t.Input], t.Input | None]) -> Rules:
     return Rules(step=step)
 
 
-def _telling(
-    change: Callable[[t.State, t.State, tuple[events.Event, ...]], tuple[events.Event, ...]],
-) -> Rules:
+Events = tuple[events.Event, ...]
+
+
+def _telling(change: Callable[[t.State, t.State, Events], Events]) -> Rules:
     """Events derived in another way."""
     return Rules(derive=lambda old, new: change(old, new, events.derive(old, new)))
 
@@ -173,20 +174,16 @@ def _leaves_strays(old: t.State, new: t.State, effect: t.Effect) -> bool:
     return _hangs_up_alone(old, new, effect) and old.call is None
 
 
-def _twice(old: t.State, new: t.State, told: tuple[events.Event, ...]) -> tuple[events.Event, ...]:
+def _twice(old: t.State, new: t.State, told: Events) -> Events:
     return tuple(e for event in told for e in ((event,) * (1 + isinstance(event, events.CallEnded))))
 
 
-def _nobody_leaves_at_the_end(
-    old: t.State, new: t.State, told: tuple[events.Event, ...]
-) -> tuple[events.Event, ...]:
+def _nobody_leaves_at_the_end(old: t.State, new: t.State, told: Events) -> Events:
     over = any(isinstance(e, events.CallEnded) for e in told)
     return tuple(e for e in told if not over or not isinstance(e, events.UserLeft))
 
 
-def _ends_on_hangup_only(
-    old: t.State, new: t.State, told: tuple[events.Event, ...]
-) -> tuple[events.Event, ...]:
+def _ends_on_hangup_only(old: t.State, new: t.State, told: Events) -> Events:
     return tuple(
         e
         for e in told

@@ -379,6 +379,3 @@ class Device:
         if run == self.run and current:
             self.camera_on = False
         self._reported(run, t.CameraFailed(op, error))
-
-
-__all__ = ["Device"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
@@ -212,8 +213,6 @@ def broken(seeds: range) -> tuple[int, str] | None:
 def transcript(seed: int) -> str:
     """Everything that happens in that world."""
     lines: list[str] = []
-    try:
+    with suppress(Broken):
         play(seed, trace=lines)
-    except Broken:
-        pass
     return "\n".join(lines)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mediaagentd.call import types as call_types
-from mediaagentd.errors import Refused
 from mediaagentd.hub import types as hub
 
 from tests.simulation.rules import LEASE, Broken
@@ -186,9 +184,6 @@ class HubSide:
                 return
 
 
-Ask = Callable[[str], hub.Input]
-
-
 def hub_input(command: call_types.HubCommand, token: str, side: HubSide) -> hub.Input:
     """A machine's command as the hub's service hands it to the core."""
     match command:
@@ -215,6 +210,3 @@ def hub_input(command: call_types.HubCommand, token: str, side: HubSide) -> hub.
             return hub.SwitchCallType(token, call_id, TYPE[type_])
         case call_types.SetAvailability(call_id, audio, video):
             return hub.SetAvailability(token, call_id, audio, video)
-
-
-__all__ = ["Broken", "HubSide", "Refused", "Unreachable", "hub_input", "told"]
