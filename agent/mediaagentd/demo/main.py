@@ -20,8 +20,10 @@ from mediaagentd.demo.processes import House, ProcessError
 from mediaagentd.demo.story import Story
 from mediaagentd.demo.timeline import StepFailed, Timeline, expect
 
+OUTPUT = Path("build") / "demo"
 
-def run(output: Path) -> int:
+
+def run(output: Path = OUTPUT) -> int:
     """The demonstration; 0 when every step happened, 1 otherwise, 130 when interrupted."""
     try:
         return asyncio.run(_perform(output.absolute()))
