@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +14,8 @@ from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, PeerDown, PeerUp, Report
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media import devices, router
-from mediaagentd.media.link import Link, LinkKey, MakePeer, PeerPort
+from mediaagentd.media.figures import figures_of
+from mediaagentd.media.link import EarlySignals, Link, LinkKey, MakePeer, PeerPort
 from mediaagentd.media.local import LocalStreams
 from mediaagentd.media.playout.playout import Playout, Slots
 from mediaagentd.media.playout.sinks import make_sink
@@ -23,7 +23,7 @@ from mediaagentd.media.remote import RemoteVideo
 from mediaagentd.media.rtc import ice
 from mediaagentd.media.rtc.peer import Peer
 from mediaagentd.media.settings import LocalMedia, MediaSettings, PeerFigures
-from mediaagentd.media.types import AudioFrame, VideoCodec, VideoFrame, VideoProfile
+from mediaagentd.media.types import AudioFrame, VideoFrame, VideoProfile
 from mediaagentd.media.views.gallery import Gallery
 from mediaagentd.media.views.types import LOCAL, Picture, Snapshot, View
 
@@ -31,9 +31,6 @@ _log = structlog.stdlib.get_logger()
 
 STOP = 4.0
 """Seconds that `stop` may take."""
-
-EARLY_SIGNALS = 128
-"""Signals kept for attempts that are not open yet, of all users together; the oldest goes."""
 
 CODEC_THREADS = 2
 PICTURE_THREADS = 1
@@ -78,9 +75,7 @@ class MediaEngine:
         self._heard: frozenset[str] = frozenset()
         self._links: dict[str, Link] = {}
         self._remotes: dict[str, RemoteVideo] = {}
-        self._early: deque[tuple[str, str, Signal]] = deque(maxlen=EARLY_SIGNALS)
-        self._keyframes = router.KeyframeGate()
-        self._keyframe_timer: asyncio.TimerHandle | None = None
+        self._early = EarlySignals()
         self._tasks: set[asyncio.Task[None]] = set()
         self._profile = self._active = settings.profile
         self._camera_open = False
@@ -101,8 +96,6 @@ class MediaEngine:
     async def stop(self) -> None:
         """Closes every connection and device, within `STOP` seconds."""
         self._stopping = True
-        if self._keyframe_timer is not None:
-            self._keyframe_timer.cancel()
         self._gallery.end_all()
         for user_id in list(self._links):
             self._drop(user_id)
@@ -130,10 +123,8 @@ class MediaEngine:
             key, offers=offers, profile=self._active, owner=self, make_peer=self._make_peer, send=self._send
         )
         self._remotes[user_id] = RemoteVideo(self._links[user_id], self._codecs, self._loop)
-        early = list(self._early)
-        self._early.clear()
-        for message in early:
-            self.receive_signal(*message)
+        for body in self._early.take(key):
+            self._links[user_id].receive(body)
 
     def close_peer(self, call_id: str, user_id: str, attempt: int) -> None:
         """Ends that connection; its views end unless another attempt begins at once."""
@@ -177,7 +168,7 @@ class MediaEngine:
         """A signal of the present attempt is processed, of an older one ignored, of a later one kept."""
         link = self._links.get(sender)
         if link is None or link.key.call_id != call_id or link.key.attempt < signal.attempt:
-            self._early.append((call_id, sender, signal))
+            self._early.keep(LinkKey(call_id, sender, signal.attempt), signal.body)
         elif link.key.attempt == signal.attempt:
             link.receive(signal.body)
 
@@ -238,11 +229,13 @@ class MediaEngine:
 
     def figures(self) -> tuple[PeerFigures, ...]:
         """Of each connection."""
-        return tuple(
-            figures
-            for user_id, link in self._links.items()
-            if (figures := self._figures_of(link, self._remotes[user_id])) is not None
-        )
+        found = []
+        for user_id, link in self._links.items():
+            slots = self._playout.slots(user_id) if self._playout is not None else Slots()
+            figures = figures_of(link, self._remotes[user_id], slots, self._in_call_since)
+            if figures is not None:
+                found.append(figures)
+        return tuple(found)
 
     def local(self) -> LocalMedia:
         """Profiles and devices."""
@@ -346,13 +339,8 @@ class MediaEngine:
             for link in self._links.values():
                 if link.video_codec is frame.codec:
                     link.send_video(frame)
-        if frame.codec is self._shown_codec() and not self._gallery.on_encoded(LOCAL, frame):
+        if frame.codec is self._local.shown_codec and not self._gallery.on_encoded(LOCAL, frame):
             self._want_keyframe(LOCAL)
-
-    def _shown_codec(self) -> VideoCodec:
-        """Of the encoders that run, the one whose pictures local views get."""
-        running = self._local.encoders
-        return next((codec for codec in self._settings.video_codecs if codec in running), VideoCodec.H264)
 
     def _on_local_audio(self, frame: AudioFrame) -> None:
         if self._sending[0]:
@@ -360,23 +348,12 @@ class MediaEngine:
                 link.send_audio(frame)
 
     def _want_keyframe(self, user_id: str) -> None:
-        """Of the local picture, or of a remote user's. Requests for ours are gathered."""
+        """Of the local picture, or of a remote user's."""
         if user_id != LOCAL:
             if (link := self._links.get(user_id)) is not None:
                 link.request_keyframe()
-        elif self._keyframes.request(self._loop.time()):
-            self._make_keyframe()
-        elif self._keyframe_timer is None and (due := self._keyframes.deadline()) is not None:
-            self._keyframe_timer = self._loop.call_at(due, self._make_due_keyframe)
-
-    def _make_due_keyframe(self) -> None:
-        self._keyframe_timer = None
-        if self._keyframes.due(self._loop.time()):
-            self._make_keyframe()
-
-    def _make_keyframe(self) -> None:
-        for codec in self._local.encoders:
-            self._local.request_keyframe(codec)
+        else:
+            self._local.want_keyframe()
 
     # --- camera ---------------------------------------------------------------------------------------
 
@@ -419,28 +396,6 @@ class MediaEngine:
     def _end_views_of_absent(self, user_id: str) -> None:
         if user_id not in self._links:
             self._gallery.end_user(user_id)
-
-    def _figures_of(self, link: Link, remote: RemoteVideo) -> PeerFigures | None:
-        stats = link.stats()
-        if stats is None:
-            return None
-        entered = link.opened if self._in_call_since is None else min(self._in_call_since, link.opened)
-
-        def since(instant: float | None) -> float | None:
-            return None if instant is None else instant - entered
-
-        slots = self._playout.slots(link.user_id) if self._playout is not None else Slots()
-        return PeerFigures(
-            user_id=link.user_id,
-            stats=stats,
-            connect_time=since(link.connected),
-            first_arrival_time=since(link.first_arrival),
-            first_frame_time=since(remote.first_decoded),
-            frames_decoded=remote.decoded,
-            decoded_size=remote.size,
-            audio_slots_played=slots.played,
-            audio_slots_concealed=slots.concealed,
-        )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """A task that is ours until it is done; `stop` waits for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,10 +13,15 @@ import structlog
 
 from mediaagentd.call.signal import AnswerSdp, Candidate, Offer, Signal
 from mediaagentd.errors import Refused
-from mediaagentd.media.router import KeyframeGate, RateControl
+from mediaagentd.media.router import RateControl
 from mediaagentd.media.types import AudioFrame, Feedback, PeerStats, VideoCodec, VideoFrame, VideoProfile
 
 _log = structlog.stdlib.get_logger()
+
+SignalBody = Offer | AnswerSdp | Candidate
+
+EARLY_SIGNALS = 128
+"""Signals kept for attempts that are not open yet."""
 
 SIGNALS = 256
 """Signals that may wait to be processed; more is a far end that floods, and is dropped."""
@@ -90,6 +96,31 @@ class LinkKey:
     attempt: int
 
 
+class EarlySignals:
+    """Signals of attempts that are not open yet, of all users together; when full the oldest goes."""
+
+    def __init__(self) -> None:
+        self._kept: deque[tuple[LinkKey, SignalBody]] = deque(maxlen=EARLY_SIGNALS)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, key: LinkKey, body: SignalBody) -> None:
+        """For later."""
+        self._kept.append((key, body))
+
+    def take(self, key: LinkKey) -> list[SignalBody]:
+        """Those of that attempt, in order. Those of older ones of the same user are forgotten."""
+        kept = list(self._kept)
+        self._kept.clear()
+        self._kept.extend(
+            (each, body)
+            for each, body in kept
+            if each.user_id != key.user_id or (each.call_id == key.call_id and each.attempt > key.attempt)
+        )
+        return [body for each, body in kept if each == key]
+
+
 class Link:
     """Owns one peer, from open to close. It is the peer's observer."""
 
@@ -105,7 +136,6 @@ class Link:
     ) -> None:
         self.key = key
         self.rate = RateControl(profile)
-        self.remote_keyframes = KeyframeGate()
         self.opened = time.monotonic()
         self.connected: float | None = None
         self.first_arrival: float | None = None
@@ -114,7 +144,7 @@ class Link:
         self._make_peer = make_peer
         self._send = send
         self._peer: PeerPort | None = None
-        self._signals: asyncio.Queue[Offer | AnswerSdp | Candidate] = asyncio.Queue(SIGNALS)
+        self._signals: asyncio.Queue[SignalBody] = asyncio.Queue(SIGNALS)
         self._described = False
         self._over = False
         self._task = asyncio.create_task(self._run(), name=f"link {key.user_id}")
@@ -138,7 +168,7 @@ class Link:
         """Totals; None before there is a peer."""
         return self._peer.stats() if self._peer is not None else None
 
-    def receive(self, body: Offer | AnswerSdp | Candidate) -> None:
+    def receive(self, body: SignalBody) -> None:
         """A signal of this attempt."""
         try:
             self._signals.put_nowait(body)
@@ -218,7 +248,7 @@ class Link:
             _log.error("link_failed", user_id=self.user_id, error=type(error).__name__, exc_info=True)
             self._fail(type(error).__name__)
 
-    async def _process(self, peer: PeerPort, body: Offer | AnswerSdp | Candidate) -> None:
+    async def _process(self, peer: PeerPort, body: SignalBody) -> None:
         match body:
             case Candidate():
                 await self._tolerant(peer.add_candidate(body.candidate, body.mid))

@@ -15,7 +15,7 @@ from mediaagentd.media.capture.types import AudioSource, PictureSink, RawPicture
 from mediaagentd.media.codec.opus import OpusEncoder
 from mediaagentd.media.codec.shared import SharedEncoder
 from mediaagentd.media.codec.video import VideoEncoder
-from mediaagentd.media.router import Plan
+from mediaagentd.media.router import KeyframeGate, Plan
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame, VideoCodec, VideoFrame, VideoProfile
 
@@ -53,6 +53,8 @@ class LocalStreams:
         self._microphone: AudioSource | None = None
         self._encoders: dict[VideoCodec, SharedEncoder] = {}
         self._takers: tuple[PictureSink, ...] = ()
+        self._keyframes = KeyframeGate()
+        self._keyframe_timer: asyncio.TimerHandle | None = None
         self._sound = _SoundEncoder(settings.audio_bitrate, self._origin, self._loop, on_audio)
 
     @property
@@ -97,15 +99,23 @@ class LocalStreams:
         elif not plan.microphone:
             self._stop_microphone()
 
-    def request_keyframe(self, codec: VideoCodec) -> None:
-        """Of that encoder, if it runs."""
-        if codec in self._encoders:
-            self._encoders[codec].request_keyframe()
+    def want_keyframe(self) -> None:
+        """Of all encoders, now or a little later: many requests become one."""
+        if self._keyframes.request(self._loop.time()):
+            self._make_keyframe()
+        elif self._keyframe_timer is None and (due := self._keyframes.deadline()) is not None:
+            self._keyframe_timer = self._loop.call_at(due, self._make_due_keyframe)
 
     def set_bitrate(self, codec: VideoCodec, bitrate: int) -> None:
         """Of that encoder, if it runs; bits a second."""
         if codec in self._encoders:
             self._encoders[codec].set_bitrate(bitrate)
+
+    @property
+    def shown_codec(self) -> VideoCodec:
+        """Of the codecs that are being encoded, the one that local views get."""
+        codecs = self._settings.video_codecs
+        return next((codec for codec in codecs if codec in self._encoders), codecs[0])
 
     @property
     def encoders(self) -> frozenset[VideoCodec]:
@@ -114,10 +124,21 @@ class LocalStreams:
 
     def close(self) -> Future[None]:
         """Stops everything; the result comes when the devices are closed."""
+        if self._keyframe_timer is not None:
+            self._keyframe_timer.cancel()
         self.apply(Plan(), ())
         done = self._devices.submit(self._sound.close)
         self._devices.shutdown(wait=False)
         return done
+
+    def _make_due_keyframe(self) -> None:
+        self._keyframe_timer = None
+        if self._keyframes.due(self._loop.time() + 0.001):  # timers may be early by their resolution
+            self._make_keyframe()
+
+    def _make_keyframe(self) -> None:
+        for encoder in self._encoders.values():
+            encoder.request_keyframe()
 
     def _make_camera(self) -> VideoSource:
         return devices.make_camera(self._names[0], self._profile, self._settings.label)

@@ -6,26 +6,30 @@ import asyncio
 import resource
 import time
 import wave
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import cast
 
+import av
 import numpy as np
 import pytest
-
 from mediaagentd.call.signal import Offer, Signal
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.pattern import read_counter
+from mediaagentd.media.capture.planes import luma_of
 from mediaagentd.media.types import VideoProfile
 from mediaagentd.media.views.types import LOCAL, FileView, FrameFormat, FramesView, Picture, View
-from tests.integration.media.pair import CALL, Pair, PeerDown, settings, until, within
+
+from tests.integration.media.pair import CALL, Pair, PeerDown, PeerUp, settings, until, within
 
 
-async def first(pair_side_watch: object, count: int) -> list[Picture]:
+async def first(watch: AsyncIterator[Picture], count: int) -> list[Picture]:
     """The first pictures of a view."""
     pictures = []
-    async with aclosing(cast("object", pair_side_watch)) as watch:  # type: ignore[type-var]
-        async for picture in watch:  # type: ignore[attr-defined]
+    assert isinstance(watch, AsyncGenerator)
+    async with aclosing(watch):
+        async for picture in watch:
             pictures.append(picture)
             if len(pictures) == count:
                 break
@@ -135,22 +139,28 @@ async def test_views_of_every_format(tmp_path: Path) -> None:
         assert numbers == sorted(cast("list[int]", numbers))
         pair.alice.engine.set_in_call(False)
         assert engine.views() == ()
+    with av.open(str(tmp_path / "bob.mkv"), "r") as recording:
+        video, audio = recording.streams.video[0], recording.streams.audio[0]
+        assert (video.width, video.height, audio.codec_context.name) == (640, 480, "opus")
+        packets = list(recording.demux())
+        recording.seek(0)
+        numbers = [read_counter(luma_of(frame)) for frame in recording.decode(video)]
+    assert len([packet for packet in packets if packet.stream is audio]) > 10
+    assert len(numbers) > 10
+    assert numbers == list(range(cast("int", numbers[0]), cast("int", numbers[0]) + len(numbers)))
 
 
 async def test_signals_come_early_late_and_wrong() -> None:
     async with Pair(settings("alice"), settings("bob")) as pair:
-        pair.bob.dial(offers=True)
         pair.alice.engine.receive_signal(CALL, "bob", Signal(1, Offer("of an older attempt")))
-        await until(lambda: bool(pair.alice.engine._early))
-        await asyncio.sleep(0.1)
+        pair.bob.dial(offers=True)
+        await until(lambda: len(pair.alice.engine._early) == 2)
         pair.alice.dial(offers=False)
         pair.alice.engine.receive_signal(CALL, "bob", Signal(1, Offer("again")))
-        await asyncio.gather(pair.alice.reported(type(pair.alice.reports[0])) if pair.alice.reports else _up(pair))
+        await both_up(pair)
 
 
-async def _up(pair: Pair) -> None:
-    from tests.integration.media.pair import PeerUp
-
+async def both_up(pair: Pair) -> None:
     await asyncio.gather(pair.alice.reported(PeerUp), pair.bob.reported(PeerUp))
 
 
@@ -163,7 +173,7 @@ async def test_a_bad_description_ends_that_connection_only() -> None:
         pair.alice.engine.close_peer(CALL, "bob", 2)
         pair.alice.dial(offers=False, attempt=3)
         pair.bob.dial(offers=True, attempt=3)
-        await _up(pair)
+        await both_up(pair)
 
 
 async def test_720p_both_ways_costs(capsys: pytest.CaptureFixture[str]) -> None:
