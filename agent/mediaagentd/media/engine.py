@@ -99,7 +99,7 @@ class MediaEngine:
         self._gallery.end_all()
         for user_id in list(self._links):
             self._drop(user_id)
-        waits: list[Any] = [asyncio.wrap_future(self._local.close()), *self._tasks]
+        waits: list[Any] = [asyncio.wrap_future(self._local.close()), *self._tasks, self._gallery.complete()]
         if self._playout is not None:
             waits.append(asyncio.create_task(asyncio.to_thread(self._playout.close)))
         _, late = await asyncio.wait([asyncio.ensure_future(each) for each in waits], timeout=STOP)

@@ -154,7 +154,13 @@ class LocalStreams:
         def lost(refused: Refused) -> None:
             self._loop.call_soon_threadsafe(self._on_lost, source, refused)
 
-        self._devices.submit(source.start, self._take, lost)
+        def take(picture: RawPicture) -> None:
+            """In the camera's thread; a camera that is being stopped may still deliver."""
+            if self._camera is source:
+                for taker in self._takers:
+                    taker(picture)
+
+        self._devices.submit(source.start, take, lost)
 
     def _stop_camera(self) -> None:
         source, self._camera = self._camera, None
@@ -165,11 +171,6 @@ class LocalStreams:
         if self._camera is source:
             self._stop_camera()
             self._camera_lost(refused)
-
-    def _take(self, picture: RawPicture) -> None:
-        """In the camera's thread."""
-        for taker in self._takers:
-            taker(picture)
 
     def _close_encoders(self, keep: frozenset[VideoCodec]) -> None:
         for codec in self._encoders.keys() - keep:

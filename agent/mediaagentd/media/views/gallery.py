@@ -46,6 +46,7 @@ class Gallery:
         self._views: dict[str, View] = {}
         self._streams: dict[str, FrameStream] = {}
         self._recorders: dict[str, Recorder] = {}
+        self._completing: list[Recorder] = []
         self._awaited: dict[str, list[asyncio.Future[RawPicture]]] = {}
 
     def start(self, view: View) -> None:
@@ -124,6 +125,11 @@ class Gallery:
         for user_id in {LOCAL, *self._awaited, *(view.user_id for view in self.views())}:
             self.end_user(user_id)
 
+    async def complete(self) -> None:
+        """Waits, for a bounded time, until the recordings that have ended are complete."""
+        recorders, self._completing = self._completing, []
+        await asyncio.gather(*(asyncio.to_thread(recorder.join) for recorder in recorders))
+
     # --- what is wanted, and what comes ---------------------------------------------------------------
 
     def wants_encoded(self, user_id: str) -> bool:
@@ -170,6 +176,7 @@ class Gallery:
             stream.end()
         if (recorder := self._recorders.pop(view_id, None)) is not None:
             recorder.close()
+            self._completing = [*(each for each in self._completing if each.writing), recorder]
 
     async def _watched(self, stream: FrameStream, user_id: str) -> AsyncGenerator[Picture, None]:
         if stream.view.format is FrameFormat.ENCODED:

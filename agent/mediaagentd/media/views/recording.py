@@ -72,6 +72,11 @@ class Recorder:
             else:
                 return
 
+    @property
+    def writing(self) -> bool:
+        """Whether the file is not complete yet."""
+        return self._thread.is_alive()
+
     def join(self) -> None:
         """Waits for the file's completion, for `JOIN` seconds at the most; not on the loop."""
         self._thread.join(JOIN)

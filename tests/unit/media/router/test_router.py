@@ -1,0 +1,110 @@
+"""What runs follows from who wants what."""
+
+from __future__ import annotations
+
+from mediaagentd.media.router import (
+    KEYFRAME_GAP,
+    LEAST_BITRATE,
+    KeyframeGate,
+    Plan,
+    RateControl,
+    Wants,
+    encoder_bitrate,
+    plan,
+)
+from mediaagentd.media.types import Feedback, VideoCodec, VideoProfile
+
+H264, VP8 = VideoCodec.H264, VideoCodec.VP8
+
+
+def test_idle_means_nothing() -> None:
+    assert plan(Wants(), H264) == Plan()
+    assert plan(Wants(camera_open=True), H264) == Plan()
+    assert plan(Wants(sending_audio=True, sending_video=True), H264) == Plan()
+
+
+def test_an_open_camera_is_captured_only_for_somebody() -> None:
+    assert plan(Wants(camera_open=True, local_decoded=True), H264) == Plan(capture=True)
+    assert plan(Wants(camera_open=True, local_encoded=True), VP8) == Plan(
+        capture=True, encoders=frozenset({VP8})
+    )
+    assert not plan(Wants(local_decoded=True), H264).capture, "a view does not open the camera"
+
+
+def test_one_encoder_serves_all_peers_of_a_codec() -> None:
+    peers = {"bob": H264, "carol": H264, "dave": VP8, "eve": None}
+    running = plan(Wants(camera_open=True, sending_video=True, peers=peers), H264)
+    assert running.encoders == {H264, VP8}
+    assert running.capture
+    assert running.heard == set(peers)
+
+
+def test_an_audio_call_runs_no_camera_and_mute_no_microphone() -> None:
+    call = plan(Wants(camera_open=True, sending_audio=True, peers={"bob": H264}), H264)
+    assert (call.capture, call.microphone) == (False, True)
+    assert not plan(Wants(peers={"bob": H264}), H264).microphone
+
+
+def test_a_local_view_uses_the_encoder_that_runs_anyway() -> None:
+    wants = Wants(camera_open=True, sending_video=True, local_encoded=True, peers={"bob": VP8})
+    assert plan(wants, H264).encoders == {VP8}
+
+
+def test_remote_video_is_decoded_for_those_who_look() -> None:
+    assert plan(Wants(remote_decoded=frozenset({"bob"})), H264).decoders == {"bob"}
+
+
+def test_an_echo_runs_nothing_of_its_own() -> None:
+    wants = Wants(True, True, True, echo=True, peers={"bob": H264}, local_decoded=True)
+    assert plan(wants, H264) == Plan()
+
+
+def test_many_keyframe_requests_become_two_a_second_and_none_is_forgotten() -> None:
+    gate = KeyframeGate()
+    made = 0
+    for step in range(100):
+        now = step * 0.01
+        made += gate.request(now)
+        made += gate.due(now)
+    assert made == 2
+    deadline = gate.deadline()
+    assert deadline is not None
+    assert gate.due(deadline)
+    assert gate.deadline() is None
+    assert gate.request(deadline + KEYFRAME_GAP)
+
+
+def test_loss_lowers_the_rate_within_seconds_and_calm_raises_it() -> None:
+    rate = RateControl(VideoProfile.P720)
+    assert rate.bitrate == 1_500_000
+    for second in range(5):
+        rate.feedback(Feedback(None, 0.3, 0.1), float(second))
+    assert rate.bitrate < 800_000
+    for second in range(5, 25):
+        rate.feedback(Feedback(None, 0.0, 0.1), float(second))
+    assert rate.bitrate == 1_500_000
+
+
+def test_one_bad_report_between_two_good_ones_counts() -> None:
+    rate = RateControl(VideoProfile.P720)
+    rate.feedback(Feedback(None, 0.0, None), 0.0)
+    rate.feedback(Feedback(None, 0.5, None), 0.4)
+    rate.feedback(Feedback(None, 0.0, None), 1.1)
+    assert rate.bitrate < 1_200_000
+
+
+def test_the_estimate_bounds_the_rate_and_leaves_room_for_sound() -> None:
+    rate = RateControl(VideoProfile.P720)
+    rate.feedback(Feedback(500_000, 0.0, None), 0.0)
+    assert rate.bitrate == 450_000
+    rate.feedback(Feedback(1_000, 0.0, None), 0.1)
+    assert rate.bitrate == LEAST_BITRATE
+    rate.feedback(Feedback(9_000_000, 0.0, None), 0.2)
+    assert rate.bitrate == 1_500_000
+
+
+def test_the_encoder_follows_the_weakest() -> None:
+    weak, strong = RateControl(VideoProfile.P480), RateControl(VideoProfile.P480)
+    weak.feedback(Feedback(300_000, 0.0, None), 0.0)
+    assert encoder_bitrate([weak, strong], VideoProfile.P480) == 250_000
+    assert encoder_bitrate([], VideoProfile.P480) == 800_000
