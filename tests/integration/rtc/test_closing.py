@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from typing import cast
 
 import pytest
+from aioice import stun
 from mediaagentd.errors import Refused
 from mediaagentd.media.rtc import gathering, peer, seams
 from mediaagentd.media.rtc.ice import IceServer
@@ -138,6 +140,36 @@ async def test_dead_servers_delay_by_no_more_than_the_deadline() -> None:
         assert "127.0.0.1" in offer
         assert asyncio.get_running_loop().time() - started < gathering.GATHER_TIMEOUT + 0.5
         await alice.close()
+
+
+class StunServer(asyncio.DatagramProtocol):
+    """Answers each binding request with an address that it makes up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        request = stun.parse_message(data)
+        answer = stun.Message(request.message_method, stun.Class.RESPONSE, request.transaction_id)
+        answer.attributes["XOR-MAPPED-ADDRESS"] = ("198.51.100.7", 4242)
+        self.transport.sendto(bytes(answer), addr)
+
+
+async def test_a_stun_server_gives_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: [])
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(StunServer, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    alice = peer.Peer(
+        ice_servers=(IceServer((f"stun:127.0.0.1:{port}",)),),
+        video_codecs=tuple(VideoCodec),
+        observer=Recorder(),
+    )
+    try:
+        assert "198.51.100.7 4242 typ srflx" in await alice.create_offer()
+    finally:
+        await alice.close()
+        transport.close()
 
 
 async def test_many_calls_leave_no_tasks_and_no_sockets(stage: Stage) -> None:

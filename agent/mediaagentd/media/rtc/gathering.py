@@ -173,7 +173,8 @@ async def _ask_servers(
         asked += [
             library.server_reflexive_candidate(protocol, connection.stun_server)
             for protocol in hosts
-            if ":" not in protocol.local_candidate.host and protocol.local_candidate.host != LOOPBACK
+            if ":" not in protocol.local_candidate.host
+            and (protocol.local_candidate.host != LOOPBACK or len(hosts) == 1)
         ]
     if connection.turn_server is not None:
         asked.append(
