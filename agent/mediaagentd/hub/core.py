@@ -184,7 +184,7 @@ class Core:
     def _invite(self, now: float, command: Invite) -> tuple[Effect, ...]:
         session = self.session(command.token)
         again = self._calls.request(session.user_id, command.request_id)
-        if again is not None:
+        if again is not None and command.request_id:
             return (Reply(again),)
         self._check_invitees(session.user_id, command)
         if self._busy(session.user_id):
@@ -266,7 +266,7 @@ class Core:
     def _invited(self, session: Session, invite_id: str) -> tuple[Call, Member]:
         call = self._calls.invitation(invite_id)
         member = calls.member(call, session.user_id) if call else None
-        if call is None or member is None:
+        if call is None or member is None or member is call.members[0]:
             raise _no_invitation(invite_id)
         return call, member
 

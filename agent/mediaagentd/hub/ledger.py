@@ -22,10 +22,6 @@ class Ledger:
         self._engaged: dict[str, str] = {}
         self._last: dict[str, str] = {}
 
-    def __len__(self) -> int:
-        """How many calls live."""
-        return len(self._live)
-
     def live(self) -> tuple[Call, ...]:
         """Every live call."""
         return tuple(self._live.values())

@@ -20,10 +20,6 @@ class Sessions:
         self._by_user: dict[str, dict[str, Session]] = {}
         self._heap: list[tuple[float, str]] = []
 
-    def __len__(self) -> int:
-        """How many sessions there are."""
-        return len(self._by_token)
-
     def get(self, token: str) -> Session | None:
         """The session of that token."""
         return self._by_token.get(token)

@@ -1,0 +1,605 @@
+"""The hub's core: stories of users, their calls and what everyone is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub.core import Core
+from mediaagentd.hub.types import (
+    Accept,
+    Call,
+    CallType,
+    DropCall,
+    DropSession,
+    Effect,
+    EndReason,
+    Hangup,
+    Input,
+    Invite,
+    Limits,
+    Login,
+    Logout,
+    Member,
+    MemberState,
+    PushCall,
+    PushSignal,
+    PutCall,
+    PutSession,
+    PutUser,
+    Reject,
+    Relay,
+    RenewLease,
+    Reply,
+    Session,
+    SetAvailability,
+    SwitchCallType,
+    Tick,
+)
+
+LIMITS = Limits(lease=30.0, members=3, remembered=4)
+S = MemberState
+
+
+class Hub:
+    """A core with what its effects have done: a disk, and what each session was pushed."""
+
+    def __init__(self, *users: str) -> None:
+        self.core = Core(LIMITS)
+        self.now = 100.0
+        self.users: set[str] = set()
+        self.sessions: dict[str, Session] = {}
+        self.calls: dict[str, Call] = {}
+        self.pushed: list[tuple[str, Call]] = []
+        self.kicked: list[tuple[str, str]] = []
+        self._names = 0
+        for user in users:
+            self.login(user)
+
+    def do(self, command: Input) -> Call | None:
+        effects = self.core.step(self.now, command)
+        self.pushed.clear()
+        self.kicked.clear()
+        rank = {PushCall: 1, PushSignal: 1, Reply: 2}
+        order = [rank.get(type(e), 0) for e in effects]
+        assert order == sorted(order), "store, push, reply"
+        reply = None
+        for effect in effects:
+            reply = self._perform(effect) or reply
+        return reply
+
+    def _perform(self, effect: Effect) -> Call | None:
+        match effect:
+            case PutUser(user_id):
+                self.users.add(user_id)
+            case PutSession(session):
+                self.sessions[session.token] = session
+            case DropSession(token, kicked_by):
+                del self.sessions[token]
+                self.kicked.append((token, kicked_by))
+            case PutCall(call):
+                self.calls[call.call_id] = call
+            case DropCall(call_id):
+                self.calls.pop(call_id, None)
+            case PushCall(token, call):
+                self.pushed.append((token, call))
+            case PushSignal():
+                pass
+            case Reply(call):
+                return call
+        return None
+
+    def login(self, user: str, device: str = "d1") -> str:
+        token = f"{user}/{device}"
+        self.do(Login(token, user, device))
+        return token
+
+    def invite(self, sponsor: str, *users: str, **how: object) -> Call:
+        self._names += 1
+        n = self._names
+        command = Invite(
+            f"{sponsor}/d1", f"c{n}", f"i{n}", 7, users, CallType.VIDEO, 20.0, len(users) > 1, "", f"r{n}"
+        )
+        call = self.do(replace(command, **how))  # type: ignore[arg-type]
+        assert call is not None
+        return call
+
+    def connect(self, sponsor: str, user: str) -> Call:
+        call = self.invite(sponsor, user)
+        reply = self.do(Accept(f"{user}/d1", call.invite_id))
+        assert reply is not None
+        return reply
+
+    def told(self) -> set[str]:
+        return {token for token, _ in self.pushed}
+
+    def restart(self) -> None:
+        self.core = Core(LIMITS)
+        self.core.restore(self.users, self.sessions.values(), self.calls.values(), self.now)
+
+
+def states(call: Call | None) -> list[MemberState]:
+    assert call is not None
+    return [m.state for m in call.members]
+
+
+def end(call: Call | None) -> tuple[EndReason | None, str]:
+    assert call is not None
+    assert call.ended
+    return call.end_reason, call.ended_by
+
+
+# ------------------------------------------------------------------------------ one call
+
+
+def test_invite_accept_hangup() -> None:
+    hub = Hub("ann", "bob")
+    made = hub.invite("ann", "bob")
+    assert states(made) == [S.JOINED, S.PENDING]
+    assert made.sponsor == "ann"
+    assert made.members[0].device_id == "d1"
+    assert hub.told() == {"ann/d1", "bob/d1"}
+    assert hub.calls == {"c1": made}
+
+    call = hub.do(Accept("bob/d1", "i1"))
+    assert states(call) == [S.JOINED, S.JOINED]
+    assert [m.join_order for m in hub.calls["c1"].members] == [1, 2]
+    assert hub.calls["c1"].revision == 2
+
+    call = hub.do(Hangup("bob/d1", "c1"))
+    assert states(call) == [S.JOINED, S.LEFT]
+    assert end(call) == (EndReason.HANGUP, "bob")
+    assert hub.told() == {"ann/d1", "bob/d1"}
+    assert not hub.calls
+    assert hub.core.calls() == ()
+
+
+@pytest.mark.parametrize(
+    ("is_busy", "state", "reason"),
+    [(False, S.REJECTED, EndReason.REJECTED), (True, S.BUSY, EndReason.BUSY)],
+)
+def test_reject(is_busy: bool, state: MemberState, reason: EndReason) -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob")
+    call = hub.do(Reject("bob/d1", "i1", is_busy))
+    assert states(call) == [S.JOINED, state]
+    assert end(call) == (reason, "bob")
+
+
+def test_cancel() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob")
+    call = hub.do(Hangup("ann/d1", "c1"))
+    assert states(call) == [S.LEFT, S.CANCELLED]
+    assert end(call) == (EndReason.CANCELLED, "ann")
+
+
+def test_hangup_of_what_rings_rejects_it() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob")
+    assert end(hub.do(Hangup("bob/d1", "c1"))) == (EndReason.REJECTED, "bob")
+
+
+def test_timeout() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob", timeout=5.0)
+    assert hub.core.deadline() == 105.0
+    hub.now = 104.9
+    hub.do(Tick())
+    assert hub.pushed == []
+    hub.now = 105.0
+    hub.do(Tick())
+    call = hub.pushed[0][1]
+    assert states(call) == [S.JOINED, S.NO_RESPONSE]
+    assert end(call) == (EndReason.NO_RESPONSE, "")
+    assert hub.core.deadline() == 130.0, "only the leases are left"
+
+
+def test_without_a_timeout_it_rings_on() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob", timeout=None)
+    assert hub.core.deadline() == 130.0
+
+
+def test_an_answered_invitation_does_not_time_out() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob", timeout=5.0)
+    hub.do(Accept("bob/d1", "i1"))
+    hub.now = 106.0
+    hub.do(Tick())
+    assert hub.pushed == []
+    assert hub.core.deadline() == 130.0
+
+
+def test_an_offline_user_rings_until_the_timeout_and_may_come() -> None:
+    hub = Hub("ann", "bob")
+    hub.do(Logout("bob/d1"))
+    hub.invite("ann", "bob")
+    assert hub.told() == {"ann/d1"}
+    token = hub.login("bob")
+    assert [c.call_id for c in hub.core.welcome(token)] == ["c1"]
+    assert states(hub.do(Accept(token, "i1"))) == [S.JOINED, S.JOINED]
+
+
+# ------------------------------------------------------------------------------ busy
+
+
+def test_whoever_rings_dials_or_talks_is_busy() -> None:
+    hub = Hub("ann", "bob", "cat", "dan", "eve")
+    hub.invite("ann", "bob")
+    for user in ("ann", "bob"):
+        call = hub.invite("cat", user)
+        assert states(call) == [S.JOINED, S.BUSY]
+        assert end(call) == (EndReason.BUSY, user)
+        assert hub.told() == {"cat/d1"}
+    hub.do(Accept("bob/d1", "i1"))
+    assert end(hub.invite("cat", "bob"))[0] is EndReason.BUSY
+    hub.do(Hangup("ann/d1", "c1"))
+    assert states(hub.invite("cat", "bob")) == [S.JOINED, S.PENDING]
+
+
+def test_glare_the_first_invitation_wins() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob")
+    with pytest.raises(Refused) as refused:
+        hub.invite("bob", "ann")
+    assert refused.value.reason is Reason.CALL_IN_PROGRESS
+    assert states(hub.do(Accept("bob/d1", "i1"))) == [S.JOINED, S.JOINED]
+
+
+# ------------------------------------------------------------------------------ repeated commands
+
+
+def test_a_repeated_invitation_is_the_same_call() -> None:
+    hub = Hub("ann", "bob")
+    call = hub.invite("ann", "bob", request_id="same")
+    assert hub.invite("ann", "bob", request_id="same") is call
+    assert hub.pushed == []
+    ended = hub.do(Reject("bob/d1", "i1", False))
+    assert hub.invite("ann", "bob", request_id="same") is ended, "it does not ring again"
+    assert hub.invite("bob", "ann", request_id="same").call_id == "c4", "another user's request is another"
+
+
+def test_requests_without_an_id_are_never_the_same() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob", request_id="")
+    hub.do(Hangup("ann/d1", "c1"))
+    assert hub.invite("ann", "bob", request_id="").call_id == "c2"
+
+
+def test_a_repeated_accept_or_reject_of_one_session_is_a_success() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob")
+    call = hub.do(Accept("bob/d1", "i1"))
+    assert hub.do(Accept("bob/d1", "i1")) is call
+    assert hub.pushed == []
+    hub.do(Hangup("bob/d1", "c1"))
+    hub.invite("ann", "bob")
+    call = hub.do(Reject("bob/d1", "i2", False))
+    assert hub.do(Reject("bob/d1", "i2", False)) is call
+
+
+def test_hangup_of_what_is_over_is_a_success() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    call = hub.do(Hangup("ann/d1", "c1"))
+    assert hub.do(Hangup("ann/d1", "c1")) is call
+    assert hub.do(Hangup("bob/d1", "c1")) is call
+    assert hub.pushed == []
+
+
+def test_what_is_over_is_remembered_for_a_while() -> None:
+    hub = Hub("ann", "bob")
+    for n in range(1, LIMITS.remembered + 2):
+        hub.invite("ann", "bob")
+        hub.do(Hangup("ann/d1", f"c{n}"))
+    with pytest.raises(Refused) as refused:
+        hub.do(Hangup("ann/d1", "c1"))
+    assert refused.value.reason is Reason.CALL_UNKNOWN
+    assert hub.do(Hangup("ann/d1", "c2")) is not None
+
+
+def test_what_is_forgotten_leaves_nothing_behind() -> None:
+    hub = Hub("ann", "bob", "cat", "dan")
+    hub.invite("cat", "dan", request_id="old")
+    hub.do(Hangup("cat/d1", "c1"))
+    assert [c.call_id for c in hub.core.welcome("dan/d1")] == ["c1"]
+    for n in range(2, LIMITS.remembered + 2):
+        hub.invite("ann", "bob")
+        hub.do(Hangup("ann/d1", f"c{n}"))
+    assert hub.core.welcome("dan/d1") == ()
+    assert hub.invite("cat", "dan", request_id="old").call_id == "c6"
+
+
+# ------------------------------------------------------------------------------ in the call
+
+
+def test_switch() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    call = hub.do(SwitchCallType("bob/d1", "c1", CallType.AUDIO))
+    assert call is not None
+    assert (call.type, call.revision) == (CallType.AUDIO, 3)
+    assert hub.told() == {"ann/d1", "bob/d1"}
+    assert hub.do(SwitchCallType("bob/d1", "c1", CallType.AUDIO)) is call
+    assert hub.pushed == []
+
+
+def test_availability() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    call = hub.do(SetAvailability("ann/d1", "c1", True, True))
+    assert call is not None
+    assert (call.members[0].audio, call.members[0].video) == (True, True)
+    assert hub.told() == {"ann/d1", "bob/d1"}
+    assert hub.do(SetAvailability("ann/d1", "c1", True, True)) is call
+    assert hub.pushed == []
+
+
+def test_relay_goes_to_the_session_that_joined() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    effects = hub.core.step(hub.now, Relay("ann/d1", "c1", "bob", "sdp"))
+    assert effects == (PushSignal("bob/d1", "c1", "ann", "sdp"), Reply(None))
+
+
+# ------------------------------------------------------------------------------ groups
+
+
+def test_three_in_a_call_the_last_one_left_ends_it() -> None:
+    hub = Hub("ann", "bob", "cat")
+    hub.invite("ann", "bob", "cat")
+    hub.do(Accept("bob/d1", "i1"))
+    hub.do(Accept("cat/d1", "i1"))
+    assert [m.join_order for m in hub.calls["c1"].members] == [1, 2, 3]
+    hub.do(Hangup("ann/d1", "c1"))
+    assert hub.told() == {"ann/d1", "bob/d1", "cat/d1"}
+    call = hub.do(Hangup("bob/d1", "c1"))
+    assert hub.told() == {"bob/d1", "cat/d1"}, "ann has left, it does not concern her any more"
+    assert end(call) == (EndReason.HANGUP, "bob")
+
+
+def test_the_inviter_may_leave_while_another_waits_for_the_third() -> None:
+    hub = Hub("ann", "bob", "cat")
+    hub.invite("ann", "bob", "cat")
+    hub.do(Accept("bob/d1", "i1"))
+    assert states(hub.do(Hangup("ann/d1", "c1"))) == [S.LEFT, S.JOINED, S.PENDING]
+    call = hub.do(Hangup("bob/d1", "c1"))
+    assert states(call) == [S.LEFT, S.LEFT, S.CANCELLED]
+    assert end(call) == (EndReason.HANGUP, "bob")
+
+
+def test_outcomes_differ_the_last_one_counts() -> None:
+    hub = Hub("ann", "bob", "cat")
+    hub.invite("ann", "bob", "cat")
+    assert states(hub.do(Reject("bob/d1", "i1", False))) == [S.JOINED, S.REJECTED, S.PENDING]
+    hub.now = 120.0
+    hub.do(Tick())
+    assert hub.told() == {"ann/d1", "cat/d1"}
+    assert end(hub.pushed[0][1]) == (EndReason.NO_RESPONSE, "")
+
+
+# ------------------------------------------------------------------------------ sessions
+
+
+def test_the_newer_login_wins() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    hub.login("bob", "d2")
+    assert hub.kicked == [("bob/d1", "d2")]
+    assert hub.told() == {"ann/d1", "bob/d2"}
+    assert end(hub.pushed[0][1]) == (EndReason.HANGUP, "bob")
+    with pytest.raises(Refused):
+        hub.core.session("bob/d1")
+    assert hub.core.session("bob/d2").device_id == "d2"
+
+
+def test_what_rings_goes_on_ringing_for_the_newer_login() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob")
+    hub.login("bob", "d2")
+    assert hub.pushed == []
+    call = hub.do(Accept("bob/d2", "i1"))
+    assert call is not None
+    assert call.members[1].device_id == "d2"
+
+
+def test_logout_leaves_the_call_and_is_idempotent() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    hub.do(Logout("ann/d1"))
+    assert hub.told() == {"bob/d1"}
+    assert end(hub.pushed[0][1]) == (EndReason.HANGUP, "ann")
+    assert hub.core.step(hub.now, Logout("ann/d1")) == (Reply(None),)
+
+
+def test_a_lost_device_leaves_the_call() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    hub.now = 120.0
+    hub.do(RenewLease("ann/d1"))
+    hub.now = 130.0
+    hub.do(Tick())
+    assert hub.kicked == [("bob/d1", "")]
+    assert hub.told() == {"ann/d1"}
+    assert end(hub.pushed[0][1]) == (EndReason.DEVICE_LOST, "bob")
+    assert hub.core.deadline() == 150.0
+
+
+def test_a_session_that_is_gone_has_no_lease() -> None:
+    hub = Hub("ann", "bob", "cat")
+    hub.do(Logout("bob/d1"))
+    hub.now = 110.0
+    hub.do(RenewLease("ann/d1"))
+    hub.do(Logout("cat/d1"))
+    hub.now = 130.0
+    hub.do(Tick())
+    assert hub.kicked == []
+    hub.do(Logout("ann/d1"))
+    assert hub.core.deadline() is None
+
+
+def test_a_lost_inviter_cancels() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob", timeout=None)
+    hub.now = 120.0
+    hub.do(RenewLease("bob/d1"))
+    hub.now = 130.0
+    hub.do(Tick())
+    assert end(hub.pushed[0][1]) == (EndReason.CANCELLED, "ann")
+
+
+def test_both_lost_in_one_tick() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    hub.now = 200.0
+    hub.do(Tick())
+    assert hub.sessions == {}
+    assert hub.calls == {}
+    assert hub.core.deadline() is None
+
+
+def test_a_session_that_missed_the_end_learns_why() -> None:
+    hub = Hub("ann", "bob")
+    call = hub.connect("ann", "bob")
+    assert hub.core.welcome("ann/d1") == (call,)
+    over = hub.do(Hangup("bob/d1", "c1"))
+    assert hub.core.welcome("ann/d1") == (over,)
+
+
+def test_a_hub_that_comes_back_knows_everything() -> None:
+    hub = Hub("ann", "bob", "cat")
+    hub.connect("ann", "bob")
+    hub.do(Logout("cat/d1"))
+    hub.now = 125.0
+    hub.restart()
+    assert hub.core.deadline() == 155.0, "leases begin anew"
+    assert hub.core.welcome("bob/d1") == (hub.calls["c1"],)
+    with pytest.raises(Refused):
+        hub.invite("ann", "cat")
+    assert end(hub.do(Hangup("ann/d1", "c1"))) == (EndReason.HANGUP, "ann")
+    assert states(hub.invite("ann", "cat")) == [S.JOINED, S.PENDING], "cat has logged in once"
+
+
+def test_an_invitation_that_ran_out_while_the_hub_was_away() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob", timeout=5.0)
+    hub.now = 110.0
+    hub.restart()
+    assert hub.core.deadline() == 105.0
+    hub.do(Tick())
+    assert end(hub.pushed[0][1]) == (EndReason.NO_RESPONSE, "")
+
+
+def test_many_sessions_cost_little_to_renew() -> None:
+    hub = Hub()
+    for n in range(300):
+        hub.do(Login(f"t{n}", f"u{n}", "d"))
+    for second in range(1, 100):
+        hub.now = 100.0 + second
+        for n in range(300):
+            hub.do(RenewLease(f"t{n}"))
+        hub.do(Tick())
+    assert len(hub.sessions) == 300
+    assert len(hub.core._sessions._heap) == 300
+
+
+# ------------------------------------------------------------------------------ refusals
+
+
+def _invite(**how: object) -> Invite:
+    command = Invite("ann/d1", "cx", "ix", 7, ("bob",), CallType.AUDIO, None, False, "", "rx")
+    return replace(command, **how)  # type: ignore[arg-type]
+
+
+REFUSALS: dict[str, tuple[Input, Reason]] = {
+    "unknown session": (_invite(token="nobody"), Reason.SESSION_UNKNOWN),
+    "renewal of an unknown session": (RenewLease("nobody"), Reason.SESSION_UNKNOWN),
+    "oneself": (_invite(user_ids=("ann",)), Reason.INVITEES_INVALID),
+    "nobody": (_invite(user_ids=()), Reason.INVITEES_INVALID),
+    "one twice": (_invite(user_ids=("bob", "bob")), Reason.INVITEES_INVALID),
+    "too many": (_invite(user_ids=("bob", "cat", "dan")), Reason.LIMIT_EXCEEDED),
+    "a group": (_invite(group_id="g"), Reason.GROUP_UNKNOWN),
+    "a stranger": (_invite(user_ids=("bob", "zoe")), Reason.USER_UNKNOWN),
+    "dialling in a call": (_invite(token="cat/d1"), Reason.CALL_IN_PROGRESS),
+    "dialling while it rings": (_invite(token="eve/d1"), Reason.CALL_IN_PROGRESS),
+    "accept of nothing": (Accept("ann/d1", "i9"), Reason.INVITE_UNKNOWN),
+    "accept of another's": (Accept("ann/d1", "i2"), Reason.INVITE_UNKNOWN),
+    "accept of one's own call": (Accept("fay/d1", "i2"), Reason.INVITE_UNKNOWN),
+    "accept after the end": (Accept("bob/d1", "i3"), Reason.INVITE_UNKNOWN),
+    "reject of nothing": (Reject("ann/d1", "i9", False), Reason.INVITE_UNKNOWN),
+    "reject after accept": (Reject("dan/d1", "i1", False), Reason.INVITE_UNKNOWN),
+    "hangup of another's call": (Hangup("ann/d1", "c1"), Reason.CALL_UNKNOWN),
+    "hangup of nothing": (Hangup("ann/d1", "c9"), Reason.CALL_UNKNOWN),
+    "switch while it rings": (SwitchCallType("fay/d1", "c2", CallType.AUDIO), Reason.SWITCH_NOT_ALLOWED),
+    "switch of nothing": (SwitchCallType("ann/d1", "c9", CallType.AUDIO), Reason.CALL_UNKNOWN),
+    "switch of what is over": (SwitchCallType("ann/d1", "c3", CallType.AUDIO), Reason.CALL_UNKNOWN),
+    "availability of one who rings": (SetAvailability("eve/d1", "c2", True, True), Reason.CALL_UNKNOWN),
+    "signal to one who rings": (Relay("fay/d1", "c2", "eve", "x"), Reason.USER_NOT_IN_CALL),
+    "signal to a stranger": (Relay("cat/d1", "c1", "ann", "x"), Reason.USER_NOT_IN_CALL),
+    "signal to oneself": (Relay("cat/d1", "c1", "cat", "x"), Reason.USER_NOT_IN_CALL),
+    "signal from a stranger": (Relay("ann/d1", "c1", "cat", "x"), Reason.CALL_UNKNOWN),
+}  # fmt: skip
+
+
+@pytest.fixture
+def town() -> Hub:
+    """cat and dan talk (c1), fay's call rings at eve's (c2), ann has called bob (c3)."""
+    hub = Hub("ann", "bob", "cat", "dan", "eve", "fay")
+    hub.connect("cat", "dan")
+    hub.invite("fay", "eve")
+    hub.connect("ann", "bob")
+    hub.do(Hangup("ann/d1", "c3"))
+    return hub
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals_change_nothing(town: Hub, case: str) -> None:
+    command, reason = REFUSALS[case]
+    before = (town.core.calls(), [town.core.session(t) for t in town.sessions], town.core.deadline())
+    with pytest.raises(Refused) as refused:
+        town.core.step(town.now, command)
+    assert refused.value.reason is reason
+    after = (town.core.calls(), [town.core.session(t) for t in town.sessions], town.core.deadline())
+    assert before == after
+    assert all(a is b for a, b in zip(before[0], after[0], strict=True))
+
+
+def test_a_group_call_of_two_cannot_be_switched() -> None:
+    hub = Hub("ann", "bob", "cat")
+    hub.invite("ann", "bob", "cat")
+    hub.do(Accept("bob/d1", "i1"))
+    with pytest.raises(Refused) as refused:
+        hub.do(SwitchCallType("bob/d1", "c1", CallType.AUDIO))
+    assert refused.value.reason is Reason.SWITCH_NOT_ALLOWED
+
+
+def test_another_session_of_a_member_cannot_act_for_it() -> None:
+    """As with several devices: the call belongs to the one that answered."""
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    bob = Session("bob/d2", "bob", "d2", 0.0)
+    hub.core.restore((), (bob,), (), hub.now)
+    with pytest.raises(Refused):
+        hub.do(SetAvailability("bob/d2", "c1", True, True))
+    call = hub.do(Hangup("bob/d2", "c1"))
+    assert call is not None
+    assert not call.ended
+
+
+def test_two_requests_of_one_name_the_later_is_remembered() -> None:
+    hub = Hub("ann", "bob")
+    for n in range(1, LIMITS.remembered + 2):
+        hub.invite("ann", "bob", request_id="")
+        hub.do(Hangup("ann/d1", f"c{n}"))
+    assert [c.call_id for c in hub.core.welcome("bob/d1")] == ["c5"]
+
+
+def test_members_are_found_by_name() -> None:
+    from mediaagentd.hub.calls import member
+
+    hub = Hub("ann", "bob")
+    call = hub.invite("ann", "bob")
+    assert member(call, "bob") == Member("bob", S.PENDING)
+    assert member(call, "zoe") is None
