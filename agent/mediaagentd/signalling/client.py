@@ -66,8 +66,6 @@ class HubClient:
                     running = _Running(self._rpc, session, self._listener, self._device_id, self._heartbeat)
                     self._running = running
                     await running.welcomed()
-                    if running.over:
-                        raise Refused(Reason.KICKED_OUT, "another device of this user logged in")
             except TimeoutError:
                 await self._leave()
                 raise _unreachable() from None
@@ -142,8 +140,10 @@ class _Running:
         return self._task.done()
 
     async def welcomed(self) -> None:
-        """Waits for the first welcome, or for the session's early end."""
+        """Waits for the first welcome. Refused(KICKED_OUT) when a newer login came before it."""
         await asyncio.wait({self._welcomed, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if self.over:
+            raise _kicked_out()
 
     async def stop(self) -> None:
         """Stops everything; whoever waits for a command is told."""
@@ -200,6 +200,10 @@ class _Guarded:
             self._listener.on_ice_servers(servers)
         except Exception as error:
             _log.error("ice_servers_failed", error=type(error).__name__)
+
+
+def _kicked_out() -> Refused:
+    return Refused(Reason.KICKED_OUT, "another device of this user has logged in", {"code": "6208"})
 
 
 def _unreachable() -> Refused:
