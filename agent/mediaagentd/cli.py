@@ -88,6 +88,7 @@ def run_agent(
              "speaker": speaker, "log_level": log_level}  # fmt: skip
     settings = _load(config, flags)
     if dev:
+        _hush(settings)
         return daemon.run_dev(settings, say=_announce)
     return daemon.run_agent(settings, with_hub=with_hub)
 
@@ -187,9 +188,18 @@ def _load(file: Path | None, flags: dict[str, Any], *, quiet: bool = False) -> C
     return settings
 
 
+def _hush(settings: Config) -> None:
+    """Who tries it reads what it announces, not its log, unless a level was asked for."""
+    from mediaagentd import log
+
+    if "log_level" not in settings.model_fields_set:
+        log.configure("warning")
+
+
 def _known(error: Exception) -> Exit | None:
     """The exit code of an error that a person can mend; None for a defect."""
     from mediaagentd.config import ConfigError
+    from mediaagentd.hub.store import StoreError
     from mediaagentd.lock import LockedError
 
     match error:
@@ -197,7 +207,7 @@ def _known(error: Exception) -> Exit | None:
             return Exit.CONFIGURATION
         case LockedError():
             return Exit.ALREADY_RUNS
-        case OSError():
+        case OSError() | StoreError():
             return Exit.UNAVAILABLE
         case _:
             return None

@@ -163,7 +163,7 @@ def _find_file(file: Path | None, environ: Mapping[str, str]) -> Path | None:
     """The file to read; raises ConfigError when the one that was named is not there."""
     named = file or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
     if named is not None:
-        if not named.is_file():
+        if not named.exists() or named.is_dir():
             raise ConfigError(f"{named}: there is no such file")
         return named
     home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '/root')}/.config"

@@ -33,7 +33,6 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.events import EventLog, Happened
 from mediaagentd.hub import settings as hub_settings
 from mediaagentd.hub.server import HubServer
-from mediaagentd.hub.settings import HubSettings
 from mediaagentd.media.engine import MediaEngine
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import VideoCodec, VideoProfile
@@ -105,7 +104,12 @@ class Agent:
             _media_settings(config, device_id, echo), report=wires.report, send_signal=wires.send_signal
         )
         self._hub = wires.hub = HubClient(
-            config.hub_target, device_id=device_id, sdk_app_id=config.sdk_app_id, listener=wires
+            config.hub_target,
+            device_id=device_id,
+            sdk_app_id=config.sdk_app_id,
+            listener=wires,
+            tls=config.hub_tls,
+            ca=_certificate(config),
         )
         self._events = EventLog(uuid.uuid4().hex[:12], loop.time)
         self._calls = wires.calls = Calls(self._hub, self._engine, self._events)
@@ -209,7 +213,7 @@ def run_agent(
 
     async def run() -> None:
         agent = Agent(config, echo=echo)
-        parts: list[Part] = [hub(config), agent] if with_hub else [agent]
+        parts: list[Part] = [Hub(config), agent] if with_hub else [agent]
 
         async def ready() -> str:
             # Whoever starts an echo wants to call it: it is ready when it can be.
@@ -232,7 +236,7 @@ def run_hub(config: Config) -> int:
         async def healthy() -> bool:
             return True
 
-        await serve([hub(config)], Notifier(), ready, healthy)
+        await serve([Hub(config)], Notifier(), ready, healthy)
 
     asyncio.run(run())
     return 0
@@ -252,7 +256,7 @@ def run_dev(config: Config, say: Callable[[Path], None]) -> int:
             say(furnished.socket)
             return f"serving {furnished.socket}"
 
-        parts = [hub(furnished), agent, dev.EchoProcess(furnished)]
+        parts: list[Part] = [Hub(furnished), agent, dev.EchoProcess(furnished)]
         await serve(parts, Notifier(), ready, agent.healthy)
 
     asyncio.run(run())
@@ -331,29 +335,52 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-def hub(config: Config) -> Part:
-    """A hub as configured in the `[hub]` section. Raises ConfigError."""
+class Hub:
+    """A hub as configured in the `[hub]` section."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises ConfigError."""
+        if not config.hub.keys:
+            raise ConfigError("hub.keys: the hub needs at least one key to verify UserSigs with")
+        self._server = HubServer(_hub_settings(config))
+
+    async def start(self) -> None:
+        """Raises OSError, StoreError."""
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Ends the agents' streams and writes what waits."""
+        await _step("stop the hub", self._server.stop(grace=1.0))
+
+
+def _hub_settings(config: Config) -> hub_settings.HubSettings:
     section = config.hub
-    if not section.keys:
-        raise ConfigError("hub.keys: the hub needs at least one key to verify UserSigs with")
     ice = hub_settings.IceServer(
         section.ice_urls, section.ice_username, section.ice_credential.get_secret_value()
     )
-    return HubServer(
-        HubSettings(
-            listen=section.listen,
-            sdk_app_id=config.sdk_app_id,
-            keys=tuple(key.get_secret_value() for key in section.keys),
-            database=section.database,
-            lease=section.lease,
-            members=section.members,
-            ice_servers=(ice,) if ice.urls else (),
-            turn_urls=section.turn_urls,
-            turn_secret=section.turn_secret.get_secret_value(),
-            tls_certificate=section.tls_certificate,
-            tls_key=section.tls_key,
-        )
+    return hub_settings.HubSettings(
+        listen=section.listen,
+        sdk_app_id=config.sdk_app_id,
+        keys=tuple(key.get_secret_value() for key in section.keys),
+        database=section.database,
+        lease=section.lease,
+        members=section.members,
+        ice_servers=(ice,) if ice.urls else (),
+        turn_urls=section.turn_urls,
+        turn_secret=section.turn_secret.get_secret_value(),
+        tls_certificate=section.tls_certificate,
+        tls_key=section.tls_key,
     )
+
+
+def _certificate(config: Config) -> bytes | None:
+    """The authority that signed the hub's certificate; None for those that the system knows."""
+    if config.hub_ca is None:
+        return None
+    try:
+        return config.hub_ca.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"hub_ca: {error.strerror}: {config.hub_ca}") from None
 
 
 def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings:

@@ -57,7 +57,7 @@ class Notifier:
                 sender.setblocking(False)
                 sender.sendto(text.encode(), self._address)
         except OSError as error:
-            _log.warning("systemd does not listen", error=str(error))
+            _log.debug("systemd does not listen", error=str(error))
 
 
 def _watchdog_interval(environ: Mapping[str, str]) -> float | None:

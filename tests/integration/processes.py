@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,16 +117,20 @@ class Agent:
 
 
 async def spawn(
-    name: str, arguments: list[str], directory: Path, environment: Mapping[str, str] | None = None
+    name: str,
+    arguments: list[str],
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> ChildProcess:
-    """Starts `mediaagentd <arguments>`, its log in `directory`, and does not wait for anything."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Starts `<prefix> mediaagentd <arguments>`, its log in `directory`, and does not wait for anything."""
+    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a test's own directory
     log = directory / f"{name}.log"
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MEDIAAGENT_")}
     paths = os.pathsep.join([str(REPOSITORY / "agent"), str(REPOSITORY / "clients" / "python")])
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mediaagentd", *arguments,
+            *prefix, sys.executable, "-m", "mediaagentd", *arguments,
             stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream, cwd=directory,
             env={**clean, "PYTHONPATH": paths, "HOME": str(directory), "PYTHONUNBUFFERED": "1",
                  **(environment or {})},
@@ -136,17 +140,21 @@ async def spawn(
 
 @asynccontextmanager
 async def running(
-    name: str, arguments: list[str], directory: Path, environment: Mapping[str, str] | None = None
+    name: str,
+    arguments: list[str],
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> AsyncIterator[ChildProcess]:
     """A process that has said READY=1, and that is ended at the end. Raises NotReadyError."""
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a test's own directory
     # An abstract address: a test's directory may be too deep for a unix socket's path.
     address = f"\0mediaagent-test-{os.getpid()}-{name}-{time.monotonic_ns()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
         ears.bind(address)
         ears.setblocking(False)
         child = await spawn(
-            name, arguments, directory, {**(environment or {}), "NOTIFY_SOCKET": "@" + address[1:]}
+            name, arguments, directory, {**(environment or {}), "NOTIFY_SOCKET": "@" + address[1:]}, prefix
         )
         try:
             await _ready(child, ears)
@@ -214,10 +222,18 @@ def agent_environment(directory: Path, name: str, target: str, **settings: str) 
 
 
 @asynccontextmanager
-async def agent(directory: Path, name: str, the_hub: Hub | str, **settings: str) -> AsyncIterator[Agent]:
+async def agent(
+    directory: Path,
+    name: str,
+    the_hub: Hub | str,
+    *,
+    command: str = "run",
+    prefix: Sequence[str] = (),
+    **settings: str,
+) -> AsyncIterator[Agent]:
     """A daemon that serves. `the_hub` may be an address where nobody listens; `settings` are keys of the
     configuration (`camera="none"`)."""
     target = the_hub if isinstance(the_hub, str) else the_hub.target
     environment = agent_environment(directory, name, target, **settings)
-    async with running(name, ["run"], directory / name, environment) as child:
+    async with running(name, [command], directory / name, environment, prefix) as child:
         yield Agent(child, Path(environment["MEDIAAGENT_SOCKET"]), directory / name)

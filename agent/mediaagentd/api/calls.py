@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 from google.protobuf.duration_pb2 import Duration
@@ -22,18 +23,15 @@ class CallService(CallServiceServicer):
     async def Call(self, request: pb.CallRequest, _context: Context) -> pb.CallResponse:
         """Invites one user."""
         kind, timeout = CallType(request.type), _timeout(request.timeout)
-        call = await self._run(
-            lambda op: Dial(op, (request.user_id,), kind, timeout, request_id=request.request_id)
-        )
+        request_id = request.request_id or _fresh_id()
+        call = await self._run(lambda op: Dial(op, (request.user_id,), kind, timeout, request_id=request_id))
         return pb.CallResponse(call=call)
 
     async def GroupCall(self, request: pb.GroupCallRequest, _context: Context) -> pb.GroupCallResponse:
         """Invites several users."""
         kind, timeout = CallType(request.type), _timeout(request.timeout)
-        users = tuple(request.user_ids)
-        call = await self._run(
-            lambda op: Dial(op, users, kind, timeout, request.group_id, request.request_id)
-        )
+        users, request_id = tuple(request.user_ids), request.request_id or _fresh_id()
+        call = await self._run(lambda op: Dial(op, users, kind, timeout, request.group_id, request_id))
         return pb.GroupCallResponse(call=call)
 
     async def Accept(self, request: pb.AcceptRequest, _context: Context) -> pb.AcceptResponse:
@@ -72,6 +70,11 @@ class CallService(CallServiceServicer):
 
     async def _run(self, make: Callable[[int], Command]) -> pb.Call | None:
         return self._house.conversion.call(await self._house.calls.perform(make))
+
+
+def _fresh_id() -> str:
+    """For a client that chose none: the hub wants one, to know our own repetitions."""
+    return secrets.token_hex(16)
 
 
 def _timeout(value: Duration) -> float | None:
