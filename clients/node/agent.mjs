@@ -14,13 +14,14 @@ const { v1 } = grpc.loadPackageDefinition(loader.loadSync(FILES, OPTIONS)).media
 
 const DEADLINE_MS = 15_000;
 
-/** The reason of a failed RPC ("USER_UNKNOWN"), empty when the agent gave none.
- *
- * It is the first field of the google.rpc.ErrorInfo in the status details. A constant in capitals is
- * nothing else in there, so a regular expression spares us the google.rpc protos. */
+// In the status details: Any { type_url: ".../google.rpc.ErrorInfo", value: { reason, domain, ... } }. The
+// tags and lengths around the reason are enough to find it, which spares us the google.rpc protos.
+const REASON = /google\.rpc\.ErrorInfo\x12[^]{1,2}\n[^]([A-Z_]+)\x12/;
+
+/** The reason of a failed RPC ("USER_UNKNOWN"), empty when the agent gave none. */
 export function reasonOf(error) {
   const details = error.metadata?.get("grpc-status-details-bin")[0];
-  return details?.toString("latin1").match(/google\.rpc\.ErrorInfo[^A-Z]*([A-Z][A-Z_]+)/)?.[1] ?? "";
+  return details?.toString("latin1").match(REASON)?.[1] ?? "";
 }
 
 /** One agent: every RPC of the contract as a method that returns a promise. */

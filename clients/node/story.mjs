@@ -28,7 +28,7 @@ const marks = () => [heard.alice.mark, heard.bob.mark];
 
 async function refused(promise, reason) {
   await assert.rejects(promise, (error) => {
-    assert.equal(reasonOf(error), reason);
+    assert.equal(reasonOf(error), reason, error.message);
     return true;
   });
 }

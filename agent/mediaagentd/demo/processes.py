@@ -12,8 +12,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,9 +36,16 @@ class Child:
     name: str
     process: asyncio.subprocess.Process
     log: Path
+    ears: socket.socket
 
     async def stop(self) -> int:
         """SIGTERM, and SIGKILL for one that does not listen. Its exit code."""
+        try:
+            return await self._end()
+        finally:
+            self.ears.close()
+
+    async def _end(self) -> int:
         if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGTERM)
@@ -121,39 +127,34 @@ class House:
         """One process; it is ready when it tells so as it would tell systemd."""
         directory = self.directory / name
         directory.mkdir(parents=True, exist_ok=True)
-        async with _ears() as (ears, address):
-            clean = {key: value for key, value in os.environ.items() if not key.startswith("MEDIAAGENT_")}
-            environment = {
-                **clean,
-                "MEDIAAGENT_SDK_APP_ID": str(APP_ID),
-                **settings,
-                "NOTIFY_SOCKET": address,
-            }
-            log = directory / "log"
-            with log.open("wb") as stream:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "mediaagentd", command,
-                    stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment,
-                )  # fmt: skip
-            child = Child(name, process, log)
-            self.children.append(child)
-            await _until_ready(child, ears)
+        ears, address = _ears()
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("MEDIAAGENT_")}
+        ours = {"MEDIAAGENT_SDK_APP_ID": str(APP_ID), "NOTIFY_SOCKET": address}
+        log = directory / "log"
+        with log.open("wb") as stream:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "mediaagentd", command,
+                stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
+                env={**clean, **ours, **settings},
+            )  # fmt: skip
+        child = Child(name, process, log, ears)
+        self.children.append(child)
+        await _until_ready(child)
 
 
-@asynccontextmanager
-async def _ears() -> AsyncIterator[tuple[socket.socket, str]]:
+def _ears() -> tuple[socket.socket, str]:
     """A datagram socket for sd_notify, in the abstract namespace: no path that could be too long."""
     name = f"mediaagent-demo-{os.getpid()}-{secrets.token_hex(4)}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
-        ears.bind(f"\0{name}")
-        ears.setblocking(False)
-        yield ears, f"@{name}"
+    ears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ears.bind(f"\0{name}")
+    ears.setblocking(False)
+    return ears, f"@{name}"
 
 
-async def _until_ready(child: Child, ears: socket.socket) -> None:
+async def _until_ready(child: Child) -> None:
     """Waits for READY=1; raises ProcessError when the process ends or keeps silent instead."""
     ended = asyncio.ensure_future(child.process.wait())
-    heard = asyncio.ensure_future(_hear(ears))
+    heard = asyncio.ensure_future(_hear(child.ears))
     done, pending = await asyncio.wait(
         {ended, heard}, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED
     )

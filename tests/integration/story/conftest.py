@@ -48,9 +48,8 @@ async def actors(stage: Stage) -> AsyncIterator[tuple[Actor, Actor]]:
             await actor.agent.set_mic_mute(False)
         yield alice, bob
         for actor in (alice, bob):
-            await actor.agent.hangup()
+            await actor.agent.logout()  # Hangs up first.
             await actor.agent.close_camera()
-            await actor.agent.logout()
 
 
 @pytest.fixture

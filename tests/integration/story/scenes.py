@@ -35,6 +35,7 @@ async def both_end(
     for actor, mark in zip(actors, marks, strict=True):
         call = (await actor.expect(Event.CALL_END, mark)).call
         assert call.state == call_pb2.CALL_STATE_ENDED
-        assert call_pb2.EndReason.Name(call.end_reason) == call_pb2.EndReason.Name(reason)
+        told, wanted = call_pb2.EndReason.Name(call.end_reason), call_pb2.EndReason.Name(reason)
+        assert told == wanted, f"{actor.name} was told {told}, not {wanted}"
         assert ended_by in (None, call.ended_by)
         assert await actor.agent.current_call() is None
