@@ -83,15 +83,13 @@ class Reason(enum.Enum):
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - it is the word of the house, and not a fault of ours
     """A command that cannot be done; raised before anything changed.
 
     `message` is for a person and names the field and the rule; `metadata` is for programs.
     """
 
-    def __init__(
-        self, reason: Reason, message: str, metadata: Mapping[str, str] = _NOTHING
-    ) -> None:
+    def __init__(self, reason: Reason, message: str, metadata: Mapping[str, str] = _NOTHING) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 from mediaagent.v1.agent_pb2 import GetStatusRequest, GetStatusResponse
@@ -15,12 +16,15 @@ from mediaagent.v1.agent_pb2_grpc import AgentServiceStub
 from tests.bench.figures import Figure, percentile
 from tests.integration import processes
 
+if TYPE_CHECKING:
+    from mediaagent.v1.agent_pb2_grpc import AgentServiceAsyncStub
+
 ROUNDS = 5
 CALLS = 400
 
 
 async def _empty_server(path: str) -> grpc.aio.Server:
-    async def answer(request: GetStatusRequest, context: grpc.aio.ServicerContext) -> GetStatusResponse:  # noqa: ARG001
+    async def answer(request: GetStatusRequest, context: object) -> GetStatusResponse:
         return GetStatusResponse(version="empty")
 
     handler = grpc.unary_unary_rpc_method_handler(
@@ -33,19 +37,19 @@ async def _empty_server(path: str) -> grpc.aio.Server:
     return server
 
 
-async def _round(call: Callable[[GetStatusRequest], Awaitable[GetStatusResponse]]) -> list[float]:
+async def _round(stub: AgentServiceAsyncStub) -> list[float]:
     """Milliseconds of each of CALLS commands, one after the other."""
     spent = []
     for _ in range(CALLS):
         begun = time.perf_counter()
-        reply = await call(GetStatusRequest())
+        reply = await stub.GetStatus(GetStatusRequest())
         spent.append((time.perf_counter() - begun) * 1000)
         assert reply.version
     return spent
 
 
 @asynccontextmanager
-async def _stub(target: str) -> AsyncIterator[AgentServiceStub]:
+async def _stub(target: str) -> AsyncIterator[AgentServiceAsyncStub]:
     async with grpc.aio.insecure_channel(target) as channel:
         yield AgentServiceStub(channel)
 
@@ -58,8 +62,8 @@ async def measure(directory: Path, agent: processes.Agent, situation: str) -> li
     theirs: list[list[float]] = []
     async with _stub(agent.target) as our_stub, _stub(path) as their_stub:
         for _ in range(ROUNDS):
-            ours.append(await _round(our_stub.GetStatus))
-            theirs.append(await _round(their_stub.GetStatus))
+            ours.append(await _round(our_stub))
+            theirs.append(await _round(their_stub))
     await server.stop(0)
     return [
         Figure(

@@ -28,7 +28,8 @@ def texture(random: np.random.Generator, height: int, width: int) -> NDArray[np.
         columns = np.linspace(0, coarse.shape[1] - 1.001, width)
         total += bilinear(coarse, rows, columns) / octave
     total -= total.min()
-    return (16 + 219 * total / total.max()).astype(np.uint8)
+    levels: NDArray[np.uint8] = (16 + 219 * total / total.max()).astype(np.uint8)
+    return levels
 
 
 def bilinear(
@@ -39,7 +40,8 @@ def bilinear(
     down, right = (rows - top)[:, None], (columns - left)[None, :]
     upper = coarse[top][:, left] * (1 - right) + coarse[top][:, left + 1] * right
     lower = coarse[top + 1][:, left] * (1 - right) + coarse[top + 1][:, left + 1] * right
-    return (upper * (1 - down) + lower * down).astype(np.float32)
+    blended: NDArray[np.float32] = (upper * (1 - down) + lower * down).astype(np.float32)
+    return blended
 
 
 def picture(luma: NDArray[np.uint8], number: int, random: np.random.Generator) -> av.VideoFrame:

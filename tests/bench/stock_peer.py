@@ -30,7 +30,7 @@ class Camera(MediaStreamTrack):
     def __init__(self, path: str) -> None:
         super().__init__()
         with av.open(path) as container:
-            self._frames = [frame for frame in container.decode(video=0)]
+            self._frames = list(container.decode(video=0))
         self._number = 0
         self._start = time.monotonic()
 

@@ -1,0 +1,1 @@
+"""The call machine of one agent: pure."""

@@ -1,0 +1,1 @@
+"""Everything that touches pictures, sound and WebRTC."""

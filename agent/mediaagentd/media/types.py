@@ -84,7 +84,8 @@ class AudioFrame:
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """What the far end says of our stream: bits a second that it estimates (REMB, None when unsaid),
-    fraction of packets lost (0 to 1), round trip in seconds (None until measured)."""
+    fraction of packets lost (0 to 1), round trip in seconds (None until measured).
+    """
 
     bitrate: int | None
     fraction_lost: float
