@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from mediaagent import Event
 from mediaagent.v1 import call_pb2
 from mediaagentd.demo.actor import Actor, having
 from mediaagentd.demo.pictures import luma_of_image, shows_label
+
 from tests.integration import processes
 
 CLIENTS = processes.REPOSITORY / "clients"

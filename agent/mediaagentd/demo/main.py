@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import json
+import signal
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -26,9 +27,17 @@ OUTPUT = Path("build") / "demo"
 def run(output: Path = OUTPUT) -> int:
     """The demonstration; 0 when every step happened, 1 otherwise, 130 when interrupted."""
     try:
-        return asyncio.run(_perform(output.absolute()))
-    except KeyboardInterrupt:
+        return asyncio.run(_interruptible(output.absolute()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
+
+
+async def _interruptible(output: Path) -> int:
+    """SIGTERM ends it as Ctrl-C does: hub and daemons must not outlive the demonstration."""
+    performance = asyncio.current_task()
+    assert performance is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, performance.cancel)
+    return await _perform(output)
 
 
 async def _perform(output: Path) -> int:
@@ -36,12 +45,13 @@ async def _perform(output: Path) -> int:
     console = Console(highlight=False, soft_wrap=True)
     album = _empty_album(output)
     timeline = Timeline(console)
-    report: dict[str, Any] = {"started": datetime.datetime.now(datetime.UTC).isoformat(), "failed": None}
+    report: dict[str, Any] = {"started": datetime.datetime.now(datetime.UTC).isoformat(), "failed": "interrupted"}
     story: Story | None = None
     try:
         async with _stage(output, album, timeline) as story:
             await story.tell()
             await _leave(story)
+        report["failed"] = None
         figures.show(console, story.figures)
     except StepFailed as failure:
         report["failed"] = str(failure)
