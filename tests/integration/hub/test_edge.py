@@ -1,0 +1,286 @@
+"""The edge: errors as statuses, statuses as errors, streams that are replaced or fall behind."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
+from mediaagentd import interceptors
+from mediaagentd.call.types import Accept
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub.outbox import SIZE
+from mediaagentd.hub.server import NAME, HubServer
+from mediaagentd.hub.store import StoreError
+from mediaagentd.signalling.client import HubClient
+
+from tests.fakes.hub_ears import Device, Ears
+from tests.integration.hub.conftest import APP, Bench, MakeDevice, sig
+
+SECRET = "what a user said"
+
+
+class Odd(hub_pb2_grpc.HubServiceServicer):
+    """A service with defects; what it does not have is UNIMPLEMENTED."""
+
+    async def Logout(self, request: Any, context: Any) -> Any:
+        raise ValueError(SECRET)
+
+    async def RenewLease(self, request: Any, context: Any) -> Any:
+        raise Refused(Reason.LIMIT_EXCEEDED, "too much, é\n", {"limit": "x"})
+
+    async def Accept(self, request: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.DATA_LOSS, "gone")
+
+    async def Subscribe(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        yield hub_pb2.SubscribeResponse(sequence=1)
+        if request.cursor:
+            raise Refused(Reason.SUBSCRIBER_TOO_SLOW, "slow")
+        raise KeyError(SECRET)
+
+
+@pytest.fixture
+async def odd(tmp_path: Path) -> AsyncIterator[hub_pb2_grpc.HubServiceAsyncStub]:
+    server = grpc.aio.server(interceptors=interceptors.server())
+    hub_pb2_grpc.add_HubServiceServicer_to_server(Odd(), server)  # type: ignore[abstract]
+    server.add_insecure_port(f"unix:{tmp_path / 'odd.sock'}")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path / 'odd.sock'}") as channel:
+        yield hub_pb2_grpc.HubServiceStub(channel)
+    await server.stop(0)
+
+
+async def read(call: Any) -> Any:
+    """The next message of a stream."""
+    async with asyncio.timeout(10):
+        return await call.read()
+
+
+async def drained(call: Any) -> None:
+    """Reads to the end."""
+    while await read(call) is not grpc.aio.EOF:
+        pass
+
+
+async def failure(call: Any) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await call
+    return failed.value
+
+
+async def test_a_refusal_travels_whole(odd: hub_pb2_grpc.HubServiceAsyncStub) -> None:
+    error = await failure(odd.RenewLease(hub_pb2.RenewLeaseRequest()))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    refused = interceptors.refused_from(error)
+    assert (refused.reason, refused.message, refused.metadata) == (
+        Reason.LIMIT_EXCEEDED,
+        "too much, é\n",
+        {"limit": "x"},
+    )
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_its_status(reason: Reason) -> None:
+    status: Any = interceptors.status_of(Refused(reason, "m", {"k": "v"}))
+    assert status.code.name == reason.status.value
+    error = grpc.aio.AioRpcError(
+        status.code, grpc.aio.Metadata(), grpc.aio.Metadata(*status.trailing_metadata), details="m"
+    )
+    refused = interceptors.refused_from(error)
+    assert (refused.reason, refused.metadata) == (reason, {"k": "v"})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_defect_is_told_once_in_the_log_and_without_words(
+    odd: hub_pb2_grpc.HubServiceAsyncStub, stream: bool
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        if stream:
+            call = odd.Subscribe(hub_pb2.SubscribeRequest())
+            assert (await read(call)).sequence == 1
+            error = await failure(call.read())
+        else:
+            error = await failure(odd.Logout(hub_pb2.LogoutRequest()))
+    refused = interceptors.refused_from(error)
+    assert refused.reason is Reason.INTERNAL
+    (line,) = logs
+    assert line["request_id"] == refused.metadata["request_id"]
+    assert line["error"] == ("KeyError" if stream else "ValueError")
+    assert SECRET not in f"{line}{refused.message}"
+
+
+async def test_a_refusal_in_a_stream(odd: hub_pb2_grpc.HubServiceAsyncStub) -> None:
+    call = odd.Subscribe(hub_pb2.SubscribeRequest(cursor=1))
+    await call.read()
+    assert interceptors.refused_from(await failure(call.read())).reason is Reason.SUBSCRIBER_TOO_SLOW
+
+
+async def test_statuses_that_are_nobodys(odd: hub_pb2_grpc.HubServiceAsyncStub, tmp_path: Path) -> None:
+    error = await failure(odd.Accept(hub_pb2.AcceptRequest(invite_id="i")))
+    assert interceptors.refused_from(error).reason is Reason.INTERNAL
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path / 'nobody.sock'}") as channel:
+        stub = hub_pb2_grpc.HubServiceStub(channel)
+        error = await failure(stub.Accept(hub_pb2.AcceptRequest(invite_id="i")))
+    assert interceptors.refused_from(error).reason is Reason.HUB_UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason", "field", "rule"),
+    [
+        (hub_pb2.AcceptRequest(), Reason.FIELD_INVALID, "invite_id", "string.min_len"),
+        (hub_pb2.AcceptRequest(invite_id="x" * 65), Reason.FIELD_INVALID, "invite_id", "string.max_len"),
+        (
+            hub_pb2.LoginRequest(user_id="a\nb", user_sig="x", device_id="d", sdk_app_id=1),
+            Reason.USER_ID_INVALID, "user_id", "string.pattern",
+        ),
+        (
+            hub_pb2.InviteRequest(user_ids=["a", "b c"], type=1, request_id="r"),  # type: ignore[arg-type]
+            Reason.USER_ID_INVALID, "user_ids[1]", "string.pattern",
+        ),
+        (hub_pb2.RelayRequest(to_user_id="a"), Reason.FIELD_INVALID, "signal", "required"),
+        (
+            hub_pb2.RelayRequest(
+                to_user_id="a", signal=hub_pb2.Signal(candidate=hub_pb2.Candidate(mid="m" * 33))
+            ),
+            Reason.FIELD_INVALID, "signal.candidate.mid", "string.max_len",
+        ),
+    ],
+)  # fmt: skip
+def test_rules_of_fields(request_: Any, reason: Reason, field: str, rule: str) -> None:
+    with pytest.raises(Refused) as refused:
+        interceptors.check(request_)
+    assert refused.value.reason is reason
+    assert refused.value.metadata == {"field": field, "rule": rule}
+    assert field in refused.value.message
+    assert rule in refused.value.message
+
+
+# ------------------------------------------------------------------------------ streams of the hub
+
+
+async def test_a_newer_stream_ends_the_older(hub: Bench) -> None:
+    async with grpc.aio.insecure_channel(hub.target) as channel:
+        stub = hub_pb2_grpc.HubServiceStub(channel)
+        metadata = await login(stub, "ann")
+        older = stub.Subscribe(hub_pb2.SubscribeRequest(), metadata=metadata)
+        assert (await read(older)).HasField("welcome")
+        newer = stub.Subscribe(hub_pb2.SubscribeRequest(), metadata=metadata)
+        assert (await read(newer)).HasField("welcome")
+        assert await older.read() is grpc.aio.EOF
+        assert (await read(newer)).HasField("heartbeat")
+        newer.cancel()
+
+
+async def test_who_does_not_read_is_cut_and_resumes_without_the_lost(hub: Bench, device: MakeDevice) -> None:
+    async with grpc.aio.insecure_channel(
+        hub.target, options=[("grpc.http2.lookahead_bytes", 1024)]
+    ) as channel:
+        stub = hub_pb2_grpc.HubServiceStub(channel)
+        metadata = await login(stub, "ann")
+        lazy = stub.Subscribe(hub_pb2.SubscribeRequest(), metadata=metadata)
+        assert (await read(lazy)).HasField("welcome")
+        bob = await device("bob")
+        call = await bob.invite("ann")
+        await stub.Accept(hub_pb2.AcceptRequest(invite_id=call.invite_id), metadata=metadata)
+        bobs = bob.client._running
+        assert bobs is not None
+        sdp = "v=0\r\n" + "a=x\r\n" * 12_000
+        signal = hub_pb2.Signal(call_id=call.call_id, attempt=2, offer=sdp)
+        relay = hub_pb2.RelayRequest(to_user_id="ann", signal=signal)
+        for _ in range(SIZE + 20):
+            await bob.client._rpc.unary(bobs.session, "Relay", relay, 10)
+        error = await failure(drained(lazy))
+        assert interceptors.refused_from(error).reason is Reason.SUBSCRIBER_TOO_SLOW
+        again = stub.Subscribe(hub_pb2.SubscribeRequest(cursor=1), metadata=metadata)
+        welcome = await again.read()
+        assert isinstance(welcome, hub_pb2.SubscribeResponse)
+        assert not welcome.welcome.resumed
+        assert [it.call_id for it in welcome.welcome.calls] == [call.call_id]
+        again.cancel()
+
+
+async def test_a_kicked_session_is_told_when_it_comes_back(hub: Bench) -> None:
+    async with grpc.aio.insecure_channel(hub.target) as channel:
+        stub = hub_pb2_grpc.HubServiceStub(channel)
+        old = await login(stub, "ann")
+        await login(stub, "ann", "hall")
+        stream = stub.Subscribe(hub_pb2.SubscribeRequest(), metadata=old)
+        assert [message.WhichOneof("body") async for message in stream] == ["welcome", "kicked_out"]
+        error = await failure(stub.RenewLease(hub_pb2.RenewLeaseRequest(), metadata=old))
+        assert interceptors.refused_from(error).reason is Reason.SESSION_UNKNOWN
+
+
+async def login(stub: hub_pb2_grpc.HubServiceAsyncStub, user_id: str, device_id: str = "d") -> Any:
+    request = hub_pb2.LoginRequest(
+        user_id=user_id, user_sig=sig(user_id), device_id=device_id, sdk_app_id=APP
+    )
+    return (("authorization", f"Bearer {(await stub.Login(request)).session_token}"),)
+
+
+# ------------------------------------------------------------------------------ the server
+
+
+async def test_health_and_free_ports(hub: Bench) -> None:
+    await hub.stop()
+    await hub.start(listen="127.0.0.1:0")
+    assert not hub.target.endswith(":0")
+    async with grpc.aio.insecure_channel(hub.target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for name in ("", NAME):
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_two_hubs_share_neither_database_nor_port(hub: Bench, tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        await HubServer(replace(hub.settings, listen=f"unix:{tmp_path / 'other.sock'}")).start()
+    await hub.stop()
+    await hub.start(listen="127.0.0.1:0")
+    with pytest.raises(OSError, match="cannot listen"):
+        await HubServer(replace(hub.settings, listen=hub.target, database=None)).start()
+
+
+async def test_tls(hub: Bench, tmp_path: Path, device: MakeDevice) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(1)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - day).not_valid_after(now + day)
+        .add_extension(address, False)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    (tmp_path / "cert.pem").write_bytes(pem)
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    await hub.stop()
+    await hub.start(listen="127.0.0.1:0", tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
+    ears = Ears()
+    client = HubClient(hub.target, device_id="d", sdk_app_id=APP, listener=ears, tls=True, ca=pem)
+    ann = Device(client, ears, "ann", sig("ann"))
+    await ann.login()
+    assert (await ann.refused(Accept("none"))).reason is Reason.INVITE_UNKNOWN
+    await client.close()
+    plain = await device("bob", login=False, target=hub.target)
+    with pytest.raises(Refused) as refused:
+        await plain.login()
+    assert refused.value.reason is Reason.HUB_UNREACHABLE

@@ -1,0 +1,132 @@
+"""Store first, then publish, in order, whatever the disk does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub import journal as module
+from mediaagentd.hub.journal import Journal
+from mediaagentd.hub.types import Call, CallType, Effect, Member, MemberState, PushCall, PutUser, Reply
+
+from tests.fakes.hub_store import MemoryStore
+
+CALL = Call("c", "i", 1, CallType.AUDIO, (Member("ann", MemberState.JOINED),), False, 0.0, None, "r")
+
+
+class SlowStore(MemoryStore):
+    """A disk that writes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_write = threading.Event()
+        self.may_write.set()
+
+    def apply(self, effects: Iterable[Effect]) -> None:
+        assert self.may_write.wait(10)
+        super().apply(effects)
+
+
+class Room:
+    def __init__(self) -> None:
+        self.store = SlowStore()
+        self.published: list[Effect] = []
+        self.journal = Journal(self.store, self.publish)
+
+    def publish(self, effect: Effect) -> None:
+        if isinstance(effect, PushCall) and effect.token == "bad":
+            raise ValueError("a defect")
+        if isinstance(effect, PutUser):
+            assert effect.user_id in self.store.load().users
+        self.published.append(effect)
+
+
+@pytest.fixture
+async def room(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
+    monkeypatch.setattr(module, "_RETRY", 0.001)
+    made = Room()
+    await made.journal.start()
+    yield made
+    await made.journal.close(5)
+
+
+async def test_stored_before_published_before_answered(room: Room) -> None:
+    push = PushCall("t", CALL)
+    assert await room.journal.submit((PutUser("ann"), push, Reply(CALL))) is CALL
+    assert room.published == [PutUser("ann"), push]
+
+
+async def test_without_anything_to_store_it_is_done_at_once(room: Room) -> None:
+    done = room.journal.submit((Reply(CALL),))
+    assert done.done()
+    assert await done is CALL
+
+
+async def test_what_waits_goes_into_one_transaction_and_nothing_overtakes(room: Room) -> None:
+    room.store.may_write.clear()
+    first = room.journal.submit((PutUser("0"), Reply(None)))
+    while room.journal._waiting:  # until the writer has taken it
+        await asyncio.wait([first], timeout=0.001)
+    rest = [room.journal.submit((PutUser(str(n)), Reply(None))) for n in range(1, 50)]
+    last = room.journal.submit((PushCall("t", CALL), Reply(CALL)))
+    assert not last.done()
+    room.store.may_write.set()
+    await asyncio.gather(first, *rest, last)
+    assert room.store.transactions == 2
+    assert room.published == [*(PutUser(str(n)) for n in range(50)), PushCall("t", CALL)]
+
+
+async def test_a_disk_that_refuses_is_asked_again(room: Room) -> None:
+    room.store.failures = 3
+    await room.journal.submit((PutUser("ann"), Reply(None)))
+    assert room.published == [PutUser("ann")]
+    assert room.store.transactions == 1
+
+
+async def test_a_caller_that_goes_away_changes_nothing(room: Room) -> None:
+    done = room.journal.submit((PutUser("ann"), Reply(None)))
+    done.cancel()
+    await room.journal.submit((PutUser("bob"), Reply(None)))
+    assert room.store.load().users == ("ann", "bob")
+
+
+async def test_one_defect_does_not_stop_the_others(room: Room) -> None:
+    await room.journal.submit((PutUser("ann"), PushCall("bad", CALL), PushCall("t", CALL), Reply(None)))
+    assert room.published == [PutUser("ann"), PushCall("t", CALL)]
+    await room.journal.submit((PutUser("bob"), Reply(None)))
+
+
+async def test_too_much_is_refused_before_anything_changed(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 2)
+    room.store.may_write.clear()
+    waiting = [room.journal.submit((PutUser(str(n)), Reply(None))) for n in range(4)]
+    with pytest.raises(Refused) as refused:
+        room.journal.check_room()
+    assert refused.value.reason is Reason.LIMIT_EXCEEDED
+    room.store.may_write.set()
+    await asyncio.gather(*waiting)
+    room.journal.check_room()
+
+
+async def test_closing_writes_what_waits() -> None:
+    room = Room()
+    await room.journal.start()
+    done = room.journal.submit((PutUser("ann"), Reply(None)))
+    await room.journal.close(5)
+    assert done.done()
+    assert room.store.load().users == ("ann",)
+
+
+async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RETRY", 0.001)
+    room = Room()
+    await room.journal.start()
+    room.store.failures = 10**9
+    room.journal.submit((PutUser("ann"), Reply(None)))
+    await room.journal.close(0.05)
+    assert room.published == []
