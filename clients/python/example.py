@@ -9,12 +9,11 @@ from mediaagent import Agent, Event
 
 async def main(socket: str, user_sig: str) -> None:
     """One call from the first to the last word."""
-    entered = asyncio.Event()
     async with Agent(socket) as agent:
-        agent.on(Event.USER_ENTER, lambda _: entered.set())
+        entered = agent.once(Event.USER_ENTER)
         await agent.login("alice", user_sig)
         await agent.call("bob", "video", timeout=30)
-        await entered.wait()
+        await entered
         snapshot = await agent.take_snapshot("bob")
         Path("bob.png").write_bytes(snapshot.image)  # noqa: ASYNC240 - one small file
         await agent.hangup()

@@ -45,7 +45,8 @@ async def _perform(output: Path) -> int:
     console = Console(highlight=False, soft_wrap=True)
     album = _empty_album(output)
     timeline = Timeline(console)
-    report: dict[str, Any] = {"started": datetime.datetime.now(datetime.UTC).isoformat(), "failed": "interrupted"}
+    started = datetime.datetime.now(datetime.UTC).isoformat()
+    report: dict[str, Any] = {"started": started, "failed": "interrupted"}
     story: Story | None = None
     try:
         async with _stage(output, album, timeline) as story:

@@ -8,7 +8,7 @@ import datetime
 import os
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 from google.protobuf import duration_pb2
@@ -120,6 +120,12 @@ class Agent:
     def off(self, event: Event | str, callback: Callback) -> None:
         """Stops calling back; an unknown function is none of our business."""
         self._handlers.off(Event.of(event), callback)
+
+    def once(self, event: Event | str, where: Callable[[Any], bool] = lambda _: True) -> asyncio.Future[Any]:
+        """The payload of the next such event, as a future that listens from now on: take it before the
+        command that causes the event, await it afterwards.
+        """
+        return self._handlers.once(Event.of(event), where)
 
     def events(
         self, types: Iterable[Event | str] = (), cursor: str = "", *, wait_for_agent: bool = False

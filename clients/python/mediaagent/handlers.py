@@ -46,6 +46,19 @@ class Handlers:
         if callback in callbacks:
             callbacks.remove(callback)
 
+    def once(self, event: Event, where: Callable[[Any], bool]) -> asyncio.Future[Any]:
+        """The payload of the next such event that is as wanted, from now on."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def take(payload: Any) -> None:
+            if not future.done() and where(payload):
+                future.set_result(payload)
+
+        self.on(event, take)
+        # Also when whoever waits has given up.
+        future.add_done_callback(lambda _: self.off(event, take))
+        return future
+
     async def ready(self) -> None:
         """Waits until the stream stands, so that what a command causes reaches the callbacks."""
         if self._subscription is not None:

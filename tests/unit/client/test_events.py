@@ -170,6 +170,18 @@ async def test_what_a_command_causes_reaches_a_callback_that_was_just_added(
     await asyncio.wait_for(busy.wait(), 5)
 
 
+async def test_once_listens_from_when_it_is_asked(agent: Agent, fake: FakeAgent) -> None:
+    fake.busy = True
+    busy = agent.once("LINE_BUSY")
+    given_up = agent.once(Event.LINE_BUSY)
+    carol = agent.once(Event.USER_ENTER, lambda entered: entered.user_id == "carol")
+    given_up.cancel()
+    await agent.call("bob")
+    assert (await asyncio.wait_for(busy, 5)).user_id == "bob"
+    await publish(fake, "bob", "carol")
+    assert (await asyncio.wait_for(carol, 5)).user_id == "carol"
+
+
 async def test_a_failing_callback_keeps_nobody_from_the_event(
     agent: Agent, fake: FakeAgent, caplog: pytest.LogCaptureFixture
 ) -> None:
