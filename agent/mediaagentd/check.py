@@ -37,17 +37,25 @@ def findings(config: Config) -> tuple[Finding, ...]:
 
 
 def show(found: tuple[Finding, ...]) -> None:
-    """Prints a table, for people."""
+    """Prints a table for people, and a line each where no terminal reads."""
     from rich.console import Console
     from rich.table import Table
 
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        for finding in found:
+            console.print("\t".join(_row(finding)), markup=False)
+        return
     table = Table(box=None, pad_edge=False)
     for heading in ("", "what", "found", "what to do"):
         table.add_column(heading, overflow="fold")
     for finding in found:
-        mark = "[green]ok[/]" if finding.good else "[red]missing[/]"
-        table.add_row(mark, finding.what, finding.found, finding.advice)
-    Console(highlight=False).print(table)
+        table.add_row(*_row(finding), style="" if finding.good else "red")
+    console.print(table)
+
+
+def _row(finding: Finding) -> tuple[str, str, str, str]:
+    return ("ok" if finding.good else "missing", finding.what, finding.found, finding.advice)
 
 
 def _places(config: Config) -> Iterator[Finding]:

@@ -54,7 +54,7 @@ async def test_two_daemons_call_each_other(tmp_path: Path) -> None:
         ended = await ann.call.Hangup(call_pb2.HangupRequest(), timeout=WITHIN)
         assert ended.call.end_reason == call_pb2.END_REASON_HANGUP
         there = (await bob.event(event_pb2.EVENT_TYPE_CALL_END)).call_ended.call
-        assert (there.call_id, there.ended_by) == (call.call_id, "ann")
+        assert (there.call_id, there.ended_by) == (call.call_id, "ann"), there
         assert not (await ann.call.Hangup(call_pb2.HangupRequest(), timeout=WITHIN)).HasField("call")
         assert not (await ann.status()).media.is_camera_open
         out = await ann.session.Logout(session_pb2.LogoutRequest(), timeout=WITHIN)

@@ -1,0 +1,170 @@
+"""Bad input: each has its documented status, reason and message, and the daemon is as it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from mediaagent.v1 import call_pb2, event_pb2, media_pb2, session_pb2, view_pb2
+
+from tests.integration.daemon.driver import WITHIN, Refusal, drive
+from tests.integration.processes import agent, free_port, hub
+
+AUDIO, VIDEO = call_pb2.CALL_TYPE_AUDIO, call_pb2.CALL_TYPE_VIDEO
+FRAMES = view_pb2.FramesView(format=view_pb2.FRAME_FORMAT_JPEG)
+
+
+def login(user_id: str, user_sig: str) -> session_pb2.LoginRequest:
+    return session_pb2.LoginRequest(user_id=user_id, user_sig=user_sig)
+
+
+def said(refusal: Refusal, status: str, reason: str, *words: str) -> None:
+    assert (refusal.status, refusal.reason) == (status, reason), refusal
+    for word in words:
+        assert word in refusal.message
+
+
+async def test_logins_that_must_fail(tmp_path: Path) -> None:
+    async with hub(tmp_path) as the_hub, agent(tmp_path, "ann", the_hub) as daemon, drive(daemon) as ann:
+        good, foreign = the_hub.mint("ann"), the_hub.mint("ann", key="f" * 64)
+        table = (
+            (login("a b", good), "INVALID_ARGUMENT", "USER_ID_INVALID", ""),
+            (login("a" * 33, good), "INVALID_ARGUMENT", "USER_ID_INVALID", ""),
+            (login("", good), "INVALID_ARGUMENT", "USER_ID_INVALID", ""),
+            (login("ann", ""), "INVALID_ARGUMENT", "FIELD_INVALID", ""),
+            (login("ann", "x" * 2049), "INVALID_ARGUMENT", "FIELD_INVALID", ""),
+            (login("ann", "nonsense"), "UNAUTHENTICATED", "USER_SIG_MALFORMED", "70003"),
+            (login("ann", the_hub.mint("ann", expire=-3600)), "UNAUTHENTICATED", "USER_SIG_EXPIRED", "70001"),
+            (
+                login("ann", the_hub.mint("ann", key="f" * 64)),
+                "UNAUTHENTICATED",
+                "USER_SIG_MISMATCH",
+                "70009",
+            ),
+            (login("ann", the_hub.mint("bob")), "UNAUTHENTICATED", "USER_SIG_WRONG_USER", "70013"),
+            (login("ann", the_hub.mint("ann", app_id=7)), "UNAUTHENTICATED", "USER_SIG_WRONG_APP", "70014"),
+        )
+        for request, status, reason, code in table:
+            refusal = await ann.refused(ann.session.Login(request, timeout=WITHIN))
+            said(refusal, status, reason)
+            assert refusal.message
+            assert refusal.metadata.get("code", "") == code
+        await ann.login(the_hub)
+        refusal = await ann.refused(ann.session.Login(login("bob", the_hub.mint("bob")), timeout=WITHIN))
+        said(refusal, "FAILED_PRECONDITION", "ALREADY_LOGGED_IN", "log out first")
+        await ann.login(the_hub)
+
+
+async def test_nobody_is_logged_in(tmp_path: Path) -> None:
+    async with agent(tmp_path, "ann", f"127.0.0.1:{free_port()}") as daemon, drive(daemon) as ann:
+        call = call_pb2.CallRequest(user_id="bob", type=AUDIO)
+        said(await ann.refused(ann.call.Call(call)), "FAILED_PRECONDITION", "NOT_LOGGED_IN", "logged-in")
+        refusal = await ann.refused(ann.session.Login(login("ann", "any"), timeout=WITHIN))
+        said(refusal, "UNAVAILABLE", "HUB_UNREACHABLE", "hub")
+
+
+async def test_commands_that_must_fail(tmp_path: Path) -> None:
+    async with hub(tmp_path) as the_hub, agent(tmp_path, "ann", the_hub) as daemon, drive(daemon) as ann:
+        await ann.login(the_hub)
+        rpc, view = ann.call, ann.view
+        backwards = call_pb2.CallRequest(user_id="bob", type=AUDIO, timeout=Duration(seconds=-1))
+        remote = view_pb2.StartRemoteViewRequest(user_id="bob", view_id="v", frames=FRAMES)
+        kindless = view_pb2.StartLocalViewRequest(view_id="v")
+        placeless = view_pb2.StartLocalViewRequest(view_id="a b", frames=FRAMES)
+        quality = media_pb2.SetVideoQualityRequest()
+        precondition, invalid = "FAILED_PRECONDITION", "INVALID_ARGUMENT"
+        table = (
+            (rpc.Call(call_pb2.CallRequest(user_id="nobody", type=AUDIO)), "NOT_FOUND", "USER_UNKNOWN"),
+            (rpc.Call(call_pb2.CallRequest(user_id="ann", type=AUDIO)), invalid, "INVITEES_INVALID"),
+            (rpc.Call(call_pb2.CallRequest(user_id="b b", type=AUDIO)), invalid, "USER_ID_INVALID"),
+            (rpc.Call(call_pb2.CallRequest(user_id="bob")), "INVALID_ARGUMENT", "FIELD_INVALID"),
+            (rpc.Call(backwards), "INVALID_ARGUMENT", "FIELD_INVALID"),
+            (rpc.Accept(call_pb2.AcceptRequest(invite_id="none")), "NOT_FOUND", "INVITE_UNKNOWN"),
+            (rpc.Accept(call_pb2.AcceptRequest()), "INVALID_ARGUMENT", "FIELD_INVALID"),
+            (rpc.Reject(call_pb2.RejectRequest(invite_id="none")), "NOT_FOUND", "INVITE_UNKNOWN"),
+            (rpc.SwitchToAudioCall(call_pb2.SwitchToAudioCallRequest()), precondition, "SWITCH_NOT_ALLOWED"),
+            (rpc.SwitchToVideoCall(call_pb2.SwitchToVideoCallRequest()), precondition, "SWITCH_NOT_ALLOWED"),
+            (view.StartRemoteView(remote), "NOT_FOUND", "USER_NOT_IN_CALL"),
+            (view.StopRemoteView(view_pb2.StopRemoteViewRequest(view_id="v")), "NOT_FOUND", "VIEW_UNKNOWN"),
+            (view.StopLocalView(view_pb2.StopLocalViewRequest(view_id="v")), "NOT_FOUND", "VIEW_UNKNOWN"),
+            (view.WatchView(view_pb2.WatchViewRequest(view_id="v")).read(), "NOT_FOUND", "VIEW_UNKNOWN"),
+            (view.StartLocalView(kindless), "INVALID_ARGUMENT", "FIELD_INVALID"),
+            (view.StartLocalView(placeless), "INVALID_ARGUMENT", "FIELD_INVALID"),
+            (view.TakeSnapshot(view_pb2.TakeSnapshotRequest(user_id="bob")), "NOT_FOUND", "USER_NOT_IN_CALL"),
+            (view.TakeSnapshot(view_pb2.TakeSnapshotRequest()), "FAILED_PRECONDITION", "NO_VIDEO"),
+            (ann.media.SetVideoQuality(quality), "INVALID_ARGUMENT", "FIELD_INVALID"),
+        )  # fmt: skip
+        for rpc_call, status, reason in table:
+            refusal = await ann.refused(rpc_call)
+            said(refusal, status, reason)
+            assert refusal.message
+        codes = [(await ann.event(event_pb2.EVENT_TYPE_ERROR)).error_raised.code for _ in range(2)]
+        assert codes == [60001, 60002]
+
+
+async def test_invitations_answered_wrongly(tmp_path: Path) -> None:
+    async with (
+        hub(tmp_path) as the_hub,
+        agent(tmp_path, "ann", the_hub) as left,
+        agent(tmp_path, "bob", the_hub) as right,
+        drive(left) as ann,
+        drive(right) as bob,
+    ):
+        await ann.login(the_hub)
+        await bob.login(the_hub)
+        await ann.dial("bob", AUDIO)
+        invited = (await bob.event(event_pb2.EVENT_TYPE_INVITED)).invited
+        invite, room = invited.invite_id, invited.invite_data.room_id
+        wrong_room = call_pb2.AcceptRequest(invite_id=invite, room_id=room + 1)
+        said(await bob.refused(bob.call.Accept(wrong_room)), "INVALID_ARGUMENT", "ROOM_MISMATCH", "room_id")
+        wrong_type = call_pb2.AcceptRequest(invite_id=invite, call_type=VIDEO)
+        refusal = await bob.refused(bob.call.Accept(wrong_type))
+        said(refusal, "INVALID_ARGUMENT", "CALL_TYPE_MISMATCH", "call_type")
+        wrong_reject = call_pb2.RejectRequest(invite_id=invite, call_type=VIDEO)
+        said(await bob.refused(bob.call.Reject(wrong_reject)), "INVALID_ARGUMENT", "CALL_TYPE_MISMATCH")
+        again = call_pb2.CallRequest(user_id="bob", type=AUDIO)
+        said(await ann.refused(ann.call.Call(again)), "FAILED_PRECONDITION", "CALL_IN_PROGRESS")
+        await ann.call.Hangup(call_pb2.HangupRequest(), timeout=WITHIN)
+        await bob.event(event_pb2.EVENT_TYPE_CALLING_CANCEL)
+        await bob.event(event_pb2.EVENT_TYPE_CALL_END)
+        ended = call_pb2.AcceptRequest(invite_id=invite)
+        said(await bob.refused(bob.call.Accept(ended)), "NOT_FOUND", "INVITE_UNKNOWN", "over")
+
+
+def _without_override() -> Sequence[str]:
+    """Root may read everything; without that capability it is a user like any other."""
+    if os.geteuid() != 0:
+        return ()
+    return ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+
+
+@pytest.mark.parametrize(
+    ("camera", "status", "reason", "code"),
+    [
+        ("/dev/video99", "NOT_FOUND", "DEVICE_NOT_FOUND", 60004),
+        ("none", "NOT_FOUND", "DEVICE_NOT_FOUND", 60004),
+        ("file:{}/missing.mp4", "NOT_FOUND", "DEVICE_NOT_FOUND", 60004),
+        ("file:{}/text.mp4", "UNAVAILABLE", "DEVICE_FAILED", 60004),
+        ("file:{}/locked.mp4", "PERMISSION_DENIED", "DEVICE_PERMISSION", 60005),
+    ],
+)
+async def test_cameras_that_do_not_open(
+    tmp_path: Path, camera: str, status: str, reason: str, code: int
+) -> None:
+    (tmp_path / "text.mp4").write_text("not a film")
+    (tmp_path / "locked.mp4").write_text("secret")
+    (tmp_path / "locked.mp4").chmod(0)
+    nowhere = f"127.0.0.1:{free_port()}"
+    async with (
+        agent(tmp_path, "ann", nowhere, prefix=_without_override(), camera=camera.format(tmp_path)) as daemon,
+        drive(daemon) as ann,
+    ):
+        refusal = await ann.refused(ann.media.OpenCamera(media_pb2.OpenCameraRequest(), timeout=WITHIN))
+        said(refusal, status, reason)
+        assert refusal.message
+        assert refusal.metadata["code"] == str(code)
+        raised = (await ann.event(event_pb2.EVENT_TYPE_ERROR)).error_raised
+        assert (raised.code, raised.message) == (code, refusal.message)

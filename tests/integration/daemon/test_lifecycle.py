@@ -1,0 +1,130 @@
+"""Starting and leaving: the lock, signals, a crash, a hub that comes later, errors for people."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from mediaagent.v1 import call_pb2, event_pb2, session_pb2
+
+from tests.integration.daemon.driver import drive
+from tests.integration.processes import (
+    KEY,
+    Agent,
+    Hub,
+    agent,
+    agent_environment,
+    free_port,
+    hub,
+    running,
+    spawn,
+)
+
+
+async def test_second_daemon_on_the_socket_says_so(tmp_path: Path) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    async with agent(tmp_path, "ann", nowhere) as first, drive(first) as ann:
+        second = await spawn("second", ["run"], tmp_path, agent_environment(tmp_path, "ann", nowhere))
+        assert await second.wait() == 73
+        assert f"another daemon (process {first.child.pid})" in second.tail()
+        assert "Traceback" not in second.tail()
+        await ann.status()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_leaving_hangs_up_and_removes_the_socket(tmp_path: Path, number: signal.Signals) -> None:
+    async with (
+        hub(tmp_path) as the_hub,
+        agent(tmp_path, "ann", the_hub) as left,
+        agent(tmp_path, "bob", the_hub) as right,
+        drive(left) as ann,
+        drive(right) as bob,
+    ):
+        await ann.login(the_hub)
+        await bob.login(the_hub)
+        call = await ann.dial("bob", call_pb2.CALL_TYPE_AUDIO)
+        await bob.event(event_pb2.EVENT_TYPE_INVITED)
+        await bob.call.Accept(call_pb2.AcceptRequest(invite_id=call.invite_id))
+        await bob.connected("ann")
+        left.child.signal(number)
+        ended = (await ann.event(event_pb2.EVENT_TYPE_CALL_END)).call_ended.call
+        assert ended.end_reason == call_pb2.END_REASON_LOGGED_OUT
+        assert await left.child.wait() == 0
+        assert not left.socket.exists()
+        there = (await bob.event(event_pb2.EVENT_TYPE_CALL_END)).call_ended.call
+        assert there.ended_by == "ann"
+        assert "Traceback" not in left.child.tail(200)
+
+
+async def test_starts_again_after_a_crash(tmp_path: Path) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    async with agent(tmp_path, "ann", nowhere, device_id="") as first, drive(first) as ann:
+        device = (await ann.status()).session.device_id
+        first.child.signal(signal.SIGKILL)
+        await first.child.wait()
+        assert first.socket.exists()
+    async with agent(tmp_path, "ann", nowhere, device_id="") as second, drive(second) as ann:
+        assert (await ann.status()).session.device_id == device != ""
+
+
+async def test_logs_in_by_itself_when_the_hub_comes(tmp_path: Path) -> None:
+    port = free_port()
+    sig = Hub.mint(Hub(None, ""), "ann")  # type: ignore[arg-type] # minting needs no process
+    target = f"127.0.0.1:{port}"
+    async with agent(tmp_path, "ann", target, user_id="ann", user_sig=sig) as daemon, drive(daemon) as ann:
+        assert (await ann.status()).session.state == session_pb2.SESSION_STATE_LOGGED_OUT
+        async with hub(tmp_path, port=port):
+            event = await ann.event(event_pb2.EVENT_TYPE_SESSION_CHANGED)
+            assert event.session_changed.session.state == session_pb2.SESSION_STATE_ONLINE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "words"),
+    [
+        (["run"], {"MEDIAAGENT_LOG_LEVEL": "loud"}, 78, "log_level: "),
+        (["run", "--config", "/none.toml"], {}, 78, "/none.toml: there is no such file"),
+        (["run"], {"MEDIAAGENT_SOCKET": "/proc/none/agent.sock"}, 69, "/proc/none"),
+        (["hub"], {}, 78, "hub.keys: "),
+        (["hub", "--listen", "192.0.2.250:9"], {"MEDIAAGENT_HUB__KEYS": KEY}, 69, "192.0.2.250:9"),
+        (["usersig", "a b"], {"MEDIAAGENT_HUB__KEYS": KEY}, 1, "user_id"),
+        (["usersig", "ann"], {}, 78, "hub.keys: "),
+        (["dance"], {}, 2, "dance"),
+        (["check"], {"MEDIAAGENT_HUB_TARGET": "127.0.0.1:9"}, 1, "127.0.0.1:9 does not answer"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)  # fmt: skip
+async def test_errors_for_people(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], code: int, words: str
+) -> None:
+    child = await spawn("child", arguments, tmp_path, {"MEDIAAGENT_STATE_DIR": str(tmp_path), **environment})
+    assert await child.wait(30) == code
+    assert words in " ".join(child.tail().split())
+    assert "Traceback" not in child.tail()
+
+
+async def test_usersig_for_scripts(tmp_path: Path) -> None:
+    async with hub(tmp_path) as the_hub, agent(tmp_path, "ann", the_hub) as daemon, drive(daemon) as ann:
+        child = await spawn("mint", ["usersig", "ann"], tmp_path, {"MEDIAAGENT_HUB__KEYS": KEY})
+        assert await child.wait(30) == 0
+        request = session_pb2.LoginRequest(user_id="ann", user_sig=child.tail().strip())
+        assert (await ann.session.Login(request)).session.user_id == "ann"
+
+
+async def test_dev_gives_everything_and_leaves_cleanly(tmp_path: Path) -> None:
+    environment = {
+        "MEDIAAGENT_SOCKET": str(tmp_path / "agent.sock"),
+        "MEDIAAGENT_STATE_DIR": str(tmp_path / "state"),
+        "MEDIAAGENT_CAMERA": "synthetic",
+        "MEDIAAGENT_MICROPHONE": "synthetic",
+        "MEDIAAGENT_SPEAKER": "null",
+    }
+    async with running("dev", ["run", "--dev"], tmp_path, environment) as child:
+        async with drive(Agent(child, tmp_path / "agent.sock", tmp_path)) as me:
+            assert (await me.status()).session.user_id == "me"
+            assert "mediaagent call echo --video" in child.tail()
+            await me.dial("echo", call_pb2.CALL_TYPE_VIDEO)
+            await me.connected("echo")
+        child.signal(signal.SIGINT)
+        assert await child.wait() == 0
+        assert "Traceback" not in child.tail(200)
