@@ -30,6 +30,7 @@ class Handlers:
         self._subscription: Subscription | None = None
         self._reader: asyncio.Task[None] | None = None
         self._running: set[asyncio.Future[None]] = set()
+        self._awaited: set[asyncio.Future[Any]] = set()
 
     def on(self, event: Event, callback: Callback) -> None:
         """Adds a callback; the same one twice is called twice."""
@@ -54,9 +55,14 @@ class Handlers:
             if not future.done() and where(payload):
                 future.set_result(payload)
 
+        def done(_: asyncio.Future[Any]) -> None:
+            # Also when whoever waits has given up.
+            self._awaited.discard(future)
+            self.off(event, take)
+
         self.on(event, take)
-        # Also when whoever waits has given up.
-        future.add_done_callback(lambda _: self.off(event, take))
+        self._awaited.add(future)
+        future.add_done_callback(done)
         return future
 
     async def ready(self) -> None:
@@ -65,8 +71,8 @@ class Handlers:
             await self._subscription.ready()
 
     async def close(self) -> None:
-        """Stops calling back; running callbacks are cancelled."""
-        tasks = [task for task in (self._reader, *self._running) if task is not None]
+        """Stops calling back; running callbacks are cancelled, and whoever awaits an event."""
+        tasks = [task for task in (self._reader, *self._running, *self._awaited) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

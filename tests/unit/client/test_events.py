@@ -182,6 +182,14 @@ async def test_once_listens_from_when_it_is_asked(agent: Agent, fake: FakeAgent)
     assert (await asyncio.wait_for(carol, 5)).user_id == "carol"
 
 
+async def test_closing_leaves_nobody_waiting(fake: FakeAgent, socket: str) -> None:
+    async with Agent(socket) as agent:
+        never = agent.once(Event.KICKED_OUT)
+        await agent.status()
+    with pytest.raises(asyncio.CancelledError):
+        await never
+
+
 async def test_a_failing_callback_keeps_nobody_from_the_event(
     agent: Agent, fake: FakeAgent, caplog: pytest.LogCaptureFixture
 ) -> None:
