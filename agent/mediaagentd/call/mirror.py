@@ -143,8 +143,7 @@ def unlisted(state: State, now: float) -> Change:
 def done(state: State) -> Change:
     """The pending command has succeeded."""
     pending = state.pending
-    if pending is None:
-        return state, ()
+    assert pending is not None
     return replace(state, pending=None), tuple(Done(op) for op in (pending.op, *pending.also))
 
 
