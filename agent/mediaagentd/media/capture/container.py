@@ -167,7 +167,9 @@ class NetworkCamera(LiveCamera):
 
     def open_device(self) -> InputContainer:
         """See `LiveCamera.open_device`."""
-        options = {"fflags": "nobuffer", "analyzeduration": "500000"}
+        # Not `fflags=nobuffer`: it throws away the packets that were probed, the first keyframe with them,
+        # and some cameras send the next one after ten seconds.
+        options = {"analyzeduration": "300000", "fpsprobesize": "0"}
         if self._url.startswith("rtsp"):
             options["rtsp_transport"] = "tcp"
         return open_container(self._name, self._url, code=NO_CAMERA, options=options)
