@@ -46,6 +46,7 @@ class Device:
         self._backlog: deque[t.HubCommand] = deque()
         self._sending = False
         self._tick_at = float("inf")
+        self._cursor = 0
         world.later(world.random.uniform(0.0, LEASE / 3), self._renew)
 
     # ------------------------------------------------------------------------------ the shell
@@ -174,6 +175,7 @@ class Device:
             self.world.later(1.0, self._login_at_hub, run)
             return
         self.token = token
+        self._cursor = 0
         self.logging_in = False
         self._subscribe()
 
@@ -224,7 +226,7 @@ class Device:
         try:
             if self.cut:
                 raise Unreachable
-            self.world.hub.welcome(self.token, self, epoch)
+            self.world.hub.welcome(self.token, self, epoch, self._cursor)
         except Unreachable:
             self.world.later(1.0, self._subscribe_again, epoch)
         except Refused:
@@ -239,10 +241,11 @@ class Device:
         else:
             self._kicked(kicked_by)
 
-    def deliver(self, epoch: int, report: t.Report) -> None:
+    def deliver(self, epoch: int, report: t.Report, sequence: int) -> None:
         """Something came by the stream."""
         if epoch != self.epoch:
             return
+        self._cursor = sequence or self._cursor
         match report:
             case t.CallsListed() if self.state.session is not t.SessionPhase.ONLINE:
                 self.feed(t.SessionChanged(t.SessionPhase.ONLINE, self.user_id, "", self.device_id))

@@ -63,6 +63,7 @@ class HubSide:
         self.streams: dict[str, tuple[Device, int]] = {}
         self.kicked: dict[str, str] = {}
         self._arrivals: dict[str, float] = {}
+        self._outboxes: dict[str, list[call_types.Report]] = {}
         self._tick_at = float("inf")
         self._names = 0
 
@@ -108,7 +109,13 @@ class HubSide:
         return reply
 
     def push(self, token: str, report: call_types.Report) -> None:
-        """Puts a report on a session's stream: in order, lost when the stream breaks before it arrives."""
+        """Puts a report into a session's outbox and, while there is one, on its stream."""
+        outbox = self._outboxes.setdefault(token, [])
+        outbox.append(report)
+        self._send(token, report, len(outbox))
+
+    def _send(self, token: str, report: call_types.Report, sequence: int) -> None:
+        """In order; lost when the stream breaks before it arrives."""
         stream = self.streams.get(token)
         if stream is None:
             return
@@ -116,22 +123,28 @@ class HubSide:
         at = max(world.now + world.delay(), self._arrivals.get(token, 0.0))
         self._arrivals[token] = at
         device, epoch = stream
-        world.at(at, device.deliver, epoch, report)
+        world.at(at, device.deliver, epoch, report, sequence)
 
-    def welcome(self, token: str, device: Device, epoch: int) -> None:
-        """Begins a stream. Refused, Unreachable."""
+    def welcome(self, token: str, device: Device, epoch: int, cursor: int) -> None:
+        """Begins a stream: what is live, then every push after the cursor if they are still known.
+        Refused, Unreachable."""
         if not self.up:
             raise Unreachable
         now = self._world.now
         calls = tuple(told(call, now) for call in self.core.welcome(token))
         self.streams[token] = (device, epoch)
-        self.push(token, call_types.CallsListed(calls))
+        self._send(token, call_types.CallsListed(calls), 0)
+        if self._world.random.random() < 0.7:
+            for sequence, report in enumerate(self._outboxes.get(token, ()), 1):
+                if sequence > cursor:
+                    self._send(token, report, sequence)
 
     def crash(self) -> None:
         """Dies; comes back from its disk after a while."""
         world = self._world
         self.up = False
         streams, self.streams = self.streams, {}
+        self._outboxes.clear()
         for device, epoch in streams.values():
             world.later(world.delay(), device.stream_broke, epoch)
         world.later(world.random.uniform(0.2, 4.0), self._restart)
