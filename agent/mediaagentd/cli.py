@@ -119,10 +119,10 @@ def hub(
     log_level: LogLevel = None,
 ) -> int:
     """Runs the signalling hub until SIGTERM or Ctrl-C. Its keys come from the configuration."""
-    from mediaagentd import daemon
+    from mediaagentd import hub_daemon
 
     section = {key: value for key, value in (("listen", listen), ("database", database)) if value is not None}
-    return daemon.run_hub(_load(config, {"hub": section or None, "log_level": log_level}))
+    return hub_daemon.run_hub(_load(config, {"hub": section or None, "log_level": log_level}))
 
 
 def usersig(

@@ -10,11 +10,9 @@ import ctypes
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -31,8 +29,8 @@ from mediaagentd.calls import Calls
 from mediaagentd.config import Config, ConfigError
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.events import EventLog, Happened
-from mediaagentd.hub import settings as hub_settings
-from mediaagentd.hub.server import HubServer
+from mediaagentd.hub_daemon import Hub
+from mediaagentd.lifecycle import Part, serve, step
 from mediaagentd.media.engine import MediaEngine
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import VideoCodec, VideoProfile
@@ -41,27 +39,8 @@ from mediaagentd.systemd import Notifier
 
 _log = structlog.stdlib.get_logger()
 
-STOP_WITHIN = 10.0
-"""Seconds that all of a stop may take; systemd's patience (TimeoutStopSec) is longer."""
-
-STEP_WITHIN = 3.0
-"""Seconds that one step of a stop may take."""
-
 LOGIN_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between attempts to log in at the start; the last one repeats."""
-
-EXECUTOR_THREADS = 4
-"""A fixed number: threads that come and go leave memory arenas behind."""
-
-
-class Part(Protocol):
-    """What can be started and stopped."""
-
-    async def start(self) -> None:
-        """Starts; raises and leaves nothing behind when it cannot."""
-
-    async def stop(self) -> None:
-        """Stops; bounded."""
 
 
 class Wires:
@@ -149,12 +128,12 @@ class Agent:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await _step("log out", self._calls.logout())
-        await _step("close signalling", self._hub.close())
-        await _step("stop media", self._engine.stop())
+        await step("log out", self._calls.logout())
+        await step("close signalling", self._hub.close())
+        await step("stop media", self._engine.stop())
         self._events.close()
         self._calls.close()
-        await _step("stop serving", self._server.stop(grace=1.0))
+        await step("stop serving", self._server.stop(grace=1.0))
         self._held.close()
 
     async def healthy(self) -> bool:
@@ -226,22 +205,6 @@ def run_agent(
     return 0
 
 
-def run_hub(config: Config) -> int:
-    """Runs a hub until it is told to leave. Raises ConfigError, OSError."""
-
-    async def run() -> None:
-        async def ready() -> str:
-            return f"listening on {config.hub.listen}"
-
-        async def healthy() -> bool:
-            return True
-
-        await serve([Hub(config)], Notifier(), ready, healthy)
-
-    asyncio.run(run())
-    return 0
-
-
 def run_dev(config: Config, say: Callable[[Path], None]) -> int:
     """Runs a hub, an agent for `me`, and `echo` in a process of its own; `say` gets the socket when all is
     ready. Raises ConfigError, LockedError, OSError.
@@ -263,114 +226,10 @@ def run_dev(config: Config, say: Callable[[Path], None]) -> int:
     return 0
 
 
-async def serve(
-    parts: Sequence[Part],
-    notifier: Notifier,
-    ready: Callable[[], Awaitable[str]],
-    healthy: Callable[[], Awaitable[bool]],
-) -> None:
-    """Starts the parts in order, serves until SIGTERM or SIGINT, stops them in reverse under a deadline.
-    `ready` is awaited once they run and gives the status line. A second signal ends at once.
-    """
-    loop = asyncio.get_running_loop()
-    _tame_memory(loop)
-    signalled = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _heed, loop, number, signalled)
-    started: list[Part] = []
-    watchdog: asyncio.Task[None] | None = None
-    try:
-        for part in parts:
-            await part.start()
-            started.append(part)
-        notifier.ready(await ready())
-        watchdog = asyncio.create_task(notifier.feed(healthy))
-        await signalled.wait()
-    finally:
-        notifier.stopping()
-        if watchdog is not None:
-            watchdog.cancel()
-        await _stop(started)
-
-
-def _heed(loop: asyncio.AbstractEventLoop, number: int, signalled: asyncio.Event) -> None:
-    """The first signal asks to leave; the next one has its default effect."""
-    signalled.set()
-    loop.remove_signal_handler(number)
-
-
-async def _stop(started: Sequence[Part]) -> None:
-    try:
-        async with asyncio.timeout(STOP_WITHIN):
-            for part in reversed(started):
-                await part.stop()
-    except TimeoutError:
-        _log.error("not everything stopped in time", seconds=STOP_WITHIN)
-
-
-async def _step(what: str, awaitable: Awaitable[object]) -> None:
-    """One step of a stop: bounded, and what goes wrong in it does not keep the others from happening."""
-    try:
-        async with asyncio.timeout(STEP_WITHIN):
-            await awaitable
-    except TimeoutError:
-        _log.warning("stopping took too long", step=what, seconds=STEP_WITHIN)
-    except Exception:
-        _log.exception("stopping failed", step=what)
-
-
-def _tame_memory(loop: asyncio.AbstractEventLoop) -> None:
-    """Two memory arenas and a fixed number of threads: else a daemon that makes many calls grows in steps."""
-    m_arena_max = -8
-    try:
-        ctypes.CDLL(None).mallopt(m_arena_max, 2)
-    except (AttributeError, OSError):
-        _log.debug("this libc has no mallopt")
-    loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, "worker"))
-
-
 def _end_with_parent() -> None:
     """Asks the kernel for SIGTERM when the parent dies, even by SIGKILL: nobody else would end us."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-
-
-class Hub:
-    """A hub as configured in the `[hub]` section."""
-
-    def __init__(self, config: Config) -> None:
-        """Raises ConfigError."""
-        if not config.hub.keys:
-            raise ConfigError("hub.keys: the hub needs at least one key to verify UserSigs with")
-        self._server = HubServer(_hub_settings(config))
-
-    async def start(self) -> None:
-        """Raises OSError, StoreError."""
-        await self._server.start()
-
-    async def stop(self) -> None:
-        """Ends the agents' streams and writes what waits."""
-        await _step("stop the hub", self._server.stop(grace=1.0))
-
-
-def _hub_settings(config: Config) -> hub_settings.HubSettings:
-    section = config.hub
-    ice = hub_settings.IceServer(
-        section.ice_urls, section.ice_username, section.ice_credential.get_secret_value()
-    )
-    return hub_settings.HubSettings(
-        listen=section.listen,
-        sdk_app_id=config.sdk_app_id,
-        keys=tuple(key.get_secret_value() for key in section.keys),
-        database=section.database,
-        lease=section.lease,
-        members=section.members,
-        ice_servers=(ice,) if ice.urls else (),
-        turn_urls=section.turn_urls,
-        turn_secret=section.turn_secret.get_secret_value(),
-        tls_certificate=section.tls_certificate,
-        tls_key=section.tls_key,
-    )
 
 
 def _certificate(config: Config) -> bytes | None:

@@ -1,0 +1,63 @@
+"""The composition root of the hub; apart from the agent's, so that a hub loads no media."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mediaagentd.config import Config, ConfigError
+from mediaagentd.hub.server import HubServer
+from mediaagentd.hub.settings import HubSettings, IceServer
+from mediaagentd.lifecycle import serve, step
+from mediaagentd.systemd import Notifier
+
+
+def run_hub(config: Config) -> int:
+    """Runs a hub until it is told to leave. Raises ConfigError, OSError."""
+
+    async def run() -> None:
+        async def ready() -> str:
+            return f"listening on {config.hub.listen}"
+
+        async def healthy() -> bool:
+            return True
+
+        await serve([Hub(config)], Notifier(), ready, healthy)
+
+    asyncio.run(run())
+    return 0
+
+
+class Hub:
+    """A hub as configured in the `[hub]` section."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises ConfigError."""
+        if not config.hub.keys:
+            raise ConfigError("hub.keys: the hub needs at least one key to verify UserSigs with")
+        self._server = HubServer(_hub_settings(config))
+
+    async def start(self) -> None:
+        """Raises OSError, StoreError."""
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Ends the agents' streams and writes what waits."""
+        await step("stop the hub", self._server.stop(grace=1.0))
+
+
+def _hub_settings(config: Config) -> HubSettings:
+    section = config.hub
+    ice = IceServer(section.ice_urls, section.ice_username, section.ice_credential.get_secret_value())
+    return HubSettings(
+        listen=section.listen,
+        sdk_app_id=config.sdk_app_id,
+        keys=tuple(key.get_secret_value() for key in section.keys),
+        database=section.database,
+        lease=section.lease,
+        members=section.members,
+        ice_servers=(ice,) if ice.urls else (),
+        turn_urls=section.turn_urls,
+        turn_secret=section.turn_secret.get_secret_value(),
+        tls_certificate=section.tls_certificate,
+        tls_key=section.tls_key,
+    )

@@ -1,0 +1,101 @@
+"""From start to stop: parts in order, signals, the watchdog, deadlines for leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import structlog
+
+from mediaagentd.systemd import Notifier
+
+_log = structlog.stdlib.get_logger()
+
+STOP_WITHIN = 10.0
+"""Seconds that all of a stop may take; systemd's patience (TimeoutStopSec) is longer."""
+
+STEP_WITHIN = 3.0
+"""Seconds that one step of a stop may take."""
+
+EXECUTOR_THREADS = 4
+"""A fixed number: threads that come and go leave memory arenas behind."""
+
+
+class Part(Protocol):
+    """What can be started and stopped."""
+
+    async def start(self) -> None:
+        """Starts; raises and leaves nothing behind when it cannot."""
+
+    async def stop(self) -> None:
+        """Stops; bounded."""
+
+
+async def serve(
+    parts: Sequence[Part],
+    notifier: Notifier,
+    ready: Callable[[], Awaitable[str]],
+    healthy: Callable[[], Awaitable[bool]],
+) -> None:
+    """Starts the parts in order, serves until SIGTERM or SIGINT, stops them in reverse under a deadline.
+    `ready` is awaited once they run and gives the status line. A second signal ends at once.
+    """
+    loop = asyncio.get_running_loop()
+    _tame_memory(loop)
+    signalled = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _heed, loop, number, signalled)
+    started: list[Part] = []
+    watchdog: asyncio.Task[None] | None = None
+    try:
+        for part in parts:
+            await part.start()
+            started.append(part)
+        notifier.ready(await ready())
+        watchdog = asyncio.create_task(notifier.feed(healthy))
+        await signalled.wait()
+    finally:
+        notifier.stopping()
+        if watchdog is not None:
+            watchdog.cancel()
+        await _stop(started)
+
+
+def _heed(loop: asyncio.AbstractEventLoop, number: int, signalled: asyncio.Event) -> None:
+    """The first signal asks to leave; the next one has its default effect."""
+    signalled.set()
+    loop.remove_signal_handler(number)
+
+
+async def _stop(started: Sequence[Part]) -> None:
+    try:
+        async with asyncio.timeout(STOP_WITHIN):
+            for part in reversed(started):
+                await part.stop()
+    except TimeoutError:
+        _log.error("not everything stopped in time", seconds=STOP_WITHIN)
+
+
+async def step(what: str, awaitable: Awaitable[object]) -> None:
+    """One step of a stop: bounded, and what goes wrong in it does not keep the others from happening."""
+    try:
+        async with asyncio.timeout(STEP_WITHIN):
+            await awaitable
+    except TimeoutError:
+        _log.warning("stopping took too long", step=what, seconds=STEP_WITHIN)
+    except Exception:
+        _log.exception("stopping failed", step=what)
+
+
+def _tame_memory(loop: asyncio.AbstractEventLoop) -> None:
+    """Two memory arenas and a fixed number of threads: else a daemon that makes many calls grows in steps."""
+    m_arena_max = -8
+    try:
+        ctypes.CDLL(None).mallopt(m_arena_max, 2)
+    except (AttributeError, OSError):
+        _log.debug("this libc has no mallopt")
+    loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, "worker"))
