@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -15,6 +16,10 @@ from mediaagentd.hub.usersig import mint
 from mediaagentd.signalling.client import HubClient
 
 from tests.fakes.hub_ears import Device, Ears
+
+# pytest-asyncio asks for "the loop before ours"; Python 3.11 then makes one that nobody closes, and its
+# ResourceWarning fails a test that has nothing to do with it.
+asyncio.set_event_loop(None)
 
 APP = 1400000000
 KEY = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"
