@@ -7,7 +7,7 @@ carries the whole call as it is after the change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mediaagentd.call.types import (
     Call,
@@ -233,14 +233,16 @@ def _entered(call: Call) -> dict[tuple[str, int], Participant]:
     return {(p.user_id, p.attempt): p for p in call.participants if p.entered is not None}
 
 
-def _visible(call: Call) -> Call:
-    """The call without what no client sees."""
-    participants = tuple(replace(p, attempt=0, deadline=None) for p in call.participants)
-    members = tuple(
-        replace(m, device_id="", join_order=0, audio=False, video=False) for m in call.hub.members
+def _visible(call: Call) -> tuple[object, ...]:
+    """What a client can see of a call and what can change."""
+    return (
+        call.phase,
+        call.hub.type,
+        call.answered,
+        call.end_reason,
+        tuple((m.user_id, m.state) for m in call.hub.members),
+        tuple((p.user_id, p.link, p.audio, p.video, p.entered) for p in call.participants),
     )
-    hub = replace(call.hub, revision=0, members=members)
-    return replace(call, hub=hub, participants=participants, given_up=(), streamed=True, doubted=None)
 
 
 def _id(call: Call | None) -> str:

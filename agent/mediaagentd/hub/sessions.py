@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mediaagentd.hub.types import Session
 
@@ -37,7 +36,7 @@ class Sessions:
 
     def renew(self, session: Session, now: float) -> None:
         """Gives the session another lease."""
-        self._put(replace(session, expires=now + self._lease))
+        self._put(Session(session.token, session.user_id, session.device_id, now + self._lease))
 
     def close(self, session: Session) -> None:
         """Removes the session."""
