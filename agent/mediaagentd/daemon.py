@@ -189,6 +189,8 @@ def run_agent(
     """
     if with_parent:
         _end_with_parent()
+    if echo and not config.user_id:
+        raise ConfigError("user_id, user_sig: an echo must be somebody who can be called")
 
     async def run() -> None:
         agent = Agent(config, echo=echo)

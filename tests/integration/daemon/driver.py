@@ -82,7 +82,7 @@ class Driver:
             agent_pb2.GetStatusRequest(), timeout=WITHIN
         )
         for field in ("uptime", "cpu_time", "resident_bytes"):
-            reply.ClearField(field)  # type: ignore[arg-type]
+            reply.ClearField(field)
         return reply
 
     async def refused(self, rpc: Awaitable[Any]) -> Refusal:

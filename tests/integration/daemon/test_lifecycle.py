@@ -57,6 +57,24 @@ async def test_leaving_hangs_up_and_removes_the_socket(tmp_path: Path, number: s
         assert "Traceback" not in left.child.tail(200)
 
 
+async def test_the_newer_login_wins_and_the_older_is_told(tmp_path: Path) -> None:
+    async with (
+        hub(tmp_path) as the_hub,
+        agent(tmp_path, "old", the_hub) as left,
+        agent(tmp_path, "new", the_hub) as right,
+        drive(left, "ann") as old,
+        drive(right, "ann") as new,
+    ):
+        await old.login(the_hub)
+        await new.login(the_hub)
+        kicked = (await old.event(event_pb2.EVENT_TYPE_KICKED_OUT)).kicked_out
+        assert kicked.device_id == "device-new"
+        assert (await old.status()).session.state == session_pb2.SESSION_STATE_KICKED_OUT
+        assert (await new.status()).session.state == session_pb2.SESSION_STATE_ONLINE
+        await old.login(the_hub)
+        assert (await new.event(event_pb2.EVENT_TYPE_KICKED_OUT)).kicked_out.device_id == "device-old"
+
+
 async def test_starts_again_after_a_crash(tmp_path: Path) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     async with agent(tmp_path, "ann", nowhere, device_id="") as first, drive(first) as ann:
@@ -89,6 +107,7 @@ async def test_logs_in_by_itself_when_the_hub_comes(tmp_path: Path) -> None:
         (["hub", "--listen", "192.0.2.250:9"], {"MEDIAAGENT_HUB__KEYS": KEY}, 69, "192.0.2.250:9"),
         (["usersig", "a b"], {"MEDIAAGENT_HUB__KEYS": KEY}, 1, "user_id"),
         (["usersig", "ann"], {}, 78, "hub.keys: "),
+        (["echo"], {}, 78, "user_id, user_sig: "),
         (["dance"], {}, 2, "dance"),
         (["check"], {"MEDIAAGENT_HUB_TARGET": "127.0.0.1:9"}, 1, "127.0.0.1:9 does not answer"),
     ],

@@ -209,6 +209,7 @@ async def test_views(daemon: Daemon) -> None:
     daemon.media.pictures = [Picture(b"1", FrameFormat.JPEG, 1.5, sequence=1)]
     stream = daemon.view.WatchView(view_pb2.WatchViewRequest(view_id="self"))
     picture = await stream.read()
+    assert isinstance(picture, view_pb2.WatchViewResponse)
     assert (picture.data, picture.sequence) == (b"1", 1)
     stream.cancel()
     await until(lambda: daemon.media.watchers == 0)
