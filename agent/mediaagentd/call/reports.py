@@ -33,6 +33,10 @@ from mediaagentd.errors import Reason, Refused
 RECONNECT_PATIENCE = 60.0
 """Seconds until a lost connection counts as lost for good, should media not say so before."""
 
+FAREWELL_PATIENCE = 3.0
+"""Seconds that the hub has to say that the far end has left, once media has ended for good: the far end's
+farewell travels faster than its word to the hub."""
+
 RING_GRACE = 5.0
 """Seconds after its timeout until an invitation stops ringing without word from the hub."""
 
@@ -115,14 +119,13 @@ def peer_up(state: State, report: PeerUp, now: float) -> Change:
 def peer_down(state: State, report: PeerDown, now: float) -> Change:
     """A connection is lost, for good or for now."""
     known = _participant(state, report)
-    if known is None:
+    if known is None or not (report.final or known.link is Link.UP):
         return state, ()
-    if report.final:
-        return mirror.give_up(state, now, known)
-    if known.link is not Link.UP:
-        return state, ()
-    lost = replace(known, link=Link.RECONNECTING, deadline=now + RECONNECT_PATIENCE)
-    return mirror.relinked(state, known, lost), ()
+    link = Link.RECONNECTING if known.link is Link.UP else known.link
+    until = now + (FAREWELL_PATIENCE if report.final else RECONNECT_PATIENCE)
+    if known.deadline is not None:
+        until = min(until, known.deadline)
+    return mirror.relinked(state, known, replace(known, link=link, deadline=until)), ()
 
 
 def tick(state: State, now: float) -> Change:

@@ -324,10 +324,21 @@ def test_a_link_that_is_lost_while_it_is_made_is_still_being_made() -> None:
 
 def test_the_last_link_lost_for_good_ends_the_call() -> None:
     ann = Stage().connect()
-    effects = ann.tell(t.PeerDown("c1", "bob", 2))
+    assert ann.tell(t.PeerDown("c1", "bob", 2)) == ()
+    assert ann.phase() is t.Phase.RECONNECTING
+    effects = ann.tick()
+    assert ann.now == 3.0, "the hub has had its time to say that bob hung up"
     assert t.Hub(0, t.Leave("c1")) in effects
     assert t.ClosePeer("c1", "bob", 2) in effects
     assert ann.end == (t.EndReason.CONNECTION_LOST, "ann")
+
+
+def test_media_that_ends_before_the_hub_says_so_is_a_hangup() -> None:
+    ann = Stage().connect(AUDIO)
+    ann.tell(t.PeerDown("c1", "bob", 2))
+    over = {"ended": True, "end_reason": t.EndReason.HANGUP, "ended_by": "bob"}
+    ann.push(joined("ann"), member("bob", S.LEFT), revision=9, type_=AUDIO, **over)
+    assert ann.end == (t.EndReason.HANGUP, "bob")
 
 
 def test_a_link_that_does_not_come_up_is_given_up() -> None:
@@ -359,7 +370,8 @@ def group() -> Stage:
 
 def test_one_link_lost_for_good_is_one_user_gone() -> None:
     ann = group()
-    assert ann.tell(t.PeerDown("c1", "bob", 2)) == (t.ClosePeer("c1", "bob", 2),)
+    ann.tell(t.PeerDown("c1", "bob", 2))
+    assert ann.tick() == (t.ClosePeer("c1", "bob", 2),)
     assert ann.names() == ["UserLeft", "CallChanged"]
     ann.push(joined("ann"), joined("bob", 2, True), joined("cat", 3), revision=3, type_=AUDIO)
     assert ann.effects == (), "it is not made again"
