@@ -22,7 +22,7 @@ from mediaagentd.media.capture.synthetic import SyntheticCamera, SyntheticMicrop
 from mediaagentd.media.capture.types import AudioReader, AudioSource, VideoReader, VideoSource
 from mediaagentd.media.types import VideoProfile
 
-log = structlog.get_logger(__name__)
+log = structlog.stdlib.get_logger()
 
 NETWORK_PATIENCE = 15.0
 """Seconds in which a network camera is opened again before it is told lost."""

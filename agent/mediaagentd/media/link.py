@@ -146,6 +146,7 @@ class Link:
         self._peer: PeerPort | None = None
         self._signals: asyncio.Queue[SignalBody] = asyncio.Queue(SIGNALS)
         self._described = False
+        self._flooded = False
         self._over = False
         self._task = asyncio.create_task(self._run(), name=f"link {key.user_id}")
 
@@ -173,7 +174,9 @@ class Link:
         try:
             self._signals.put_nowait(body)
         except asyncio.QueueFull:
-            _log.warning("link_signals_dropped", user_id=self.user_id)
+            if not self._flooded:
+                _log.warning("link_signals_dropped", user_id=self.user_id)
+            self._flooded = True
 
     def send_video(self, frame: VideoFrame) -> None:
         """To that user, when connected."""
