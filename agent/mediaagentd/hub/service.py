@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
@@ -43,9 +44,11 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
     status and has held each request against its rules.
     """
 
-    def __init__(self, settings: HubSettings, shell: Shell) -> None:
+    def __init__(self, settings: HubSettings, shell: Shell, wall: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._shell = shell
+        # Others' clocks are compared with the machine's: it may have been set since the hub began.
+        self._wall = wall
 
     async def Login(self, request: hub_pb2.LoginRequest, context: Context) -> hub_pb2.LoginResponse:
         """Opens a session. With the token of a lost session in its metadata it is a login by a machine:
@@ -60,7 +63,7 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
             user_id=request.user_id,
             sdk_app_id=self._settings.sdk_app_id,
             keys=self._settings.keys,
-            now=self._shell.now(),
+            now=self._wall(),
         )
         lost = _bearer(context)
         if lost:
@@ -96,7 +99,7 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         opened = await self._shell.subscribe(_token(context), request.cursor)
         begun = self._shell.now()
         try:
-            servers = ice_servers(self._settings, opened.user_id, begun)
+            servers = ice_servers(self._settings, opened.user_id, self._wall())
             yield wire.welcome(servers, opened.calls, opened.reader.resumed, begun)
             until = begun + self._settings.turn_ttl / 2 if self._settings.turn_secret else float("inf")
             async for message in self._tail(opened.reader, until):

@@ -78,8 +78,11 @@ class SqliteStore:
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
         try:
+            if self._path != ":memory:":
+                # Who called whom is nobody else's business; its journal gets the same mode.
+                Path(self._path).touch(mode=0o600)
             self._db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self._path}: {error}") from None
         try:
             self._prepare()

@@ -68,6 +68,7 @@ class HubClient:
                     await running.welcomed()
             except TimeoutError:
                 await self._leave()
+                await self._rpc.reconnect()
                 raise _unreachable() from None
             except Refused as refused:
                 raise (_unreachable() if refused.reason in UNANSWERED else refused) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,19 +119,19 @@ class Commands:
 
     def _forget_older(self, call_id: str) -> None:
         """Of availabilities that nobody waits for, only the newest matters."""
-        for entry in self._waiting:
-            if (
-                entry.op == 0
-                and isinstance(entry.command, SetAvailability)
-                and entry.command.call_id == call_id
-            ):
-                entry.over = True
+        for entry in tuple(self._waiting):
+            if entry.op or not isinstance(entry.command, SetAvailability) or entry.command.call_id != call_id:
+                continue
+            entry.over = True
+            if entry is not self._waiting[0]:  # the first is on its way, and leaves by itself
+                self._waiting.remove(entry)
 
     def _make_room(self, op: int) -> bool:
-        oldest = next((entry for entry in self._waiting if entry.op == 0), None)
+        """Drops the oldest that nobody waits for, but not the first, which is on its way."""
+        droppable = (entry for entry in itertools.islice(self._waiting, 1, None) if entry.op == 0)
+        oldest = next(droppable, None)
         if op or oldest is None:
             return False
         self._fail(oldest, Refused(Reason.LIMIT_EXCEEDED, "too many commands wait for the hub"))
-        if oldest is not self._waiting[0]:  # the first is being delivered, and removed there
-            self._waiting.remove(oldest)
+        self._waiting.remove(oldest)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import grpc
 from google.protobuf.message import Message
 from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
 
-from mediaagentd.errors import Reason
+from mediaagentd.errors import Reason, Refused
 from mediaagentd.interceptors import refused_from
 from mediaagentd.signalling import wire
 
@@ -72,12 +73,25 @@ class Rpc:
             return await call
         except grpc.aio.AioRpcError as error:
             raise refused_from(error) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not we were cancelled but the RPC, by `reconnect`.
+            raise Refused(Reason.HUB_UNREACHABLE, "the connection was given up") from None
         finally:
             call.cancel()  # an abandoned call would never be collected
 
     def subscribe(self, session: Session, cursor: int) -> Any:
         """The stream; the caller reads and cancels it."""
         return self._stub().Subscribe(hub_pb2.SubscribeRequest(cursor=cursor), metadata=session.metadata)
+
+    async def reconnect(self) -> None:
+        """Gives the connection up: RPCs on it fail with HUB_UNREACHABLE, the next one opens another. A
+        connection whose other end has silently gone (a NAT that forgot it, a changed network) would
+        swallow every new RPC until the keepalive finds out.
+        """
+        await self.close()
 
     async def close(self) -> None:
         """Closes the channel and what still runs on it."""

@@ -96,6 +96,7 @@ class Stream:
         except grpc.aio.AioRpcError as error:
             raise refused_from(error) from None
         except TimeoutError:
+            await self._rpc.reconnect()
             raise Refused(Reason.HUB_UNREACHABLE, "the hub has fallen silent") from None
         finally:
             call.cancel()

@@ -93,8 +93,8 @@ async def test_an_invitation_times_out_though_the_hub_was_away(hub: Bench, devic
 
 async def test_a_stream_resumes_where_it_broke(hub: Bench, device: MakeDevice, settings: HubSettings) -> None:
     """Signals sent while a member's stream was cut reach it, each once and in order."""
-    async with cut(settings) as (proxy, sever):
-        ann = await device("ann", target=proxy)
+    async with Wire(settings) as wire:
+        ann = await device("ann", target=wire.target)
         bob = await device("bob")
         call = await ann.invite("bob")
         await bob.do(Accept(call.invite_id))
@@ -104,43 +104,81 @@ async def test_a_stream_resumes_where_it_broke(hub: Bench, device: MakeDevice, s
             bob.client.send_signal(call.call_id, "ann", one)
             if n in (5, 20):
                 since = len(ann.ears.heard)
-                await sever()
+                wire.cut()
                 await ann.ears.phase(SessionPhase.ONLINE, since)
         await ann.ears.until(lambda it: it == (call.call_id, "bob", sent[-1]))
         assert [it[2] for it in ann.ears.heard if isinstance(it, tuple)] == sent
+        await ann.client.close()
 
 
-@asynccontextmanager
-async def cut(settings: HubSettings):  # type: ignore[no-untyped-def] # a target and a function
-    """A wire to the hub that can be cut: everything on it breaks, and new connections are taken again."""
-    address = settings.listen.removeprefix("unix:")
-    open_now: set[asyncio.StreamWriter] = set()
+async def test_a_hub_that_falls_silent_is_left_and_found_again(
+    hub: Bench, device: MakeDevice, settings: HubSettings
+) -> None:
+    """The network swallows everything and breaks nothing; later there is a new one."""
+    async with Wire(settings) as wire:
+        ann = await device("ann", target=wire.target)
+        bob = await device("bob")
+        call = await ann.invite("bob")
+        await bob.do(Accept(call.invite_id))
+        await ann.ears.call(lambda it: it.revision == 2)
+        since = len(ann.ears.heard)
+        wire.swallow()
+        ann.client.perform(0, SetAvailability(call.call_id, True, True))
+        await ann.ears.phase(SessionPhase.RECONNECTING, since)
+        listed = await back(ann, since)
+        assert [it.call_id for it in listed.calls] == [call.call_id]
+        await bob.ears.call(lambda it: it.members[0].audio)
+        assert phases(ann) == [SessionPhase.ONLINE, SessionPhase.RECONNECTING, SessionPhase.ONLINE]
+        await ann.client.close()
 
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_now.add(writer)
+
+class Wire:
+    """A wire to the hub that can be cut (all on it breaks) or swallow (what is open goes on without a
+    byte); new connections work again.
+    """
+
+    def __init__(self, settings: HubSettings) -> None:
+        self._hub = settings.listen.removeprefix("unix:")
+        self._open: set[asyncio.StreamWriter] = set()
+        self._deaf: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server
+
+    @property
+    def target(self) -> str:
+        return f"unix:{self._hub}.wire"
+
+    async def __aenter__(self) -> Wire:
+        self._server = await asyncio.start_unix_server(self._serve, f"{self._hub}.wire")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+        await self._server.wait_closed()
+
+    def cut(self) -> None:
+        for writer in tuple(self._open):
+            writer.transport.abort()
+
+    def swallow(self) -> None:
+        self._deaf |= self._open
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back_to = await asyncio.open_unix_connection(self._hub)
+        await asyncio.gather(self._pump(reader, back_to), self._pump(there, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
+                if writer not in self._deaf:
+                    writer.write(data)
+                    await writer.drain()
         except OSError:
             pass
         finally:
-            open_now.discard(writer)
+            self._open.discard(writer)
             writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back_to = await asyncio.open_unix_connection(address)
-        await asyncio.gather(pump(reader, back_to), pump(there, writer))
-
-    async def sever() -> None:
-        for writer in tuple(open_now):
-            writer.transport.abort()
-
-    server = await asyncio.start_unix_server(serve, f"{address}.wire")
-    yield f"unix:{address}.wire", sever
-    server.close()
-    await sever()
-    await server.wait_closed()
 
 
 # ------------------------------------------------------------------------------ kill -9

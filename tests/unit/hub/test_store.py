@@ -113,6 +113,18 @@ def test_it_is_there_after_reopening(tmp_path: Path) -> None:
     second.close()
 
 
+def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "hub.sqlite")
+    store.apply((PutUser("ann"),))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    store.close()
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="No such file"):
+        SqliteStore(tmp_path / "none" / "hub.sqlite")
+
+
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "hub.sqlite")
     with pytest.raises(sqlite3.Error):

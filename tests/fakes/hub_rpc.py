@@ -1,0 +1,44 @@
+"""The channel to a hub without a hub: a test says what each RPC answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.message import Message
+from mediaagent.hub.v1 import hub_pb2
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.signalling.rpc import Rpc, Session
+
+UNREACHABLE = Refused(Reason.HUB_UNREACHABLE, "nobody there")
+
+_ANSWERS = {
+    "Login": hub_pb2.LoginResponse(session_token="new"),
+    "Relay": hub_pb2.RelayResponse(),
+    "Hangup": hub_pb2.HangupResponse(),
+}
+
+
+class FakeRpc(Rpc):
+    """`script` is what the next RPCs say, in order: a refusal or a response; without one it is a success
+    with a call named after the RPC. `asked` is what came, `attempts` every try."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere", "device", 1, None, False)
+        self.script: list[Refused | Message] = []
+        self.down = False
+        self.asked: list[tuple[str, Message]] = []
+        self.attempts = 0
+
+    async def unary(self, session: Session, name: str, request: Message, timeout: float) -> Any:
+        self.attempts += 1
+        if self.down:
+            raise UNREACHABLE
+        said = self.script.pop(0) if self.script else None
+        if isinstance(said, Refused):
+            raise said
+        self.asked.append((name, request))
+        if said is not None:
+            return said
+        if name in _ANSWERS:
+            return _ANSWERS[name]
+        return getattr(hub_pb2, f"{name}Response")(call=hub_pb2.Call(call_id=name, type=1))  # type: ignore[arg-type]
