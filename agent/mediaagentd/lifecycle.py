@@ -18,7 +18,7 @@ _log = structlog.stdlib.get_logger()
 STOP_WITHIN = 10.0
 """Seconds that all of a stop may take; systemd's patience (TimeoutStopSec) is longer."""
 
-STEP_WITHIN = 3.0
+STEP_WITHIN = 2.0
 """Seconds that one step of a stop may take."""
 
 EXECUTOR_THREADS = 4
@@ -75,9 +75,17 @@ async def _stop(started: Sequence[Part]) -> None:
     try:
         async with asyncio.timeout(STOP_WITHIN):
             for part in reversed(started):
-                await part.stop()
+                await _stop_one(part)
     except TimeoutError:
         _log.error("not everything stopped in time", seconds=STOP_WITHIN)
+
+
+async def _stop_one(part: Part) -> None:
+    """What goes wrong in one part does not keep the others from stopping."""
+    try:
+        await part.stop()
+    except Exception:
+        _log.exception("stopping failed", part=type(part).__name__)
 
 
 async def step(what: str, awaitable: Awaitable[object]) -> None:

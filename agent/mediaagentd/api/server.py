@@ -71,12 +71,16 @@ class Server:
         reflection.enable_server_reflection((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         # A socket file that a killed daemon left; the lock says that nobody listens on it.
         self._socket.unlink(missing_ok=True)
-        with _umask(0o117):
-            _bind(server, f"unix:{self._socket}")
-            if self._listen:
-                _bind(server, self._listen)
-            await server.start()
         self._server = server
+        try:
+            with _umask(0o117):
+                _bind(server, f"unix:{self._socket}")
+                if self._listen:
+                    _bind(server, self._listen)
+                await server.start()
+        except BaseException:
+            await self.stop(0)
+            raise
         await self._tell(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace: float) -> None:

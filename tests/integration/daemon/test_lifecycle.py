@@ -103,6 +103,8 @@ async def test_logs_in_by_itself_when_the_hub_comes(tmp_path: Path) -> None:
         (["run"], {"MEDIAAGENT_LOG_LEVEL": "loud"}, 78, "log_level: "),
         (["run", "--config", "/none.toml"], {}, 78, "/none.toml: there is no such file"),
         (["run"], {"MEDIAAGENT_SOCKET": "/proc/none/agent.sock"}, 69, "/proc/none"),
+        (["run"], {"MEDIAAGENT_LISTEN": "192.0.2.250:9"}, 69, "192.0.2.250:9"),
+        (["run", "--with-hub"], {}, 78, "hub.keys: "),
         (["hub"], {}, 78, "hub.keys: "),
         (["hub", "--listen", "192.0.2.250:9"], {"MEDIAAGENT_HUB__KEYS": KEY}, 69, "192.0.2.250:9"),
         (["usersig", "a b"], {"MEDIAAGENT_HUB__KEYS": KEY}, 1, "user_id"),
@@ -116,10 +118,26 @@ async def test_logs_in_by_itself_when_the_hub_comes(tmp_path: Path) -> None:
 async def test_errors_for_people(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], code: int, words: str
 ) -> None:
-    child = await spawn("child", arguments, tmp_path, {"MEDIAAGENT_STATE_DIR": str(tmp_path), **environment})
+    places = {
+        "MEDIAAGENT_STATE_DIR": str(tmp_path),
+        "MEDIAAGENT_SOCKET": str(tmp_path / "agent.sock"),
+        "MEDIAAGENT_CAMERA": "none",
+    }
+    child = await spawn("child", arguments, tmp_path, {**places, **environment})
     assert await child.wait(30) == code
     assert words in " ".join(child.tail().split())
     assert "Traceback" not in child.tail()
+    assert not (tmp_path / "agent.sock").exists()
+
+
+async def test_a_hub_in_the_same_process(tmp_path: Path) -> None:
+    target = f"127.0.0.1:{free_port()}"
+    environment = agent_environment(tmp_path, "ann", target, hub__listen=target, hub__keys=KEY)
+    async with running("ann", ["run", "--with-hub"], tmp_path, environment) as child:
+        daemon = Agent(child, Path(environment["MEDIAAGENT_SOCKET"]), tmp_path)
+        async with drive(daemon, "ann") as ann:
+            await ann.login(Hub(child, target))
+            assert (await ann.status()).session.state == session_pb2.SESSION_STATE_ONLINE
 
 
 async def test_usersig_for_scripts(tmp_path: Path) -> None:
