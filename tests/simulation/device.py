@@ -6,6 +6,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mediaagentd.call import mirror
 from mediaagentd.call import types as t
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub import types as hub
@@ -42,6 +43,8 @@ class Device:
         self.peers: set[Peer] = set()
         self.camera_on = False
         self._flowing: set[Peer] = set()
+        self._lost: set[Peer] = set()
+        self._opened: dict[Peer, float] = {}
         self._ops = 0
         self._backlog: deque[t.HubCommand] = deque()
         self._sending = False
@@ -82,6 +85,7 @@ class Device:
             self._perform(effect)
         if new is not old:
             self._check()
+            self._check_given_up(old.call, new.call or new.previous)
             self._set_timer()
 
     def _perform(self, effect: t.Effect) -> None:
@@ -122,6 +126,16 @@ class Device:
         probing = state.probe is not None and state.probe.preview
         if call is None and self.camera_on and not state.preview and not probing and self._ended():
             raise Broken(f"{self.user_id}: the camera is on after the call")
+
+    def _check_given_up(self, old: t.Call | None, new: t.Call | None) -> None:
+        """A connection is given up when media says so, or when it was not up for long."""
+        if new is None or old is None or new.given_up == old.given_up:
+            return
+        for user_id, attempt in new.given_up:
+            peer = (new.hub.call_id, user_id, attempt)
+            patient = self.world.now - self._opened[peer] > mirror.LINK_PATIENCE - 0.001
+            if peer not in self._lost and not patient:
+                raise Broken(f"{self.user_id} gives {peer} up, which nobody has lost")
 
     def _ended(self) -> bool:
         return self.state.previous is not None
@@ -337,6 +351,7 @@ class Device:
         if peer in self.peers:
             raise Broken(f"{self.user_id} opens {peer} twice")
         self.peers.add(peer)
+        self._opened[peer] = self.world.now
         self.world.media_opened(self, peer)
 
     def _close(self, peer: Peer) -> None:
@@ -346,8 +361,8 @@ class Device:
         self.world.media_closed(self, peer)
         random = self.world.random
         if random.random() < self.world.faults.peer_late:
-            report = t.PeerUp(*peer) if random.random() < 0.7 else t.PeerDown(*peer, final=True)
-            self._report(random.uniform(0.0, 5.0), report)
+            for report in (t.PeerUp(*peer), t.PeerDown(*peer, final=True)):
+                self._report(random.uniform(0.0, 8.0), report)
 
     def peer_up(self, wait: float, peer: Peer) -> None:
         self.world.later(wait, self._up, self.run, peer)
@@ -357,6 +372,8 @@ class Device:
         self._reported(run, t.PeerUp(*peer))
 
     def peer_down(self, wait: float, peer: Peer, final: bool) -> None:
+        if final:
+            self.world.later(wait, self._lost.add, peer)
         self._report(wait, t.PeerDown(*peer, final))
 
     def _probe(self, op: int) -> None:
