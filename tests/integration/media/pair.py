@@ -11,7 +11,7 @@ from mediaagentd.call.types import CameraFailed, CameraOpened, PeerDown, PeerUp,
 from mediaagentd.media.capture.pattern import read_counter_in_image
 from mediaagentd.media.engine import MediaEngine
 from mediaagentd.media.settings import MediaSettings, PeerFigures
-from mediaagentd.media.types import VideoProfile
+from mediaagentd.media.types import VideoCodec, VideoProfile
 
 T = TypeVar("T")
 
@@ -99,10 +99,17 @@ def settings(
     microphone: str = "none",
     speaker: str = "null",
     echo: bool = False,
+    codecs: tuple[VideoCodec, ...] = (VideoCodec.H264, VideoCodec.VP8),
 ) -> MediaSettings:
     """Synthetic devices."""
     return MediaSettings(
-        camera="synthetic", microphone=microphone, speaker=speaker, label=label, profile=profile, echo=echo
+        camera="synthetic",
+        microphone=microphone,
+        speaker=speaker,
+        video_codecs=codecs,
+        label=label,
+        profile=profile,
+        echo=echo,
     )
 
 

@@ -18,7 +18,7 @@ from mediaagentd.call.signal import Offer, Signal
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.pattern import read_counter
 from mediaagentd.media.capture.planes import luma_of
-from mediaagentd.media.types import VideoProfile
+from mediaagentd.media.types import VideoCodec, VideoProfile
 from mediaagentd.media.views.types import LOCAL, FileView, FrameFormat, FramesView, Picture, View
 
 from tests.integration.media.pair import CALL, Pair, PeerDown, PeerUp, settings, until, within
@@ -50,6 +50,27 @@ async def test_each_sees_the_other_count() -> None:
             assert figures.first_arrival_time is not None
             assert figures.connect_time is not None
         assert pair.alice.engine.figures()[0].user_id == "bob"
+
+
+async def test_both_ways_of_choosing_a_codec(tmp_path: Path) -> None:
+    """Each sends the first codec of its own that the other takes; VP8 is recorded too."""
+    h264, vp8 = VideoCodec.H264, VideoCodec.VP8
+    async with Pair(settings("alice", codecs=(vp8, h264)), settings("bob", codecs=(vp8,))) as pair:
+        await asyncio.gather(pair.alice.open_camera(), pair.bob.open_camera())
+        await pair.connect()
+        pair.alice.engine.start_view(View("file", "bob", FileView(str(tmp_path / "bob.mkv"))))
+        assert await pair.alice.sees() > 0
+        assert await pair.bob.sees() > 0
+        assert pair.bob.figures().stats.video_codec is vp8
+        await first(pair.alice.engine.watch(_encoded_view(pair)), 5)
+    with av.open(str(tmp_path / "bob.mkv"), "r") as recording:
+        assert recording.streams.video[0].codec_context.name == "vp8"
+        assert all(read_counter(luma_of(frame)) for frame in recording.decode(video=0))
+
+
+def _encoded_view(pair: Pair) -> str:
+    pair.alice.engine.start_view(View("encoded", "bob", FramesView(FrameFormat.ENCODED)))
+    return "encoded"
 
 
 async def test_nothing_is_decoded_when_nobody_looks() -> None:
