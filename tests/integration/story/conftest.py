@@ -6,6 +6,7 @@ sound who was heard.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -15,6 +16,10 @@ from mediaagentd.demo.actor import Actor
 
 from tests.integration import processes
 from tests.integration.story.stage import TONES, Stage
+
+# pytest-asyncio asks for "the loop before ours"; Python 3.11 then makes one that nobody closes, and its
+# ResourceWarning fails a test that has nothing to do with it.
+asyncio.set_event_loop(None)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pytest
 from mediaagent import Agent
 
 from tests.fakes.agent import FakeAgent
+
+# pytest-asyncio asks for "the loop before ours"; Python 3.11 then makes one that nobody closes, and its
+# ResourceWarning fails a test that has nothing to do with it.
+asyncio.set_event_loop(None)
 
 
 @pytest.fixture
