@@ -163,12 +163,17 @@ def _find_file(file: Path | None, environ: Mapping[str, str]) -> Path | None:
     """The file to read; raises ConfigError when the one that was named is not there."""
     named = file or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
     if named is not None:
-        if not named.exists() or named.is_dir():
-            raise ConfigError(f"{named}: there is no such file")
+        if not os.access(named, os.R_OK) or named.is_dir():
+            raise ConfigError(f"{named}: there is no such file, or it may not be read")
         return named
     home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '/root')}/.config"
     usual = (Path(home) / "mediaagent" / "agent.toml", Path("/etc/mediaagent/agent.toml"))
-    return next((path for path in usual if path.is_file()), None)
+    return next((path for path in usual if _is_readable(path)), None)
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether the file is there for us; a service may not even look into a home (ProtectHome)."""
+    return os.access(path, os.R_OK) and path.is_file()
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

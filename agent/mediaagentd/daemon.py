@@ -103,8 +103,12 @@ class Agent:
         Raises LockedError, OSError.
         """
         path = self._config.socket
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._held.enter_context(lock.hold(path.with_name(path.name + ".lock")))
+        try:
+            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._held.enter_context(lock.hold(path.with_name(path.name + ".lock")))
+        except OSError as error:
+            advice = "choose another place with --socket or MEDIAAGENT_SOCKET"
+            raise OSError(f"socket: {error.strerror}: {path.parent}; {advice}") from None
         try:
             await self._engine.start()
             await self._server.start()
