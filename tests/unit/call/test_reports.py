@@ -341,6 +341,18 @@ def test_media_that_ends_before_the_hub_says_so_is_a_hangup() -> None:
     assert ann.end == (t.EndReason.HANGUP, "bob")
 
 
+def test_the_hubs_word_comes_before_the_end_of_patience() -> None:
+    """A link that is away for now and then for good waits for the hub, not longer than before."""
+    ann = Stage().connect(AUDIO)
+    ann.tell(t.PeerDown("c1", "bob", 2, final=False))
+    ann.now = 58.5
+    ann.tell(t.PeerDown("c1", "bob", 2))
+    assert machine.deadline(ann.state) == 60.0
+    end = over(call(member("bob", S.LEFT), joined("ann", 2), revision=3), t.EndReason.HANGUP, "bob")
+    ann.tell(t.CallChanged(end))
+    assert ann.end == (t.EndReason.HANGUP, "bob")
+
+
 def test_a_link_that_does_not_come_up_is_given_up() -> None:
     ann = Stage().answer(AUDIO)
     ann.tick()
