@@ -83,11 +83,15 @@ class World:
                 end.peer_down(lost + self.random.uniform(2.0, 8.0), its, final=True)
 
     def media_closed(self, device: Device, peer: Peer) -> None:
-        """The far end notices after a while, and later gives up."""
+        """The far end hears a farewell, before or after the hub's word; or it notices after a while."""
         call_id, other_id, attempt = peer
         far = (call_id, device.user_id, attempt)
         other = self._by_user[other_id]
-        if far in other.peers:
+        if far not in other.peers:
+            return
+        if self.random.random() < 0.5:
+            other.peer_down(self.delay(), far, final=True)
+        else:
             other.peer_down(1.0 + self.delay(), far, final=False)
             other.peer_down(8.0 + self.delay(), far, final=True)
 
