@@ -26,6 +26,7 @@ from mediaagentd.media.settings import LocalMedia, MediaSettings, PeerFigures
 from mediaagentd.media.types import AudioFrame, VideoFrame, VideoProfile
 from mediaagentd.media.views.gallery import Gallery
 from mediaagentd.media.views.types import LOCAL, Picture, Snapshot, View
+from mediaagentd.media.warmup import warm_up
 
 _log = structlog.stdlib.get_logger()
 
@@ -85,13 +86,15 @@ class MediaEngine:
         self._stopping = False
 
     async def start(self) -> None:
-        """Finds the devices that `auto` stands for. Nothing is opened yet."""
+        """Finds the devices that `auto` stands for. No device is opened yet."""
         await self._local.resolve()
         name = self._settings.speaker
         self._speaker = await asyncio.to_thread(devices.resolve_speaker, name)
         self._playout = Playout(make_sink(self._speaker))
         camera, microphone = self._local.names
         _log.info("media_devices", camera=devices.shown(camera), microphone=microphone, speaker=self._speaker)
+        if self._make_peer == self._real_peer:
+            self._spawn(warm_up(self._codecs, self._settings.video_codecs, self._settings.profile, camera))
 
     async def stop(self) -> None:
         """Closes every connection and device, within `STOP` seconds."""
