@@ -58,7 +58,7 @@ run: setup
 
 test: setup-dev clients/node/node_modules/.installed
 	@.ci/install-packages chromium=chromium pulseaudio=pulseaudio pactl=pulseaudio-utils
-	$(BIN)/python -m pytest -q --seeds $(SEEDS)
+	$(BIN)/python -m pytest -q tests/unit tests/simulation tests/integration tests/clients tests/browser --seeds $(SEEDS)
 
 unit: setup-dev
 	$(BIN)/python -m pytest -q tests/unit tests/simulation --seeds $(SEEDS)

@@ -48,7 +48,8 @@ class RtspCamera:
         return f"rtsp://user:secret@127.0.0.1:{self._server.server_address[1]}/live"
 
     def __enter__(self) -> RtspCamera:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        serving = {"poll_interval": 0.02}
+        threading.Thread(target=self._server.serve_forever, kwargs=serving, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,8 +106,7 @@ class _Handler(socketserver.StreamRequestHandler):
             units = [unit for unit in re.split(rb"\x00\x00\x00?\x01", frame.data) if unit]
             for unit in units:
                 last = unit is units[-1]
-                header = struct.pack(">BBHII", 0x80, 96 | (0x80 if last else 0), number & 0xFFFF, frame.pts, 7)
+                kind = 96 | (0x80 if last else 0)
+                header = struct.pack(">BBHII", 0x80, kind, number & 0xFFFF, frame.pts, 7)
                 number += 1
                 self.wfile.write(struct.pack(">BBH", 0x24, 0, len(header) + len(unit)) + header + unit)
-
-
