@@ -77,7 +77,10 @@ def status_of(refused: Refused) -> grpc.Status:
     metadata = {key: str(value) for key, value in refused.metadata.items()}
     detail.Pack(error_details_pb2.ErrorInfo(reason=refused.reason.name, domain=DOMAIN, metadata=metadata))
     code: int = grpc.StatusCode[refused.reason.status].value[0]
-    return rpc_status.to_status(status_pb2.Status(code=code, message=refused.message, details=[detail]))
+    status: grpc.Status = rpc_status.to_status(
+        status_pb2.Status(code=code, message=refused.message, details=[detail])
+    )
+    return status
 
 
 # --------------------------------------------------------------------------------- the server's side
@@ -176,7 +179,7 @@ def _element(element: Any) -> str:
 def _info(error: grpc.aio.AioRpcError) -> Any:
     """Our ErrorInfo in the status, None when there is none."""
     try:
-        status = rpc_status.from_call(error)  # type: ignore[arg-type] # it asks an error as it asks a call
+        status = rpc_status.from_call(error)
     except (ValueError, DecodeError):  # a status that contradicts its details is nobody's of ours
         return None
     for detail in status.details if status is not None else ():

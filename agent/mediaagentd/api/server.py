@@ -61,7 +61,7 @@ class Server:
         self._listen = listen
         self._house = house
         self._server: grpc.aio.Server | None = None
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # the types know no asyncio
+        self._health = health.aio.HealthServicer()
 
     async def start(self) -> None:
         """Binds and serves. Raises OSError when it cannot bind."""

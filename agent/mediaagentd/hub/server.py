@@ -46,7 +46,7 @@ class HubServer:
     def __init__(self, settings: HubSettings) -> None:
         self._settings = settings
         self._target = settings.listen
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # the types know no asyncio
+        self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._shell: Shell | None = None
 

@@ -110,7 +110,7 @@ class Driver:
 
 
 def _refusal(error: grpc.aio.AioRpcError) -> Refusal:
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    status = rpc_status.from_call(error)
     assert status is not None, f"no details: {error.code()} {error.details()}"
     assert len(status.details) == 1
     info = error_details_pb2.ErrorInfo()

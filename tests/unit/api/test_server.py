@@ -87,7 +87,7 @@ async def refusal(call: Any) -> tuple[grpc.StatusCode, str, str]:
     """Status, reason and message of a call that must fail."""
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await call
-    status = rpc_status.from_call(failed.value)  # type: ignore[arg-type]
+    status = rpc_status.from_call(failed.value)
     assert status is not None
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
