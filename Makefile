@@ -20,6 +20,7 @@ help:
 
 # --- setting up -------------------------------------------------------------------------------------
 
+# The locks are complete: with --no-deps pip resolves nothing, and so cannot ask for what is not in them.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 $(VENV)/.created:
@@ -28,12 +29,13 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.created requirements.lock pyproject.toml clients/python/pyproject.toml
-	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --require-hashes -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation --no-index -e clients/python -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
-	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) --no-deps --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip check
 	@touch $@
 
 setup: $(VENV)/.runtime
