@@ -175,7 +175,7 @@ async def test_signals_come_early_late_and_wrong() -> None:
     async with Pair(settings("alice"), settings("bob")) as pair:
         pair.alice.engine.receive_signal(CALL, "bob", Signal(1, Offer("of an older attempt")))
         pair.bob.dial(offers=True)
-        await until(lambda: len(pair.alice.engine._early) == 2)
+        await until(lambda: len(pair.alice.engine._board._early) == 2)
         pair.alice.dial(offers=False)
         pair.alice.engine.receive_signal(CALL, "bob", Signal(1, Offer("again")))
         await both_up(pair)
