@@ -69,6 +69,11 @@ class Reason(enum.Enum):
     SUBSCRIBER_TOO_SLOW = Status.RESOURCE_EXHAUSTED
     NOT_OFFERED = Status.UNIMPLEMENTED
     INTERNAL = Status.INTERNAL
+    GROUP_RIGHTS = Status.PERMISSION_DENIED
+    NOT_A_GROUP_MEMBER = Status.PERMISSION_DENIED
+    GROUP_EXISTS = Status.ALREADY_EXISTS
+    GROUP_IN_CALL = Status.FAILED_PRECONDITION
+    CALL_FULL = Status.RESOURCE_EXHAUSTED
 
     def __new__(cls, status: Status) -> Reason:
         """Gives each member its own value, so that members of one status are no aliases."""

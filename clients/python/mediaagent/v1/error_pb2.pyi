@@ -59,6 +59,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SUBSCRIBER_TOO_SLOW: _ErrorReason.ValueType  # 51
     ERROR_REASON_NOT_OFFERED: _ErrorReason.ValueType  # 52
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 53
+    ERROR_REASON_GROUP_RIGHTS: _ErrorReason.ValueType  # 60
+    ERROR_REASON_NOT_A_GROUP_MEMBER: _ErrorReason.ValueType  # 61
+    ERROR_REASON_GROUP_EXISTS: _ErrorReason.ValueType  # 62
+    ERROR_REASON_GROUP_IN_CALL: _ErrorReason.ValueType  # 63
+    ERROR_REASON_CALL_FULL: _ErrorReason.ValueType  # 64
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -99,4 +104,9 @@ ERROR_REASON_LIMIT_EXCEEDED: ErrorReason.ValueType  # 50
 ERROR_REASON_SUBSCRIBER_TOO_SLOW: ErrorReason.ValueType  # 51
 ERROR_REASON_NOT_OFFERED: ErrorReason.ValueType  # 52
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 53
+ERROR_REASON_GROUP_RIGHTS: ErrorReason.ValueType  # 60
+ERROR_REASON_NOT_A_GROUP_MEMBER: ErrorReason.ValueType  # 61
+ERROR_REASON_GROUP_EXISTS: ErrorReason.ValueType  # 62
+ERROR_REASON_GROUP_IN_CALL: ErrorReason.ValueType  # 63
+ERROR_REASON_CALL_FULL: ErrorReason.ValueType  # 64
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

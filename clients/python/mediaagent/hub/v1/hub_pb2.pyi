@@ -22,6 +22,23 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _LoginPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LoginPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoginPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOGIN_POLICY_UNSPECIFIED: _LoginPolicy.ValueType  # 0
+    LOGIN_POLICY_SINGLE: _LoginPolicy.ValueType  # 1
+    LOGIN_POLICY_MULTI: _LoginPolicy.ValueType  # 2
+
+class LoginPolicy(_LoginPolicy, metaclass=_LoginPolicyEnumTypeWrapper): ...
+
+LOGIN_POLICY_UNSPECIFIED: LoginPolicy.ValueType  # 0
+LOGIN_POLICY_SINGLE: LoginPolicy.ValueType  # 1
+LOGIN_POLICY_MULTI: LoginPolicy.ValueType  # 2
+Global___LoginPolicy: _TypeAlias = LoginPolicy  # noqa: Y015
+
 class _MemberState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -50,6 +67,36 @@ MEMBER_STATE_CANCELLED: MemberState.ValueType  # 7
 Global___MemberState: _TypeAlias = MemberState  # noqa: Y015
 
 @_typing.final
+class Invitation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVITE_ID_FIELD_NUMBER: _builtins.int
+    SPONSOR_FIELD_NUMBER: _builtins.int
+    INVITE_TIME_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    invite_id: _builtins.str
+    sponsor: _builtins.str
+    @_builtins.property
+    def invite_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        invite_id: _builtins.str = ...,
+        sponsor: _builtins.str = ...,
+        invite_time: _timestamp_pb2.Timestamp | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invite_time", b"invite_time", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invite_id", b"invite_id", "invite_time", b"invite_time", "sponsor", b"sponsor", "timeout", b"timeout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Invitation: _TypeAlias = Invitation  # noqa: Y015
+
+@_typing.final
 class Member(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -59,12 +106,15 @@ class Member(_message.Message):
     JOIN_ORDER_FIELD_NUMBER: _builtins.int
     IS_AUDIO_AVAILABLE_FIELD_NUMBER: _builtins.int
     IS_VIDEO_AVAILABLE_FIELD_NUMBER: _builtins.int
+    INVITATION_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     device_id: _builtins.str
     state: Global___MemberState.ValueType
     join_order: _builtins.int
     is_audio_available: _builtins.bool
     is_video_available: _builtins.bool
+    @_builtins.property
+    def invitation(self) -> Global___Invitation: ...
     def __init__(
         self,
         *,
@@ -74,10 +124,11 @@ class Member(_message.Message):
         join_order: _builtins.int = ...,
         is_audio_available: _builtins.bool = ...,
         is_video_available: _builtins.bool = ...,
+        invitation: Global___Invitation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invitation", b"invitation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "is_audio_available", b"is_audio_available", "is_video_available", b"is_video_available", "join_order", b"join_order", "state", b"state", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "invitation", b"invitation", "is_audio_available", b"is_audio_available", "is_video_available", b"is_video_available", "join_order", b"join_order", "state", b"state", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -100,6 +151,8 @@ class Call(_message.Message):
     ENDED_FIELD_NUMBER: _builtins.int
     END_REASON_FIELD_NUMBER: _builtins.int
     ENDED_BY_FIELD_NUMBER: _builtins.int
+    IS_GROUP_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     invite_id: _builtins.str
     room_id: _builtins.int
@@ -110,6 +163,8 @@ class Call(_message.Message):
     ended: _builtins.bool
     end_reason: _call_pb2.EndReason.ValueType
     ended_by: _builtins.str
+    is_group: _builtins.bool
+    user_data: _builtins.bytes
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]: ...
     @_builtins.property
@@ -132,14 +187,64 @@ class Call(_message.Message):
         ended: _builtins.bool = ...,
         end_reason: _call_pb2.EndReason.ValueType = ...,
         ended_by: _builtins.str = ...,
+        is_group: _builtins.bool = ...,
+        user_data: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["invite_time", b"invite_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "end_reason", b"end_reason", "ended", b"ended", "ended_by", b"ended_by", "group_id", b"group_id", "invite_id", b"invite_id", "invite_time", b"invite_time", "members", b"members", "revision", b"revision", "room_id", b"room_id", "sponsor", b"sponsor", "timeout", b"timeout", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "end_reason", b"end_reason", "ended", b"ended", "ended_by", b"ended_by", "group_id", b"group_id", "invite_id", b"invite_id", "invite_time", b"invite_time", "is_group", b"is_group", "members", b"members", "revision", b"revision", "room_id", b"room_id", "sponsor", b"sponsor", "timeout", b"timeout", "type", b"type", "user_data", b"user_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Call: _TypeAlias = Call  # noqa: Y015
+
+@_typing.final
+class MissedCall(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    INVITE_ID_FIELD_NUMBER: _builtins.int
+    SPONSOR_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    INVITE_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
+    IS_GROUP_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    invite_id: _builtins.str
+    sponsor: _builtins.str
+    type: _call_pb2.CallType.ValueType
+    group_id: _builtins.str
+    reason: _call_pb2.EndReason.ValueType
+    user_data: _builtins.bytes
+    is_group: _builtins.bool
+    @_builtins.property
+    def invite_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        invite_id: _builtins.str = ...,
+        sponsor: _builtins.str = ...,
+        type: _call_pb2.CallType.ValueType = ...,
+        group_id: _builtins.str = ...,
+        invite_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _call_pb2.EndReason.ValueType = ...,
+        user_data: _builtins.bytes = ...,
+        is_group: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "invite_time", b"invite_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "end_time", b"end_time", "group_id", b"group_id", "invite_id", b"invite_id", "invite_time", b"invite_time", "is_group", b"is_group", "reason", b"reason", "sponsor", b"sponsor", "type", b"type", "user_data", b"user_data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissedCall: _TypeAlias = MissedCall  # noqa: Y015
 
 @_typing.final
 class IceServer(_message.Message):
@@ -201,7 +306,9 @@ class LoginResponse(_message.Message):
 
     SESSION_TOKEN_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     session_token: _builtins.str
+    policy: Global___LoginPolicy.ValueType
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration: ...
     def __init__(
@@ -209,10 +316,11 @@ class LoginResponse(_message.Message):
         *,
         session_token: _builtins.str = ...,
         lease: _duration_pb2.Duration | None = ...,
+        policy: Global___LoginPolicy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "session_token", b"session_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "policy", b"policy", "session_token", b"session_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -351,6 +459,7 @@ class Welcome(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     RESUMED_FIELD_NUMBER: _builtins.int
     HUB_TIME_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
     resumed: _builtins.bool
     @_builtins.property
     def ice_servers(self) -> _containers.RepeatedCompositeFieldContainer[Global___IceServer]: ...
@@ -358,6 +467,8 @@ class Welcome(_message.Message):
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___Call]: ...
     @_builtins.property
     def hub_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def missed(self) -> _containers.RepeatedCompositeFieldContainer[Global___MissedCall]: ...
     def __init__(
         self,
         *,
@@ -365,10 +476,11 @@ class Welcome(_message.Message):
         calls: _abc.Iterable[Global___Call] | None = ...,
         resumed: _builtins.bool = ...,
         hub_time: _timestamp_pb2.Timestamp | None = ...,
+        missed: _abc.Iterable[Global___MissedCall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hub_time", b"hub_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "hub_time", b"hub_time", "ice_servers", b"ice_servers", "resumed", b"resumed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "hub_time", b"hub_time", "ice_servers", b"ice_servers", "missed", b"missed", "resumed", b"resumed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -476,9 +588,11 @@ class InviteRequest(_message.Message):
     TIMEOUT_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
     type: _call_pb2.CallType.ValueType
     group_id: _builtins.str
     request_id: _builtins.str
+    user_data: _builtins.bytes
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -491,10 +605,11 @@ class InviteRequest(_message.Message):
         timeout: _duration_pb2.Duration | None = ...,
         group_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        user_data: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "request_id", b"request_id", "timeout", b"timeout", "type", b"type", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "request_id", b"request_id", "timeout", b"timeout", "type", b"type", "user_data", b"user_data", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -519,6 +634,100 @@ class InviteResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InviteResponse: _TypeAlias = InviteResponse  # noqa: Y015
+
+@_typing.final
+class InviteMoreRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        user_ids: _abc.Iterable[_builtins.str] | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "request_id", b"request_id", "timeout", b"timeout", "user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InviteMoreRequest: _TypeAlias = InviteMoreRequest  # noqa: Y015
+
+@_typing.final
+class InviteMoreResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def call(self) -> Global___Call: ...
+    def __init__(
+        self,
+        *,
+        call: Global___Call | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InviteMoreResponse: _TypeAlias = InviteMoreResponse  # noqa: Y015
+
+@_typing.final
+class JoinCallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    group_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "group_id", b"group_id", "which", b"which"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "group_id", b"group_id", "which", b"which"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_which: _TypeAlias = _typing.Literal["call_id", "group_id"]  # noqa: Y015
+    _WhichOneofArgType_which: _TypeAlias = _typing.Literal["which", b"which"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_which) -> _WhichOneofReturnType_which | None: ...
+
+Global___JoinCallRequest: _TypeAlias = JoinCallRequest  # noqa: Y015
+
+@_typing.final
+class JoinCallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def call(self) -> Global___Call: ...
+    def __init__(
+        self,
+        *,
+        call: Global___Call | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinCallResponse: _TypeAlias = JoinCallResponse  # noqa: Y015
 
 @_typing.final
 class AcceptRequest(_message.Message):
@@ -764,3 +973,38 @@ class RelayResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RelayResponse: _TypeAlias = RelayResponse  # noqa: Y015
+
+@_typing.final
+class AcknowledgeMissedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVITE_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def invite_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        invite_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invite_ids", b"invite_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgeMissedRequest: _TypeAlias = AcknowledgeMissedRequest  # noqa: Y015
+
+@_typing.final
+class AcknowledgeMissedResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgeMissedResponse: _TypeAlias = AcknowledgeMissedResponse  # noqa: Y015

@@ -59,6 +59,16 @@ class HubServiceStub:
                 request_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteRequest.SerializeToString,
                 response_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteResponse.FromString,
                 _registered_method=True)
+        self.InviteMore = channel.unary_unary(
+                '/mediaagent.hub.v1.HubService/InviteMore',
+                request_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteMoreRequest.SerializeToString,
+                response_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteMoreResponse.FromString,
+                _registered_method=True)
+        self.JoinCall = channel.unary_unary(
+                '/mediaagent.hub.v1.HubService/JoinCall',
+                request_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.JoinCallRequest.SerializeToString,
+                response_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.JoinCallResponse.FromString,
+                _registered_method=True)
         self.Accept = channel.unary_unary(
                 '/mediaagent.hub.v1.HubService/Accept',
                 request_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.AcceptRequest.SerializeToString,
@@ -88,6 +98,11 @@ class HubServiceStub:
                 '/mediaagent.hub.v1.HubService/Relay',
                 request_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.RelayRequest.SerializeToString,
                 response_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.RelayResponse.FromString,
+                _registered_method=True)
+        self.AcknowledgeMissed = channel.unary_unary(
+                '/mediaagent.hub.v1.HubService/AcknowledgeMissed',
+                request_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.AcknowledgeMissedRequest.SerializeToString,
+                response_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.AcknowledgeMissedResponse.FromString,
                 _registered_method=True)
 
 
@@ -119,6 +134,18 @@ class HubServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Invite(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InviteMore(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JoinCall(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,6 +187,12 @@ class HubServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcknowledgeMissed(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HubServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -187,6 +220,16 @@ def add_HubServiceServicer_to_server(servicer, server):
                     servicer.Invite,
                     request_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteRequest.FromString,
                     response_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteResponse.SerializeToString,
+            ),
+            'InviteMore': grpc.unary_unary_rpc_method_handler(
+                    servicer.InviteMore,
+                    request_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteMoreRequest.FromString,
+                    response_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteMoreResponse.SerializeToString,
+            ),
+            'JoinCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.JoinCall,
+                    request_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.JoinCallRequest.FromString,
+                    response_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.JoinCallResponse.SerializeToString,
             ),
             'Accept': grpc.unary_unary_rpc_method_handler(
                     servicer.Accept,
@@ -217,6 +260,11 @@ def add_HubServiceServicer_to_server(servicer, server):
                     servicer.Relay,
                     request_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.RelayRequest.FromString,
                     response_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.RelayResponse.SerializeToString,
+            ),
+            'AcknowledgeMissed': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeMissed,
+                    request_deserializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.AcknowledgeMissedRequest.FromString,
+                    response_serializer=mediaagent_dot_hub_dot_v1_dot_hub__pb2.AcknowledgeMissedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +402,60 @@ class HubService:
             '/mediaagent.hub.v1.HubService/Invite',
             mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteRequest.SerializeToString,
             mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InviteMore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediaagent.hub.v1.HubService/InviteMore',
+            mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteMoreRequest.SerializeToString,
+            mediaagent_dot_hub_dot_v1_dot_hub__pb2.InviteMoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JoinCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediaagent.hub.v1.HubService/JoinCall',
+            mediaagent_dot_hub_dot_v1_dot_hub__pb2.JoinCallRequest.SerializeToString,
+            mediaagent_dot_hub_dot_v1_dot_hub__pb2.JoinCallResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -516,6 +618,33 @@ class HubService:
             '/mediaagent.hub.v1.HubService/Relay',
             mediaagent_dot_hub_dot_v1_dot_hub__pb2.RelayRequest.SerializeToString,
             mediaagent_dot_hub_dot_v1_dot_hub__pb2.RelayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeMissed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediaagent.hub.v1.HubService/AcknowledgeMissed',
+            mediaagent_dot_hub_dot_v1_dot_hub__pb2.AcknowledgeMissedRequest.SerializeToString,
+            mediaagent_dot_hub_dot_v1_dot_hub__pb2.AcknowledgeMissedResponse.FromString,
             options,
             channel_credentials,
             insecure,

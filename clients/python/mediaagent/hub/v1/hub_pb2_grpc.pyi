@@ -36,12 +36,15 @@ class HubServiceStub:
     RenewLease: _grpc.UnaryUnaryMultiCallable[_hub_pb2.RenewLeaseRequest, _hub_pb2.RenewLeaseResponse]
     Subscribe: _grpc.UnaryStreamMultiCallable[_hub_pb2.SubscribeRequest, _hub_pb2.SubscribeResponse]
     Invite: _grpc.UnaryUnaryMultiCallable[_hub_pb2.InviteRequest, _hub_pb2.InviteResponse]
+    InviteMore: _grpc.UnaryUnaryMultiCallable[_hub_pb2.InviteMoreRequest, _hub_pb2.InviteMoreResponse]
+    JoinCall: _grpc.UnaryUnaryMultiCallable[_hub_pb2.JoinCallRequest, _hub_pb2.JoinCallResponse]
     Accept: _grpc.UnaryUnaryMultiCallable[_hub_pb2.AcceptRequest, _hub_pb2.AcceptResponse]
     Reject: _grpc.UnaryUnaryMultiCallable[_hub_pb2.RejectRequest, _hub_pb2.RejectResponse]
     Hangup: _grpc.UnaryUnaryMultiCallable[_hub_pb2.HangupRequest, _hub_pb2.HangupResponse]
     SwitchCallType: _grpc.UnaryUnaryMultiCallable[_hub_pb2.SwitchCallTypeRequest, _hub_pb2.SwitchCallTypeResponse]
     SetAvailability: _grpc.UnaryUnaryMultiCallable[_hub_pb2.SetAvailabilityRequest, _hub_pb2.SetAvailabilityResponse]
     Relay: _grpc.UnaryUnaryMultiCallable[_hub_pb2.RelayRequest, _hub_pb2.RelayResponse]
+    AcknowledgeMissed: _grpc.UnaryUnaryMultiCallable[_hub_pb2.AcknowledgeMissedRequest, _hub_pb2.AcknowledgeMissedResponse]
 
 @_typing.type_check_only
 class HubServiceAsyncStub(HubServiceStub):
@@ -51,12 +54,15 @@ class HubServiceAsyncStub(HubServiceStub):
     RenewLease: _aio.UnaryUnaryMultiCallable[_hub_pb2.RenewLeaseRequest, _hub_pb2.RenewLeaseResponse]  # type: ignore[assignment]
     Subscribe: _aio.UnaryStreamMultiCallable[_hub_pb2.SubscribeRequest, _hub_pb2.SubscribeResponse]  # type: ignore[assignment]
     Invite: _aio.UnaryUnaryMultiCallable[_hub_pb2.InviteRequest, _hub_pb2.InviteResponse]  # type: ignore[assignment]
+    InviteMore: _aio.UnaryUnaryMultiCallable[_hub_pb2.InviteMoreRequest, _hub_pb2.InviteMoreResponse]  # type: ignore[assignment]
+    JoinCall: _aio.UnaryUnaryMultiCallable[_hub_pb2.JoinCallRequest, _hub_pb2.JoinCallResponse]  # type: ignore[assignment]
     Accept: _aio.UnaryUnaryMultiCallable[_hub_pb2.AcceptRequest, _hub_pb2.AcceptResponse]  # type: ignore[assignment]
     Reject: _aio.UnaryUnaryMultiCallable[_hub_pb2.RejectRequest, _hub_pb2.RejectResponse]  # type: ignore[assignment]
     Hangup: _aio.UnaryUnaryMultiCallable[_hub_pb2.HangupRequest, _hub_pb2.HangupResponse]  # type: ignore[assignment]
     SwitchCallType: _aio.UnaryUnaryMultiCallable[_hub_pb2.SwitchCallTypeRequest, _hub_pb2.SwitchCallTypeResponse]  # type: ignore[assignment]
     SetAvailability: _aio.UnaryUnaryMultiCallable[_hub_pb2.SetAvailabilityRequest, _hub_pb2.SetAvailabilityResponse]  # type: ignore[assignment]
     Relay: _aio.UnaryUnaryMultiCallable[_hub_pb2.RelayRequest, _hub_pb2.RelayResponse]  # type: ignore[assignment]
+    AcknowledgeMissed: _aio.UnaryUnaryMultiCallable[_hub_pb2.AcknowledgeMissedRequest, _hub_pb2.AcknowledgeMissedResponse]  # type: ignore[assignment]
 
 class HubServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -93,6 +99,20 @@ class HubServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hub_pb2.InviteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hub_pb2.InviteResponse, _abc.Awaitable[_hub_pb2.InviteResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def InviteMore(
+        self,
+        request: _hub_pb2.InviteMoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hub_pb2.InviteMoreResponse, _abc.Awaitable[_hub_pb2.InviteMoreResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def JoinCall(
+        self,
+        request: _hub_pb2.JoinCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hub_pb2.JoinCallResponse, _abc.Awaitable[_hub_pb2.JoinCallResponse]]: ...
 
     @_abc_1.abstractmethod
     def Accept(
@@ -135,5 +155,12 @@ class HubServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hub_pb2.RelayRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hub_pb2.RelayResponse, _abc.Awaitable[_hub_pb2.RelayResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AcknowledgeMissed(
+        self,
+        request: _hub_pb2.AcknowledgeMissedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hub_pb2.AcknowledgeMissedResponse, _abc.Awaitable[_hub_pb2.AcknowledgeMissedResponse]]: ...
 
 def add_HubServiceServicer_to_server(servicer: HubServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
