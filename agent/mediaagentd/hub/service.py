@@ -170,6 +170,30 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         await self._shell.perform(Relay(token, signal.call_id, request.to_user_id, parcel))
         return hub_pb2.RelayResponse()
 
+    async def InviteMore(
+        self,
+        request: hub_pb2.InviteMoreRequest,  # noqa: ARG002 - as above
+        context: Context,  # noqa: ARG002
+    ) -> hub_pb2.InviteMoreResponse:
+        """Asks more users in."""
+        raise Refused(Reason.NOT_OFFERED, "InviteMore: not yet", {"what": "InviteMore"})
+
+    async def JoinCall(
+        self,
+        request: hub_pb2.JoinCallRequest,  # noqa: ARG002 - as above
+        context: Context,  # noqa: ARG002
+    ) -> hub_pb2.JoinCallResponse:
+        """Enters by itself."""
+        raise Refused(Reason.NOT_OFFERED, "JoinCall: not yet", {"what": "JoinCall"})
+
+    async def AcknowledgeMissed(
+        self,
+        request: hub_pb2.AcknowledgeMissedRequest,  # noqa: ARG002 - as above
+        context: Context,  # noqa: ARG002
+    ) -> hub_pb2.AcknowledgeMissedResponse:
+        """Forgets missed calls."""
+        raise Refused(Reason.NOT_OFFERED, "AcknowledgeMissed: not yet", {"what": "AcknowledgeMissed"})
+
     async def _tail(self, reader: Reader, until: float) -> AsyncIterator[hub_pb2.SubscribeResponse]:
         while not reader.over and self._shell.now() < until:
             push = await reader.next(self._settings.heartbeat)
