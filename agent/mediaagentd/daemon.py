@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from mediaagentd import config as configuration
-from mediaagentd import dev, lock
+from mediaagentd import lock
 from mediaagentd.api.clock import WallClock
 from mediaagentd.api.convert import Conversion
 from mediaagentd.api.house import About, House
@@ -29,9 +29,8 @@ from mediaagentd.calls import Calls
 from mediaagentd.config import Config, ConfigError
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.events import EventLog, Happened
-from mediaagentd.hub_daemon import Hub
 from mediaagentd.lifecycle import Part, serve, step
-from mediaagentd.media.engine import MediaEngine
+from mediaagentd.media.door import MediaDoor
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import VideoCodec, VideoProfile
 from mediaagentd.signalling.client import HubClient
@@ -48,7 +47,7 @@ class Wires:
 
     def __init__(self) -> None:
         self.calls: Calls
-        self.engine: MediaEngine
+        self.media: MediaDoor
         self.hub: HubClient
 
     def report(self, report: Report) -> None:
@@ -57,7 +56,7 @@ class Wires:
 
     def on_signal(self, call_id: str, sender: str, signal: Signal) -> None:
         """A peer's SDP or candidate passes by the call machine."""
-        self.engine.receive_signal(call_id, sender, signal)
+        self.media.receive_signal(call_id, sender, signal)
 
     def send_signal(self, call_id: str, user_id: str, signal: Signal) -> None:
         """Ours too."""
@@ -65,7 +64,7 @@ class Wires:
 
     def on_ice_servers(self, servers: Sequence[IceServer]) -> None:
         """The hub's STUN and TURN servers."""
-        self.engine.set_ice_servers(servers)
+        self.media.set_ice_servers(servers)
 
 
 class Agent:
@@ -79,7 +78,7 @@ class Agent:
         device_id = configuration.device_id(config)
         loop = asyncio.get_running_loop()
         wires = Wires()
-        self._engine = wires.engine = MediaEngine(
+        self._media = wires.media = MediaDoor(
             _media_settings(config, device_id, echo), report=wires.report, send_signal=wires.send_signal
         )
         self._hub = wires.hub = HubClient(
@@ -91,10 +90,10 @@ class Agent:
             ca=_certificate(config),
         )
         self._events = EventLog(uuid.uuid4().hex[:12], loop.time)
-        self._calls = wires.calls = Calls(self._hub, self._engine, self._events)
+        self._calls = wires.calls = Calls(self._hub, self._media, self._events)
         conversion = Conversion(WallClock(loop.time, time.time), device_id, config.sdk_app_id)
         about = About(_version(), config.hub_target, loop.time, loop.time())
-        house = House(self._calls, self._engine, self._events, conversion, about)
+        house = House(self._calls, self._media, self._events, conversion, about)
         self._server = Server(house, config.socket, config.listen)
 
     async def start(self) -> None:
@@ -110,11 +109,11 @@ class Agent:
             advice = "choose another place with --socket or MEDIAAGENT_SOCKET"
             raise OSError(f"socket: {error.strerror}: {path.parent}; {advice}") from None
         try:
-            await self._engine.start()
             await self._server.start()
         except BaseException:
             await self.stop()
             raise
+        self._media.begin()
         if self._config.user_id:
             self._tasks.append(asyncio.create_task(self._log_in(), name="login"))
         if self._echo:
@@ -134,18 +133,19 @@ class Agent:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await step("log out", self._calls.logout())
         await step("close signalling", self._hub.close())
-        await step("stop media", self._engine.stop())
+        await step("stop media", self._media.stop())
         self._events.close()
         self._calls.close()
         await step("stop serving", self._server.stop(grace=1.0))
         self._held.close()
 
     async def healthy(self) -> bool:
-        """Whether a client would get an answer from the socket within five seconds."""
-        return await self._server.answers(within=5.0)
+        """Whether media works, and a client would get an answer from the socket within five seconds."""
+        return not self._media.failed and await self._server.answers(within=5.0)
 
     async def _log_in(self) -> None:
         """Logs the configured user in; tries again for as long as only the hub is missing."""
+        await self._media.opened()
         attempt = 0
         user_id, user_sig = self._config.user_id, self._config.user_sig.get_secret_value()
         while True:
@@ -198,7 +198,7 @@ def run_agent(
 
     async def run() -> None:
         agent = Agent(config, echo=echo)
-        parts: list[Part] = [Hub(config), agent] if with_hub else [agent]
+        parts: list[Part] = [_hub(config), agent] if with_hub else [agent]
 
         async def ready() -> str:
             # Whoever starts an echo wants to call it: it is ready when it can be.
@@ -215,6 +215,8 @@ def run_dev(config: Config, say: Callable[[Path], None]) -> int:
     """Runs a hub, an agent for `me`, and `echo` in a process of its own; `say` gets the socket when all is
     ready. Raises ConfigError, LockedError, OSError.
     """
+    from mediaagentd import dev
+
     furnished = dev.furnished(config)
 
     async def run() -> None:
@@ -225,11 +227,18 @@ def run_dev(config: Config, say: Callable[[Path], None]) -> int:
             say(furnished.socket)
             return f"serving {furnished.socket}"
 
-        parts: list[Part] = [Hub(furnished), agent, dev.EchoProcess(furnished)]
+        parts: list[Part] = [_hub(furnished), agent, dev.EchoProcess(furnished)]
         await serve(parts, Notifier(), ready, agent.healthy)
 
     asyncio.run(run())
     return 0
+
+
+def _hub(config: Config) -> Part:
+    """A hub in this process; loaded only then."""
+    from mediaagentd.hub_daemon import Hub
+
+    return Hub(config)
 
 
 def _end_with_parent() -> None:

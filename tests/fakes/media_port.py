@@ -29,6 +29,11 @@ class FakeMedia:
         self.shown: dict[str, View] = {}
         self.pictures: list[Picture] = []
         self.watchers = 0
+        self.there = asyncio.Event()
+        self.there.set()
+
+    async def opened(self) -> None:
+        await self.there.wait()
 
     def open_peer(self, call_id: str, user_id: str, attempt: int, offers: bool) -> None:
         assert (call_id, user_id, attempt) not in self.peers

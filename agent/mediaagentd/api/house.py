@@ -23,6 +23,9 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class Engine(Protocol):
     """What clients want of media."""
 
+    async def opened(self) -> None:
+        """Waits until commands can be served; figures, views and names are told before."""
+
     def start_view(self, view: View) -> None:
         """Shows video; Refused: USER_NOT_IN_CALL, VIEW_EXISTS, NOT_OFFERED."""
 

@@ -29,6 +29,7 @@ from mediaagentd import interceptors
 from mediaagentd.api.agent import AgentService
 from mediaagentd.api.calls import CallService
 from mediaagentd.api.events import EventService
+from mediaagentd.api.gate import Gate
 from mediaagentd.api.house import House
 from mediaagentd.api.media import MediaService
 from mediaagentd.api.session import SessionService
@@ -65,7 +66,8 @@ class Server:
 
     async def start(self) -> None:
         """Binds and serves. Raises OSError when it cannot bind."""
-        server = grpc.aio.server(interceptors=interceptors.server(), options=_OPTIONS)
+        guards = (*interceptors.server(), Gate(self._house.engine.opened))
+        server = grpc.aio.server(interceptors=guards, options=_OPTIONS)
         _add_services(server, self._house)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)

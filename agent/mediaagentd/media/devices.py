@@ -14,12 +14,12 @@ from mediaagentd.media.capture.container import (
     FileMicrophone,
     NetworkCamera,
     V4l2Camera,
-    without_credentials,
 )
 from mediaagentd.media.capture.errors import NO_MICROPHONE, not_found
 from mediaagentd.media.capture.microphone import SoundCardReader, ThreadedMicrophone, load_sounddevice
 from mediaagentd.media.capture.synthetic import SyntheticCamera, SyntheticMicrophone
 from mediaagentd.media.capture.types import AudioReader, AudioSource, VideoReader, VideoSource
+from mediaagentd.media.settings import without_credentials
 from mediaagentd.media.types import VideoProfile
 
 log = structlog.stdlib.get_logger()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mediaagentd.media.types import PeerStats, Size, VideoCodec, VideoProfile
+
+
+def without_credentials(url: str) -> str:
+    """A camera's URL without user name and password, for messages and status."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
 
 
 @dataclass(frozen=True, slots=True)

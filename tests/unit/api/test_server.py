@@ -270,3 +270,25 @@ async def test_a_socket_that_cannot_be_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot listen on"):
         await made.server.start()
     await made.channel.close()
+
+
+async def test_a_status_is_told_while_media_loads_and_a_command_waits_for_it(daemon: Daemon) -> None:
+    daemon.media.there.clear()
+    agent, media = (
+        agent_pb2_grpc.AgentServiceStub(daemon.channel),
+        media_pb2_grpc.MediaServiceStub(daemon.channel),
+    )
+    opening = asyncio.ensure_future(media.OpenCamera(media_pb2.OpenCameraRequest()))
+    assert (await agent.GetStatus(agent_pb2.GetStatusRequest())).version == "1.2.3"
+    assert not opening.done()
+    assert not daemon.media.camera_open
+    daemon.media.there.set()
+    assert (await opening).media.is_camera_open
+
+
+async def test_a_command_that_media_keeps_waiting_ends_at_its_deadline(daemon: Daemon) -> None:
+    daemon.media.there.clear()
+    media = media_pb2_grpc.MediaServiceStub(daemon.channel)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await media.OpenCamera(media_pb2.OpenCameraRequest(), timeout=0.05)
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import stat
 import threading
 import time
@@ -25,6 +24,7 @@ from mediaagentd.media.capture.errors import (
     not_found,
 )
 from mediaagentd.media.capture.types import RawPicture, RawSound, Samples
+from mediaagentd.media.settings import without_credentials
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, Size, VideoProfile
 
 OPEN_TIMEOUT = 5.0
@@ -173,11 +173,6 @@ class NetworkCamera(LiveCamera):
         if self._url.startswith("rtsp"):
             options["rtsp_transport"] = "tcp"
         return open_container(self._name, self._url, code=NO_CAMERA, options=options)
-
-
-def without_credentials(url: str) -> str:
-    """The URL without user name and password, for messages and status."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
 
 
 class _Clock:
