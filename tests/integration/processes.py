@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -148,13 +149,17 @@ async def running(
 ) -> AsyncIterator[ChildProcess]:
     """A process that has said READY=1, and that is ended at the end. Raises NotReadyError."""
     directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a test's own directory
-    # An abstract address: a test's directory may be too deep for a unix socket's path.
-    address = f"\0mediaagent-test-{os.getpid()}-{name}-{time.monotonic_ns()}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
+    # Not in the test's own directory, which may be too deep for a unix socket's path; and not an
+    # abstract address, which ends at the border of a network namespace.
+    with (
+        tempfile.TemporaryDirectory(prefix="mediaagent-notify-") as place,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears,
+    ):
+        address = f"{place}/socket"
         ears.bind(address)
         ears.setblocking(False)
         child = await spawn(
-            name, arguments, directory, {**(environment or {}), "NOTIFY_SOCKET": "@" + address[1:]}, prefix
+            name, arguments, directory, {**(environment or {}), "NOTIFY_SOCKET": address}, prefix
         )
         try:
             await _ready(child, ears)
@@ -192,9 +197,16 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def hub(directory: Path, *, port: int | None = None, **settings: str) -> AsyncIterator[Hub]:
+async def hub(
+    directory: Path,
+    *,
+    port: int | None = None,
+    address: str = "127.0.0.1",
+    prefix: Sequence[str] = (),
+    **settings: str,
+) -> AsyncIterator[Hub]:
     """A hub with its database in `directory`; `settings` are keys of the `[hub]` section."""
-    target = f"127.0.0.1:{port or free_port()}"
+    target = f"{address}:{port or free_port()}"
     environment = {
         "MEDIAAGENT_SDK_APP_ID": str(APP_ID),
         "MEDIAAGENT_HUB__LISTEN": target,
@@ -202,7 +214,7 @@ async def hub(directory: Path, *, port: int | None = None, **settings: str) -> A
         "MEDIAAGENT_HUB__DATABASE": str(directory / "hub.sqlite"),
         **{f"MEDIAAGENT_HUB__{key.upper()}": value for key, value in settings.items()},
     }
-    async with running("hub", ["hub"], directory, environment) as child:
+    async with running("hub", ["hub"], directory, environment, prefix) as child:
         yield Hub(child, target)
 
 
