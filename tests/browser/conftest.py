@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, Route, async_playwright
 
-ADDRESS = "http://localhost/far-end"  # never dialled: the page is served from here
-PAGE = (Path(__file__).parent / "far_end.html").read_text()
+ADDRESS = "http://localhost/page"  # never dialled: the page is served from here
+PAGES = Path(__file__).parent
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -25,9 +26,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    """A page with `farEnd`, see far_end.html, in a browser and a profile of its own."""
+@asynccontextmanager
+async def opened(html: str) -> AsyncIterator[Page]:
+    """A page in a browser and a profile of its own."""
     if CHROMIUM is None:
         pytest.skip("no chromium: apt install chromium")
     async with async_playwright() as playwright:
@@ -35,9 +36,23 @@ async def page() -> AsyncIterator[Page]:
         page = await browser.new_page()
 
         async def serve(route: Route) -> None:
-            await route.fulfill(body=PAGE, content_type="text/html")
+            await route.fulfill(body=html, content_type="text/html")
 
         await page.route(ADDRESS, serve)
         await page.goto(ADDRESS)
         yield page
         await browser.close()
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    """A page with `farEnd`, see far_end.html."""
+    async with opened((PAGES / "far_end.html").read_text()) as page:
+        yield page
+
+
+@pytest.fixture
+async def view() -> AsyncIterator[Page]:
+    """A page with `shown`, see view.html."""
+    async with opened((PAGES / "view.html").read_text()) as page:
+        yield page

@@ -9,7 +9,7 @@ from mediaagentd.call.types import CameraFailed, CameraOpened, PeerUp, Report
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.settings import LocalMedia, PeerFigures
 from mediaagentd.media.types import PeerStats, Size, StreamStats, VideoProfile
-from mediaagentd.media.views.types import Picture, Snapshot, View
+from mediaagentd.media.views.types import Picture, Snapshot, View, WebrtcView
 
 
 class FakeMedia:
@@ -64,11 +64,12 @@ class FakeMedia:
         self.profile = profile
         return not (self.in_call and self.in_call[-1])
 
-    def start_view(self, view: View) -> None:
+    async def start_view(self, view: View) -> str:
         if view.user_id and view.user_id not in {user for _, user, _ in self.peers}:
             raise Refused(Reason.USER_NOT_IN_CALL, f"{view.user_id} is not in a call with this agent")
         if self.shown.setdefault(view.view_id, view) != view:
             raise Refused(Reason.VIEW_EXISTS, f"view_id: {view.view_id} shows something else")
+        return "answer" if isinstance(view.kind, WebrtcView) else ""
 
     def stop_view(self, view_id: str, user_id: str | None) -> None:
         view = self.shown.get(view_id)

@@ -26,8 +26,10 @@ class Engine(Protocol):
     async def opened(self) -> None:
         """Waits until commands can be served; figures, views and names are told before."""
 
-    def start_view(self, view: View) -> None:
-        """Shows video; Refused: USER_NOT_IN_CALL, VIEW_EXISTS, NOT_OFFERED."""
+    async def start_view(self, view: View) -> str:
+        """Shows video; the answer to a web page. Refused: USER_NOT_IN_CALL, VIEW_EXISTS, NOT_OFFERED,
+        SIGNAL_INVALID, CODEC_MISMATCH.
+        """
 
     def stop_view(self, view_id: str, user_id: str | None) -> None:
         """Ends it; Refused(VIEW_UNKNOWN)."""

@@ -26,8 +26,8 @@ class ViewService(ViewServiceServicer):
     ) -> pb.StartRemoteViewResponse:
         """Shows a remote user."""
         view = View(request.view_id, request.user_id, convert.view_kind(request))
-        self._engine.start_view(view)
-        return pb.StartRemoteViewResponse(view=convert.view(view))
+        answer = await self._engine.start_view(view)
+        return pb.StartRemoteViewResponse(view=convert.view(view), answer_sdp=answer)
 
     async def StopRemoteView(
         self, request: pb.StopRemoteViewRequest, _context: Context
@@ -41,8 +41,8 @@ class ViewService(ViewServiceServicer):
     ) -> pb.StartLocalViewResponse:
         """Shows the local camera."""
         view = View(request.view_id, LOCAL, convert.view_kind(request))
-        self._engine.start_view(view)
-        return pb.StartLocalViewResponse(view=convert.view(view))
+        answer = await self._engine.start_view(view)
+        return pb.StartLocalViewResponse(view=convert.view(view), answer_sdp=answer)
 
     async def StopLocalView(
         self, request: pb.StopLocalViewRequest, _context: Context

@@ -148,9 +148,9 @@ class MediaDoor:
         """See `MediaEngine`."""
         return self._opened().set_profile(profile)
 
-    def start_view(self, view: View) -> None:
+    async def start_view(self, view: View) -> str:
         """See `MediaEngine`."""
-        self._opened().start_view(view)
+        return await self._opened().start_view(view)
 
     def stop_view(self, view_id: str, user_id: str | None) -> None:
         """See `MediaEngine`."""

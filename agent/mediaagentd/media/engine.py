@@ -156,11 +156,14 @@ class MediaEngine:
         self._activate()
         return self._active is profile
 
-    def start_view(self, view: View) -> None:
-        """Raises: Refused USER_NOT_IN_CALL, VIEW_EXISTS, NOT_OFFERED."""
+    async def start_view(self, view: View) -> str:
+        """Returns the answer to the page of a `webrtc` view, "" for other kinds.
+
+        Raises: Refused USER_NOT_IN_CALL, VIEW_EXISTS, NOT_OFFERED, SIGNAL_INVALID, CODEC_MISMATCH.
+        """
         if view.user_id != LOCAL and not self._board.has(view.user_id):
             raise _not_in_call(view.user_id)
-        self._gallery.start(view)
+        return await self._gallery.start(view, self._board.offered(view.user_id))
 
     def stop_view(self, view_id: str, user_id: str | None) -> None:
         """Of that user (`LOCAL`: the camera), of whichever remote user when None.

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from mediaagentd.media.capture.types import PictureSink, RawPicture
 from mediaagentd.media.codec.shared import SharedDecoder
 from mediaagentd.media.link import Link
-from mediaagentd.media.types import Size, VideoFrame
+from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 
 
 class RemoteVideo:
@@ -23,6 +23,8 @@ class RemoteVideo:
         self._decoded_before = 0
         self.arrived = 0
         """Whole pictures that came."""
+        self.codec: VideoCodec | None = None
+        """Of the last one."""
         self.first_decoded: float | None = None
         """`time.monotonic()` of the first picture decoded."""
         self.size: Size | None = None
@@ -36,6 +38,7 @@ class RemoteVideo:
     def push(self, frame: VideoFrame) -> None:
         """The next picture of the stream."""
         self.arrived += 1
+        self.codec = frame.codec
         if self._decoder is not None:
             self._decoder.push(frame)
 

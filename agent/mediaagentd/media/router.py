@@ -29,7 +29,8 @@ HIGH_LOSS = 0.10
 class Wants:
     """Who wants what. `peers`: of each connected user the codec of our video to it, None without video.
     `local_encoded` and `local_decoded`: whether a view or snapshot wants the local picture in that form;
-    `remote_decoded`: the users whose decoded pictures somebody wants.
+    `local_codecs`: the codecs that local web pages want it in; `remote_decoded`: the users whose decoded
+    pictures somebody wants.
     """
 
     camera_open: bool = False
@@ -38,6 +39,7 @@ class Wants:
     echo: bool = False
     peers: Mapping[str, VideoCodec | None] = field(default_factory=dict)
     local_encoded: bool = False
+    local_codecs: frozenset[VideoCodec] = frozenset()
     local_decoded: bool = False
     remote_decoded: frozenset[str] = frozenset()
 
@@ -60,6 +62,8 @@ def plan(wants: Wants, preferred: VideoCodec) -> Plan:
     encoders: set[VideoCodec] = set()
     if wants.camera_open and wants.sending_video:
         encoders.update(codec for codec in wants.peers.values() if codec is not None)
+    if wants.camera_open:
+        encoders |= wants.local_codecs
     if wants.camera_open and wants.local_encoded and not encoders:
         encoders.add(preferred)
     return Plan(

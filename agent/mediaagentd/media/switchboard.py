@@ -21,7 +21,7 @@ from mediaagentd.media.rtc import ice
 from mediaagentd.media.rtc.peer import Peer
 from mediaagentd.media.settings import MediaSettings, PeerFigures
 from mediaagentd.media.tasks import Tasks
-from mediaagentd.media.types import AudioFrame, VideoFrame, VideoProfile
+from mediaagentd.media.types import AudioFrame, VideoCodec, VideoFrame, VideoProfile
 from mediaagentd.media.views.gallery import Gallery
 from mediaagentd.media.views.types import LOCAL
 
@@ -123,6 +123,17 @@ class Switchboard:
         remote = self._remotes.get(user_id)
         return remote.arrived if remote is not None else 0
 
+    def offered(self, user_id: str) -> tuple[VideoCodec, ...]:
+        """In which codecs a web page may get that user's video, the likeliest first. What a user sends is
+        copied: it is known from what came, else from what was negotiated.
+        """
+        codecs = self._settings.video_codecs
+        if user_id == LOCAL:
+            running = [codec for codec in codecs if codec in self.local.encoders]
+            return tuple(dict.fromkeys([*running, *codecs]))
+        sent = self._remotes[user_id].codec or self._links[user_id].video_codec
+        return codecs if sent is None else (sent,)
+
     def figures(self, in_call_since: float | None) -> tuple[PeerFigures, ...]:
         """Of each connection. `in_call_since`: an instant of `time.monotonic()`."""
         found = []
@@ -168,6 +179,7 @@ class Switchboard:
             echo=self._settings.echo,
             peers=up,
             local_encoded=gallery.wants_encoded(LOCAL),
+            local_codecs=gallery.page_codecs(LOCAL),
             local_decoded=bool(local_sinks),
             remote_decoded=frozenset(user_id for user_id, sinks in shown.items() if sinks),
         )
@@ -208,6 +220,7 @@ class Switchboard:
             for link in self._links.values():
                 if link.video_codec is frame.codec:
                     link.send_video(frame)
+        self.gallery.to_pages(LOCAL, frame)
         if frame.codec is self.local.shown_codec and not self.gallery.on_encoded(LOCAL, frame):
             self._want_keyframe(LOCAL)
 
@@ -234,6 +247,7 @@ class Switchboard:
         if self._settings.echo and frame.codec is link.video_codec:
             link.send_video(frame)
         self._remotes[link.user_id].push(frame)
+        self.gallery.to_pages(link.user_id, frame)
         if not self.gallery.on_encoded(link.user_id, frame):
             link.request_keyframe()
 
@@ -243,8 +257,7 @@ class Switchboard:
             link.send_audio(frame)
         elif self.playout is not None:
             self.playout.push(link.user_id, frame)
-        for recorder in self.gallery.recorders(link.user_id):
-            recorder.audio(frame)
+        self.gallery.on_audio(link.user_id, frame)
 
     def on_keyframe_request(self, link: Link) -> None:
         """See `LinkOwner`."""

@@ -58,18 +58,18 @@ async def test_both_ways_of_choosing_a_codec(tmp_path: Path) -> None:
     async with Pair(settings("alice", codecs=(vp8, h264)), settings("bob", codecs=(vp8,))) as pair:
         await asyncio.gather(pair.alice.open_camera(), pair.bob.open_camera())
         await pair.connect()
-        pair.alice.engine.start_view(View("file", "bob", FileView(str(tmp_path / "bob.mkv"))))
+        await pair.alice.engine.start_view(View("file", "bob", FileView(str(tmp_path / "bob.mkv"))))
         assert await pair.alice.sees() > 0
         assert await pair.bob.sees() > 0
         assert pair.bob.figures().stats.video_codec is vp8
-        await first(pair.alice.engine.watch(_encoded_view(pair)), 5)
+        await first(pair.alice.engine.watch(await _encoded_view(pair)), 5)
     with av.open(str(tmp_path / "bob.mkv"), "r") as recording:
         assert recording.streams.video[0].codec_context.name == "vp8"
         assert all(read_counter(luma_of(frame)) for frame in recording.decode(video=0))
 
 
-def _encoded_view(pair: Pair) -> str:
-    pair.alice.engine.start_view(View("encoded", "bob", FramesView(FrameFormat.ENCODED)))
+async def _encoded_view(pair: Pair) -> str:
+    await pair.alice.engine.start_view(View("encoded", "bob", FramesView(FrameFormat.ENCODED)))
     return "encoded"
 
 
@@ -138,10 +138,10 @@ async def test_views_of_every_format(tmp_path: Path) -> None:
         await pair.bob.open_camera()
         await pair.connect()
         engine = pair.alice.engine
-        engine.start_view(View("encoded", "bob", FramesView(FrameFormat.ENCODED)))
-        engine.start_view(View("jpeg", "bob", FramesView(FrameFormat.JPEG, max_width=320, max_fps=10)))
-        engine.start_view(View("i420", "bob", FramesView(FrameFormat.I420)))
-        engine.start_view(View("file", "bob", FileView(str(tmp_path / "bob.mkv"))))
+        await engine.start_view(View("encoded", "bob", FramesView(FrameFormat.ENCODED)))
+        await engine.start_view(View("jpeg", "bob", FramesView(FrameFormat.JPEG, max_width=320, max_fps=10)))
+        await engine.start_view(View("i420", "bob", FramesView(FrameFormat.I420)))
+        await engine.start_view(View("file", "bob", FileView(str(tmp_path / "bob.mkv"))))
         encoded, jpeg, i420 = await within(
             asyncio.gather(
                 first(engine.watch("encoded"), 20),
@@ -205,7 +205,7 @@ async def test_720p_both_ways_costs(capsys: pytest.CaptureFixture[str]) -> None:
         await asyncio.gather(pair.alice.open_camera(), pair.bob.open_camera())
         await pair.connect()
         engine = pair.alice.engine
-        engine.start_view(View("v", "bob", FramesView(FrameFormat.I420, max_fps=1)))
+        await engine.start_view(View("v", "bob", FramesView(FrameFormat.I420, max_fps=1)))
         await within(first(engine.watch("v"), 2))
         before, began = _cpu(), time.monotonic()
         frames = pair.alice.figures().stats.video_received.frames

@@ -56,6 +56,7 @@ async def test_everything_is_bundled_from_the_start(connection: RTCPeerConnectio
     audio, video = connection.getTransceivers()
     assert audio.receiver.transport is video.receiver.transport is audio.sender.transport
     assert isinstance(seams.dtls_transport(connection), RTCDtlsTransport)
+    assert (audio._bundled, video._bundled) == (False, True), "the first would lose the transport of all"
     assert not seams.negotiated(connection, "video")
 
 

@@ -11,6 +11,7 @@ from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS
 from aiortc.rtcpeerconnection import find_common_codecs
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 
+from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.rtc.negotiation import H264_PARAMETERS, check_text, invalid
 from mediaagentd.media.types import VideoCodec
 
@@ -97,4 +98,4 @@ def _check_codecs(media: library.MediaDescription, codecs: Sequence[VideoCodec])
             if want.mimeType != "video/rtx"
         ):
             return
-    raise invalid(f"sdp: no common {media.kind} codec")
+    raise Refused(Reason.CODEC_MISMATCH, f"sdp: no common {media.kind} codec")

@@ -22,6 +22,9 @@ def swap(transceiver: RTCRtpTransceiver, sender: Any, receiver: Any) -> None:
     receiver._set_rtcp_ssrc(sender._ssrc)
     transceiver.__dict__["_RTCRtpTransceiver__sender"] = sender
     transceiver.__dict__["_RTCRtpTransceiver__receiver"] = receiver
+    # All share one transport from the start. The library counts the first one out, and would stop that
+    # transport when an offer names the sections in another order.
+    transceiver._bundled = True
 
 
 def dtls_transport(connection: RTCPeerConnection) -> RTCDtlsTransport:

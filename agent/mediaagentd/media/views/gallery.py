@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from typing import TypeVar, assert_never
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.types import PictureSink, RawPicture
 from mediaagentd.media.codec.image import JpegEncoder, png
-from mediaagentd.media.types import Size, VideoFrame
+from mediaagentd.media.types import AudioFrame, Size, VideoCodec, VideoFrame
+from mediaagentd.media.views.page import Page
 from mediaagentd.media.views.recording import Recorder
 from mediaagentd.media.views.stream import FrameStream, epoch
 from mediaagentd.media.views.types import (
@@ -20,10 +22,14 @@ from mediaagentd.media.views.types import (
     Picture,
     Snapshot,
     View,
+    WebrtcView,
+    WindowView,
 )
 
 MOST_VIEWS = 64
 """Views at once; more is a client that forgets to stop them."""
+
+_Place = TypeVar("_Place")
 
 
 class Gallery:
@@ -46,30 +52,31 @@ class Gallery:
         self._views: dict[str, View] = {}
         self._streams: dict[str, FrameStream] = {}
         self._recorders: dict[str, Recorder] = {}
+        self._pages: dict[str, Page] = {}
         self._completing: list[Recorder] = []
+        self._leaving: set[asyncio.Task[None]] = set()
         self._awaited: dict[str, list[asyncio.Future[RawPicture]]] = {}
 
-    def start(self, view: View) -> None:
-        """Raises: Refused VIEW_EXISTS, NOT_OFFERED, LIMIT_EXCEEDED, FIELD_INVALID."""
+    async def start(self, view: View, codecs: Sequence[VideoCodec]) -> str:
+        """Returns the answer to the offer of a `webrtc` view, "" for other kinds; `codecs` are those in which
+        such a view may get the video, the likeliest first.
+
+        Raises: Refused VIEW_EXISTS, NOT_OFFERED, LIMIT_EXCEEDED, FIELD_INVALID; of a `webrtc` view
+        SIGNAL_INVALID, CODEC_MISMATCH, TIMED_OUT, and USER_NOT_IN_CALL when the user leaves meanwhile.
+        """
         present = self._views.get(view.view_id)
-        if present == view:
-            return
-        if present is not None:
+        if present is not None and present != view:
             raise Refused(Reason.VIEW_EXISTS, f"view_id: {view.view_id} shows something else")
-        if len(self._views) >= MOST_VIEWS:
-            raise Refused(Reason.LIMIT_EXCEEDED, f"view_id: no more than {MOST_VIEWS} views at once")
-        match view.kind:
-            case FramesView():
-                self._streams[view.view_id] = FrameStream(
-                    view.kind, self._executor, self._loop, self._changed
-                )
-            case FileView():
-                self._recorders[view.view_id] = Recorder(view.kind.path, with_sound=view.user_id != LOCAL)
-                self._keyframe(view.user_id)
-            case _:
-                raise Refused(Reason.NOT_OFFERED, "kind: this build has views of kind frames and file")
-        self._views[view.view_id] = view
-        self._changed()
+        if present is None:
+            if len(self._views) >= MOST_VIEWS:
+                raise Refused(Reason.LIMIT_EXCEEDED, f"view_id: no more than {MOST_VIEWS} views at once")
+            self._make(view, codecs)
+            self._views[view.view_id] = view
+            self._changed()
+        page = self._pages.get(view.view_id)
+        if page is None or not isinstance(view.kind, WebrtcView):
+            return ""
+        return await self._answer(view.view_id, page, view.kind.offer_sdp)
 
     def stop(self, view_id: str, user_id: str | None) -> None:
         """Ends a view of `user_id`, of any remote user when None. Raises: Refused VIEW_UNKNOWN."""
@@ -126,16 +133,22 @@ class Gallery:
             self.end_user(user_id)
 
     async def complete(self) -> None:
-        """Waits, for a bounded time, until the recordings that have ended are complete."""
+        """Waits, for a bounded time, until the recordings that have ended are complete and pages are gone."""
         recorders, self._completing = self._completing, []
-        await asyncio.gather(*(asyncio.to_thread(recorder.join) for recorder in recorders))
+        joined = (asyncio.to_thread(recorder.join) for recorder in recorders)
+        await asyncio.gather(*joined, *self._leaving)
 
     # --- what is wanted, and what comes ---------------------------------------------------------------
 
+    def page_codecs(self, user_id: str) -> frozenset[VideoCodec]:
+        """In which codecs pages take that user's pictures now."""
+        codecs = (page.codec for page in self._shown(user_id, self._pages))
+        return frozenset(codec for codec in codecs if codec is not None)
+
     def wants_encoded(self, user_id: str) -> bool:
-        """Whether somebody reads or records that user's encoded pictures."""
+        """Whether somebody reads or records that user's encoded pictures, whatever their codec."""
         return any(
-            self._records(view)
+            view.view_id in self._recorders
             or (view.view_id in self._streams and self._streams[view.view_id].wants_encoded)
             for view in self._of(user_id)
         )
@@ -149,7 +162,7 @@ class Gallery:
         return tuple(wanted)
 
     def on_encoded(self, user_id: str, frame: VideoFrame) -> bool:
-        """An encoded picture of that user; False when somebody needs a keyframe."""
+        """An encoded picture of that user, for streams and recordings; False when one needs a keyframe."""
         content = True
         for view in self._of(user_id):
             if (stream := self._streams.get(view.view_id)) is not None:
@@ -158,17 +171,65 @@ class Gallery:
                 content &= recorder.video(frame)
         return content
 
-    def recorders(self, user_id: str) -> tuple[Recorder, ...]:
-        """The recordings of that user."""
-        return tuple(
-            self._recorders[view.view_id] for view in self._of(user_id) if view.view_id in self._recorders
-        )
+    def to_pages(self, user_id: str, frame: VideoFrame) -> None:
+        """The same picture for pages. Of the local picture each page takes its codec's; a remote user sends
+        only one.
+        """
+        for page in self._shown(user_id, self._pages):
+            if user_id != LOCAL or page.codec is frame.codec:
+                page.video(frame)
+
+    def on_audio(self, user_id: str, frame: AudioFrame) -> None:
+        """Sound of that user, for recordings and pages."""
+        for recorder in self._shown(user_id, self._recorders):
+            recorder.audio(frame)
+        for page in self._shown(user_id, self._pages):
+            page.audio(frame)
 
     def _of(self, user_id: str) -> list[View]:
         return [view for view in self._views.values() if view.user_id == user_id]
 
-    def _records(self, view: View) -> bool:
-        return view.view_id in self._recorders
+    def _shown(self, user_id: str, places: Mapping[str, _Place]) -> list[_Place]:
+        """Of these places the ones that show that user."""
+        return [places[view.view_id] for view in self._of(user_id) if view.view_id in places]
+
+    def _make(self, view: View, codecs: Sequence[VideoCodec]) -> None:
+        match view.kind:
+            case FramesView():
+                self._streams[view.view_id] = FrameStream(
+                    view.kind, self._executor, self._loop, self._changed
+                )
+            case FileView():
+                self._recorders[view.view_id] = Recorder(view.kind.path, with_sound=view.user_id != LOCAL)
+                self._keyframe(view.user_id)
+            case WebrtcView():
+                self._pages[view.view_id] = Page(
+                    codecs,
+                    up=self._changed,
+                    keyframe=lambda: self._keyframe(view.user_id),
+                    gone=lambda: self._leave(view),
+                )
+            case WindowView():
+                raise Refused(Reason.NOT_OFFERED, "kind: this build has no views of kind window")
+            case _:
+                assert_never(view.kind)
+
+    async def _answer(self, view_id: str, page: Page, offer: str) -> str:
+        try:
+            return await page.answer(offer)
+        except Exception as error:
+            if self._pages.get(view_id) is not page:
+                raise Refused(Reason.USER_NOT_IN_CALL, "view_id: the view is over") from None
+            self._end(view_id)
+            if isinstance(error, TimeoutError):
+                raise Refused(Reason.TIMED_OUT, "offer_sdp: no answer in time") from None
+            raise
+
+    def _leave(self, view: View) -> None:
+        """A page has gone by itself."""
+        if self._views.get(view.view_id) is view:
+            self._end(view.view_id)
+            self._changed()
 
     def _end(self, view_id: str) -> None:
         del self._views[view_id]
@@ -177,6 +238,10 @@ class Gallery:
         if (recorder := self._recorders.pop(view_id, None)) is not None:
             recorder.close()
             self._completing = [*(each for each in self._completing if each.writing), recorder]
+        if (page := self._pages.pop(view_id, None)) is not None:
+            leaving = self._loop.create_task(page.close())
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
     async def _watched(self, stream: FrameStream, user_id: str) -> AsyncGenerator[Picture, None]:
         if stream.view.format is FrameFormat.ENCODED:

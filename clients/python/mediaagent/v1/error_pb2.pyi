@@ -42,6 +42,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SWITCH_NOT_ALLOWED: _ErrorReason.ValueType  # 24
     ERROR_REASON_NO_VIDEO: _ErrorReason.ValueType  # 25
     ERROR_REASON_KICKED_OUT: _ErrorReason.ValueType  # 26
+    ERROR_REASON_CODEC_MISMATCH: _ErrorReason.ValueType  # 27
     ERROR_REASON_USER_UNKNOWN: _ErrorReason.ValueType  # 30
     ERROR_REASON_INVITE_UNKNOWN: _ErrorReason.ValueType  # 31
     ERROR_REASON_USER_NOT_IN_CALL: _ErrorReason.ValueType  # 32
@@ -87,6 +88,7 @@ ERROR_REASON_NO_CALL: ErrorReason.ValueType  # 23
 ERROR_REASON_SWITCH_NOT_ALLOWED: ErrorReason.ValueType  # 24
 ERROR_REASON_NO_VIDEO: ErrorReason.ValueType  # 25
 ERROR_REASON_KICKED_OUT: ErrorReason.ValueType  # 26
+ERROR_REASON_CODEC_MISMATCH: ErrorReason.ValueType  # 27
 ERROR_REASON_USER_UNKNOWN: ErrorReason.ValueType  # 30
 ERROR_REASON_INVITE_UNKNOWN: ErrorReason.ValueType  # 31
 ERROR_REASON_USER_NOT_IN_CALL: ErrorReason.ValueType  # 32

@@ -248,18 +248,18 @@ async def test_a_release_during_the_probe_wins(agent: Agent) -> None:
 async def test_views_are_refused_as_documented(agent: Agent) -> None:
     frames = FramesView(FrameFormat.JPEG)
     with pytest.raises(Refused) as refused:
-        agent.engine.start_view(View("v", "bob", frames))
+        await agent.engine.start_view(View("v", "bob", frames))
     assert refused.value.reason is Reason.USER_NOT_IN_CALL
     await agent.connect("bob")
-    agent.engine.start_view(View("v", "bob", frames))
-    agent.engine.start_view(View("v", "bob", frames))
+    await agent.engine.start_view(View("v", "bob", frames))
+    await agent.engine.start_view(View("v", "bob", frames))
     for view, reason in (
         (View("v", LOCAL, frames), Reason.VIEW_EXISTS),
         (View("w", "bob", WindowView()), Reason.NOT_OFFERED),
-        (View("x", "bob", WebrtcView("offer")), Reason.NOT_OFFERED),
+        (View("x", "bob", WebrtcView("offer")), Reason.SIGNAL_INVALID),
     ):
         with pytest.raises(Refused) as refused:
-            agent.engine.start_view(view)
+            await agent.engine.start_view(view)
         assert refused.value.reason is reason
     for view_id, user_id in (("v", LOCAL), ("v", "carol"), ("w", None)):
         with pytest.raises(Refused) as refused:
@@ -274,7 +274,7 @@ async def test_views_are_refused_as_documented(agent: Agent) -> None:
 
 async def test_the_views_of_one_who_leaves_end_but_outlive_a_new_attempt(agent: Agent) -> None:
     await agent.connect("bob", 2)
-    agent.engine.start_view(View("v", "bob", FramesView(FrameFormat.ENCODED)))
+    await agent.engine.start_view(View("v", "bob", FramesView(FrameFormat.ENCODED)))
     watching = agent.engine.watch("v")
     waiting = asyncio.ensure_future(anext(watching, None))
     agent.engine.close_peer("call", "bob", 2)

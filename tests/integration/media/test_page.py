@@ -1,0 +1,123 @@
+"""`webrtc` views: a page, played by a bare peer, gets the very packets that a user sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.capture.pattern import read_counter
+from mediaagentd.media.types import VideoCodec
+from mediaagentd.media.views.types import LOCAL, View, WebrtcView
+
+from tests.fakes.rtc import Recorder, decode, peer
+from tests.integration.media.pair import Pair, settings, until, within
+
+H264, VP8 = VideoCodec.H264, VideoCodec.VP8
+
+
+class Page:
+    """What a web page does: offers, takes the answer, looks."""
+
+    def __init__(self, *codecs: VideoCodec) -> None:
+        self.seen = Recorder()
+        self.peer = peer(self.seen, *codecs)
+
+    async def show(self, pair: Pair, user_id: str, view_id: str = "page") -> View:
+        view = View(view_id, user_id, WebrtcView(await self.peer.create_offer()))
+        answer = await pair.alice.engine.start_view(view)
+        assert await pair.alice.engine.start_view(view) == answer, "asked twice, answered alike"
+        await self.peer.accept_answer(answer)
+        await self.seen.until_connected()
+        return view
+
+    def numbers(self) -> list[int | None]:
+        return [read_counter(luma) for luma in decode(self.seen.video)]
+
+
+@asynccontextmanager
+async def page(*codecs: VideoCodec) -> AsyncIterator[Page]:
+    made = Page(*codecs)
+    try:
+        yield made
+    finally:
+        await made.peer.close()
+
+
+async def test_a_page_gets_a_copy_and_nothing_is_coded_for_it() -> None:
+    async with Pair(settings("alice"), settings("bob", microphone="synthetic:700")) as pair, page() as shown:
+        await pair.bob.open_camera()
+        await pair.connect()
+        await shown.show(pair, "bob")
+        await shown.seen.until(lambda: len(shown.seen.video) >= 30 and len(shown.seen.audio) >= 30)
+        numbers = shown.numbers()
+        first = numbers[0]
+        assert first is not None
+        assert numbers == list(range(first, first + len(numbers))), "every picture, none twice"
+        assert shown.seen.video[0].keyframe
+        assert pair.alice.figures().frames_decoded == 0
+        assert pair.alice.engine._local.encoders == frozenset()
+        before = pair.bob.figures().stats.video_sent.keyframes
+        await asyncio.sleep(0.5)  # the last keyframe was asked for by the connection itself
+        shown.peer.request_keyframe()
+        await until(lambda: pair.bob.figures().stats.video_sent.keyframes > before)
+        await shown.peer.close()
+        await until(lambda: pair.alice.engine.views() == ())
+
+
+async def test_the_page_goes_on_when_the_connection_is_made_anew() -> None:
+    async with Pair(settings("alice"), settings("bob", microphone="synthetic")) as pair, page() as shown:
+        await pair.bob.open_camera()
+        await pair.connect()
+        await shown.show(pair, "bob")
+        await shown.seen.until(lambda: len(shown.seen.video) >= 30)
+        for side, offers in ((pair.alice, False), (pair.bob, True)):
+            side.dial(offers=offers, attempt=3)
+        before = len(shown.seen.video)
+        await shown.seen.until(lambda: len(shown.seen.video) >= before + 30)
+        times = [frame.pts for frame in shown.seen.video]
+        assert times == sorted(set(times))
+        assert max(b - a for a, b in pairwise(times)) < 90_000 * 5
+        assert None not in shown.numbers()
+
+
+async def test_the_local_camera_in_the_codec_that_the_page_takes() -> None:
+    async with Pair(settings("alice", microphone="synthetic"), settings("bob")) as pair, page(VP8) as shown:
+        await pair.alice.open_camera()
+        await pair.connect()
+        await shown.show(pair, LOCAL)
+        await shown.seen.until(lambda: len(shown.seen.video) >= 10)
+        await until(lambda: pair.bob.figures().stats.video_received.frames >= 10)
+        assert pair.alice.engine._local.encoders == {H264, VP8}
+        assert shown.seen.video[0].codec is VP8
+        assert shown.seen.audio == [], "nobody wants to hear himself"
+        pair.alice.engine.stop_view("page", LOCAL)
+        assert pair.alice.engine._local.encoders == {H264}
+        await shown.seen.until(lambda: bool(shown.seen.closed))
+
+
+async def test_a_page_that_takes_another_codec_is_refused() -> None:
+    alice, bob = settings("alice", codecs=(H264,)), settings("bob", codecs=(H264,))
+    async with Pair(alice, bob) as pair, page(VP8) as shown:
+        await pair.connect()
+        with pytest.raises(Refused) as refused:
+            await within(shown.show(pair, "bob"))
+        assert refused.value.reason is Reason.CODEC_MISMATCH
+        assert "codec" in refused.value.message
+        assert pair.alice.engine.views() == ()
+
+
+async def test_a_page_is_refused_what_is_no_offer_and_loses_one_who_leaves() -> None:
+    async with Pair(settings("alice"), settings("bob")) as pair, page() as shown:
+        await pair.connect()
+        with pytest.raises(Refused) as refused:
+            await pair.alice.engine.start_view(View("page", "bob", WebrtcView("v=0")))
+        assert refused.value.reason is Reason.SIGNAL_INVALID
+        assert pair.alice.engine.views() == ()
+        await shown.show(pair, "bob")
+        await until(lambda: bool(pair.alice.engine._gallery.page_codecs("bob")))
+        pair.alice.engine.set_in_call(False)
+        await shown.seen.until(lambda: bool(shown.seen.closed))
