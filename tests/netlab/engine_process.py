@@ -55,7 +55,7 @@ class _Process:
                 )
                 return await self._engine.start()
             case "look":
-                self._engine.start_view(View("seen", arguments[0], FramesView(FrameFormat.I420)))
+                await self._engine.start_view(View("seen", arguments[0], FramesView(FrameFormat.I420)))
                 self._looking = asyncio.create_task(self._look())
                 return None
             case "seen":
