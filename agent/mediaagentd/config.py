@@ -74,6 +74,7 @@ class HubConfig(BaseModel):
     tls_key: Path | None = None
     lease: float = Field(default=30.0, ge=3, le=3600)
     members: int = Field(default=6, ge=2, le=100)
+    login_policy: Literal["single", "multi"] = "single"
     ice_urls: Words = ()
     ice_username: str = ""
     ice_credential: SecretStr = SecretStr("")

@@ -7,6 +7,7 @@ import asyncio
 from mediaagentd.config import Config, ConfigError
 from mediaagentd.hub.server import HubServer
 from mediaagentd.hub.settings import HubSettings, IceServer
+from mediaagentd.hub.types import Policy
 from mediaagentd.lifecycle import serve, step
 from mediaagentd.systemd import Notifier
 
@@ -55,6 +56,7 @@ def _hub_settings(config: Config) -> HubSettings:
         database=section.database,
         lease=section.lease,
         members=section.members,
+        policy=Policy[section.login_policy.upper()],
         ice_servers=(ice,) if ice.urls else (),
         turn_urls=section.turn_urls,
         turn_secret=section.turn_secret.get_secret_value(),

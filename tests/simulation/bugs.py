@@ -9,6 +9,7 @@ from mediaagentd.call import events, machine
 from mediaagentd.call import types as t
 from mediaagentd.hub import types as hub
 from mediaagentd.hub.core import Core
+from mediaagentd.hub.exchange import Exchange
 
 from tests.simulation.rules import Rules
 
@@ -88,11 +89,15 @@ def _blind_camera(state: t.State, now: float, given: t.Input) -> Change:
     return after, effects
 
 
-class _NeverBusy(Core):
+class _NobodyIsBusy(Exchange):
     """Invites users who are in a call already."""
 
     def _busy(self, user_id: str) -> bool:
         return False
+
+
+class _NeverBusy(Core):
+    exchange = _NobodyIsBusy
 
 
 class _Altered(Core):
@@ -121,10 +126,10 @@ class _Unstored(_Altered):
 
 
 class _KeepsOver(_Altered):
-    """Does not remove a call that is over from the disk."""
+    """Does not store that a call is over."""
 
     def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
-        return tuple(e for e in effects if not isinstance(e, hub.DropCall))
+        return tuple(e for e in effects if not isinstance(e, hub.PutCall) or not e.call.ended)
 
 
 class _SameRevision(_Altered):
@@ -139,31 +144,36 @@ class _SameRevision(_Altered):
         )
 
 
-class _NeverTimesOut(Core):
+class _WithoutAlarms(Exchange):
     """Lets invitations ring for ever."""
 
-    def _set_alarm(self, call: hub.Call) -> None:
+    def _set_alarm(self, deadline: float | None, call_id: str) -> None:
         return
+
+
+class _NeverTimesOut(Core):
+    exchange = _WithoutAlarms
 
 
 class _KeepsTheLost(Core):
     """Keeps a lost or kicked session's user in the call."""
 
     def _closed(
-        self, session: hub.Session, reason: hub.EndReason, kicked_by: str = ""
+        self, now: float, session: hub.Session, reason: hub.EndReason, kicked_by: str = ""
     ) -> tuple[tuple[hub.Effect, ...], tuple[hub.Effect, ...]]:
         self._sessions.close(session)
         return (hub.DropSession(session.token, kicked_by),), ()
 
 
-class _ForgetsRequests(Core):
+class _NothingIsRepeated(_NobodyIsBusy):
     """Makes a second call when an invitation is repeated; so it must not refuse it as busy either."""
 
-    def _busy(self, user_id: str) -> bool:
-        return False
+    def _invite(self, now: float, session: hub.Session, command: hub.Invite) -> tuple[hub.Effect, ...]:
+        return super()._invite(now, session, replace(command, request_id=command.call_id))
 
-    def _invite(self, now: float, command: hub.Invite) -> tuple[hub.Effect, ...]:
-        return super()._invite(now, replace(command, request_id=command.call_id))
+
+class _ForgetsRequests(Core):
+    exchange = _NothingIsRepeated
 
 
 def _hangs_up_alone(old: t.State, new: t.State, effect: t.Effect) -> bool:

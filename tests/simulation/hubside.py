@@ -50,7 +50,7 @@ class Unreachable(Exception):
 
 
 class HubSide:
-    """The hub. `users`, `sessions` and `calls` are its disk: what a crash leaves."""
+    """The hub. `users`, `sessions`, `disk` (calls), `groups` and `missed` are what a crash leaves."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -59,13 +59,20 @@ class HubSide:
         self.up = True
         self.users: set[str] = set()
         self.sessions: dict[str, hub.Session] = {}
-        self.calls: dict[str, hub.Call] = {}
+        self.disk: dict[str, hub.Call] = {}
+        self.groups: dict[str, hub.Group] = {}
+        self.missed: dict[tuple[str, str], hub.Missed] = {}
         self.streams: dict[str, tuple[Device, int]] = {}
         self.kicked: dict[str, str] = {}
         self._arrivals: dict[str, float] = {}
         self._outboxes: dict[str, list[call_types.Report]] = {}
         self._tick_at = float("inf")
         self._names = 0
+
+    @property
+    def calls(self) -> dict[str, hub.Call]:
+        """The calls on the disk that live."""
+        return {call_id: call for call_id, call in self.disk.items() if not call.ended}
 
     def name(self, prefix: str) -> str:
         self._names += 1
@@ -89,17 +96,26 @@ class HubSide:
                 case hub.DropSession(token, kicked_by):
                     self._drop(token, kicked_by)
                 case hub.PutCall(call):
-                    self.calls[call.call_id] = call
+                    self.disk[call.call_id] = call
                     self._check_busy(call)
                 case hub.DropCall(call_id):
-                    self.calls.pop(call_id, None)
+                    self.disk.pop(call_id, None)
+                case hub.PutGroup(group):
+                    self.groups[group.group_id] = group
+                case hub.DropGroup(group_id):
+                    del self.groups[group_id]
+                case hub.PutMissed(missed):
+                    self.missed[missed.user_id, missed.invite_id] = missed
+                case hub.DropMissed(user_id, invite_ids):
+                    for invite_id in invite_ids:
+                        self.missed.pop((user_id, invite_id), None)
                 case hub.PushCall(token, call):
                     if not torn:
                         self.push(token, call_types.CallChanged(told(call, world.now)))
                 case hub.PushSignal():
                     pass
-                case hub.Reply(call_or_none):
-                    reply = call_or_none
+                case hub.Reply(answer):
+                    reply = answer if isinstance(answer, hub.Call) else None
         if len(self.calls) != len(self.core.calls()):
             raise Broken(f"the disk holds {sorted(self.calls)}, the core {self.core.calls()}")
         if torn:
@@ -153,7 +169,10 @@ class HubSide:
 
     def _restart(self) -> None:
         self.core = self._world.rules.core(self._limits)
-        self.core.restore(self.users, self.sessions.values(), self.calls.values(), self._world.now)
+        self.core.restore(
+            self.users, self.sessions.values(), self.disk.values(), self._world.now, self.groups.values(),
+            self.missed.values(),
+        )  # fmt: skip
         self.up = True
         self._set_timer()
         if self._world.trace is not None:

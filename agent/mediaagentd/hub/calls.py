@@ -5,10 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mediaagentd.hub.types import Call, CallType, EndReason, Invite, Member, MemberState, Session
+from mediaagentd.hub.types import (
+    Call,
+    CallType,
+    EndReason,
+    Invitation,
+    Invite,
+    Member,
+    MemberState,
+    Missed,
+    Session,
+)
 
 ENGAGED = frozenset({MemberState.PENDING, MemberState.JOINED})
 """A member in one of these states is busy for other calls and hears of changes."""
+
+_MISSED = {
+    MemberState.NO_RESPONSE: EndReason.NO_RESPONSE,
+    MemberState.CANCELLED: EndReason.CANCELLED,
+}
+"""What becomes of an invitation that nobody answered, and why."""
+
+_REQUESTS = 32
+"""How many later invitations of one call are remembered."""
 
 
 def engaged(call: Call) -> frozenset[str]:
@@ -28,12 +47,23 @@ def joined(call: Call) -> int:
     return sum(m.state is MemberState.JOINED for m in call.members)
 
 
-def made(command: Invite, sponsor: Session, busy: Iterable[str], now: float) -> Call:
+def invitation_of(call: Call, invitee: Member) -> Invitation:
+    """The invitation by which a member was asked last."""
+    return invitee.invitation or Invitation(call.invite_id, call.sponsor, call.created, call.deadline)
+
+
+def deadline(call: Call) -> float | None:
+    """When the next pending invitation runs out, None for never."""
+    times = (_deadline(call, m) for m in call.members if m.state is MemberState.PENDING)
+    return min((time for time in times if time is not None), default=None)
+
+
+def made(
+    command: Invite, user_ids: tuple[str, ...], sponsor: Session, busy: Iterable[str], now: float
+) -> Call:
     """A new call. Over at once when every invitee is busy."""
     taken = frozenset(busy)
-    invitees = tuple(
-        Member(u, MemberState.BUSY if u in taken else MemberState.PENDING) for u in command.user_ids
-    )
+    invitees = tuple(Member(u, MemberState.BUSY if u in taken else MemberState.PENDING) for u in user_ids)
     caller = Member(sponsor.user_id, MemberState.JOINED, sponsor.token, sponsor.device_id, join_order=1)
     call = Call(
         call_id=command.call_id,
@@ -46,22 +76,42 @@ def made(command: Invite, sponsor: Session, busy: Iterable[str], now: float) -> 
         deadline=now + command.timeout if command.timeout else None,
         request_id=command.request_id,
         group_id=command.group_id,
+        user_data=command.user_data,
     )
-    return _settled(call, EndReason.BUSY, command.user_ids[-1])
+    return _settled(call, EndReason.BUSY, user_ids[-1])
 
 
-def accepted(call: Call, session: Session) -> Call:
-    """The call after a pending member joined with that session."""
+def more(
+    call: Call, invitation: Invitation, user_ids: Iterable[str], busy: Iterable[str], request: str
+) -> Call:
+    """The call with more users invited; none of them is engaged in it. It is a group call from now on."""
+    taken = frozenset(busy)
+    members = call.members
+    for user_id in user_ids:
+        state = MemberState.BUSY if user_id in taken else MemberState.PENDING
+        members = _put(members, Member(user_id, state, invitation=invitation))
+    requests = (*call.requests, request)[-_REQUESTS:]
+    return replace(call, members=members, group=True, requests=requests, revision=call.revision + 1)
+
+
+def entered(call: Call, session: Session) -> Call:
+    """The call after a user joined with that session, invited or not."""
     joins = call.joins + 1
-    answer = Member(session.user_id, MemberState.JOINED, session.token, session.device_id, joins)
-    return replace(call, members=_put(call, answer), joins=joins, revision=call.revision + 1)
+    before = member(call, session.user_id)
+    invitation = before.invitation if before else None
+    answer = Member(
+        session.user_id, MemberState.JOINED, session.token, session.device_id, joins, invitation=invitation
+    )
+    return replace(call, members=_put(call.members, answer), joins=joins, revision=call.revision + 1)
 
 
 def declined(call: Call, session: Session, is_busy: bool) -> Call:
     """The call after a pending member said no."""
+    before = member(call, session.user_id)
+    assert before is not None
     state = MemberState.BUSY if is_busy else MemberState.REJECTED
-    answer = Member(session.user_id, state, session.token, session.device_id)
-    after = replace(call, members=_put(call, answer), revision=call.revision + 1)
+    answer = replace(before, state=state, session=session.token, device_id=session.device_id)
+    after = replace(call, members=_put(call.members, answer), revision=call.revision + 1)
     return _settled(after, EndReason.BUSY if is_busy else EndReason.REJECTED, session.user_id)
 
 
@@ -70,19 +120,29 @@ def left(call: Call, user_id: str, reason: EndReason) -> Call:
     before = member(call, user_id)
     assert before is not None
     gone = replace(before, state=MemberState.LEFT, audio=False, video=False)
-    after = replace(call, members=_put(call, gone), revision=call.revision + 1)
+    after = replace(call, members=_put(call.members, gone), revision=call.revision + 1)
     alone = call.joins == 1  # nobody has accepted: the inviter takes the invitation back
     return _settled(after, EndReason.CANCELLED if alone else reason, user_id)
 
 
-def timed_out(call: Call) -> Call:
-    """The call after its pending invitations ran out, all in one revision."""
+def timed_out(call: Call, now: float) -> Call:
+    """The call after the invitations ran out whose time has come, all in one revision; the same call when
+    there are none.
+    """
     members = tuple(
-        replace(m, state=MemberState.NO_RESPONSE) if m.state is MemberState.PENDING else m
-        for m in call.members
+        replace(m, state=MemberState.NO_RESPONSE) if _has_run_out(call, m, now) else m for m in call.members
     )
-    after = replace(call, members=members, deadline=None, revision=call.revision + 1)
+    if members == call.members:
+        return call
+    after = replace(call, members=members, revision=call.revision + 1)
     return _settled(after, EndReason.NO_RESPONSE, "")
+
+
+def missed(before: Call, after: Call, now: float) -> tuple[Missed, ...]:
+    """The invitations that this change ended without an answer."""
+    pending = {m.user_id for m in before.members if m.state is MemberState.PENDING}
+    unanswered = [m for m in after.members if m.user_id in pending and m.state in _MISSED]
+    return tuple(_missed(after, m, now) for m in unanswered)
 
 
 def switched(call: Call, type_: CallType) -> Call:
@@ -99,11 +159,40 @@ def available(call: Call, user_id: str, audio: bool, video: bool) -> Call:
     if (before.audio, before.video) == (audio, video):
         return call
     told = replace(before, audio=audio, video=video)
-    return replace(call, members=_put(call, told), revision=call.revision + 1)
+    return replace(call, members=_put(call.members, told), revision=call.revision + 1)
 
 
-def _put(call: Call, changed: Member) -> tuple[Member, ...]:
-    return tuple(changed if m.user_id == changed.user_id else m for m in call.members)
+def _deadline(call: Call, invitee: Member) -> float | None:
+    return invitee.invitation.deadline if invitee.invitation else call.deadline
+
+
+def _has_run_out(call: Call, invitee: Member, now: float) -> bool:
+    ends = _deadline(call, invitee)
+    return invitee.state is MemberState.PENDING and ends is not None and ends <= now
+
+
+def _missed(call: Call, invitee: Member, now: float) -> Missed:
+    invitation = invitation_of(call, invitee)
+    return Missed(
+        user_id=invitee.user_id,
+        invite_id=invitation.invite_id,
+        call_id=call.call_id,
+        sponsor=invitation.sponsor,
+        type=call.type,
+        group=call.group,
+        group_id=call.group_id,
+        created=invitation.created,
+        ended=now,
+        reason=_MISSED[invitee.state],
+        user_data=call.user_data,
+    )
+
+
+def _put(members: tuple[Member, ...], changed: Member) -> tuple[Member, ...]:
+    """The members with that one in its place, or at the end."""
+    if all(m.user_id != changed.user_id for m in members):
+        return (*members, changed)
+    return tuple(changed if m.user_id == changed.user_id else m for m in members)
 
 
 def _settled(call: Call, reason: EndReason, by: str) -> Call:
@@ -117,4 +206,4 @@ def _settled(call: Call, reason: EndReason, by: str) -> Call:
     members = tuple(
         replace(m, state=MemberState.CANCELLED) if m.state is MemberState.PENDING else m for m in call.members
     )
-    return replace(call, members=members, ended=True, end_reason=reason, ended_by=by, deadline=None)
+    return replace(call, members=members, ended=True, end_reason=reason, ended_by=by)

@@ -15,7 +15,7 @@ import structlog
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.store import STORED, Image, Store
-from mediaagentd.hub.types import Call, Effect, Reply
+from mediaagentd.hub.types import Answer, Effect, Reply
 
 _log = structlog.stdlib.get_logger()
 
@@ -25,7 +25,7 @@ MAX_WAITING = 10_000
 _RETRY = 0.5
 """Seconds between attempts while the disk refuses."""
 
-_Waiter = asyncio.Future[Call | None]
+_Waiter = asyncio.Future[Answer]
 
 
 class Journal:
@@ -52,7 +52,7 @@ class Journal:
             raise Refused(Reason.LIMIT_EXCEEDED, "the hub is overloaded: try again", {"limit": "backlog"})
 
     def submit(self, effects: tuple[Effect, ...]) -> _Waiter:
-        """Stores and publishes; the future holds the call of the Reply once all that is done. A caller
+        """Stores and publishes; the future holds the answer of the Reply once all that is done. A caller
         that goes away changes nothing.
         """
         done: _Waiter = asyncio.get_running_loop().create_future()
@@ -105,10 +105,10 @@ class Journal:
                 return
 
     def _finish(self, effects: tuple[Effect, ...], done: _Waiter) -> None:
-        reply: Call | None = None
+        reply: Answer = None
         for effect in effects:
             if isinstance(effect, Reply):
-                reply = effect.call
+                reply = effect.answer
                 continue
             try:
                 self._publish(effect)

@@ -7,10 +7,11 @@ from mediaagentd.hub.types import Call
 
 
 class Ledger:
-    """Calls by id, by invitation, by request and by the user whom they engage.
+    """Calls by id, by invitation, by request, by group and by the user whom they engage.
 
-    A user is engaged in at most one live call; the core's busy rule sees to it. Calls that are over
-    stay, up to `remembered` of them, so that a repeated command is answered as the first one was.
+    A user is engaged in at most one live call, a group in at most one; the rules of `exchange` see to it.
+    Calls that are over stay, up to `remembered` of them, so that a repeated command is answered as the
+    first one was.
     """
 
     def __init__(self, remembered: int) -> None:
@@ -18,7 +19,9 @@ class Ledger:
         self._live: dict[str, Call] = {}
         self._over: dict[str, Call] = {}
         self._by_invite: dict[str, str] = {}
+        self._invites: dict[str, set[str]] = {}
         self._by_request: dict[tuple[str, str], str] = {}
+        self._by_group: dict[str, str] = {}
         self._engaged: dict[str, str] = {}
         self._last: dict[str, str] = {}
 
@@ -42,42 +45,66 @@ class Ledger:
         """The live call in which the user rings or is joined."""
         return self._live.get(self._engaged.get(user_id, ""))
 
+    def in_group(self, group_id: str) -> Call | None:
+        """The live call of a group."""
+        return self._live.get(self._by_group.get(group_id, ""))
+
     def last_over(self, user_id: str) -> Call | None:
         """The remembered call that engaged the user last and is over."""
         return self._over.get(self._last.get(user_id, ""))
 
-    def put(self, call: Call) -> frozenset[str]:
-        """Keeps the call as it is now; returns the users whom the change concerns: those whom it engages
-        now and those whom it did before.
+    def put(self, call: Call) -> tuple[frozenset[str], Call | None]:
+        """Keeps the call as it is now. Returns the users whom the change concerns (those whom it engages
+        now and those whom it did before), and the old call that is forgotten for it.
         """
         before = self._live.get(call.call_id)
         now = engaged(call)
-        concerned = now | engaged(before) if before else now | {call.sponsor}
-        if before is None:
-            self._by_invite[call.invite_id] = call.call_id
-            self._by_request[call.sponsor, call.request_id] = call.call_id
+        concerned = now | (engaged(before) if before else {call.sponsor})
+        self._index(call)
         for user_id in concerned:
             if user_id in now:
                 self._engaged[user_id] = call.call_id
             elif self._engaged.get(user_id) == call.call_id:
                 del self._engaged[user_id]
-        if call.ended:
-            self._live.pop(call.call_id, None)
-            self._remember(call, concerned)
-        else:
+        if not call.ended:
             self._live[call.call_id] = call
-        return concerned
+            return concerned, None
+        self._live.pop(call.call_id, None)
+        return concerned, self._remember(call, concerned)
 
-    def _remember(self, call: Call, concerned: frozenset[str]) -> None:
+    def restore(self, call: Call) -> Call | None:
+        """Takes over a call that was stored, in the order in which they came; returns what is forgotten."""
+        if call.ended:
+            self._index(call)
+            return self._remember(call, frozenset(m.user_id for m in call.members))
+        return self.put(call)[1]
+
+    def _index(self, call: Call) -> None:
+        later = (m.invitation.invite_id for m in call.members if m.invitation)
+        invites = self._invites.setdefault(call.call_id, set())
+        for invite_id in {call.invite_id, *later} - invites:
+            invites.add(invite_id)
+            self._by_invite[invite_id] = call.call_id
+        self._by_request[call.sponsor, call.request_id] = call.call_id
+        if call.group_id:
+            self._by_group[call.group_id] = call.call_id
+
+    def _remember(self, call: Call, concerned: frozenset[str]) -> Call | None:
         self._over[call.call_id] = call
         self._last.update(dict.fromkeys(concerned, call.call_id))
-        if len(self._over) > self._remembered:
-            self._forget(self._over.pop(next(iter(self._over))))
+        if len(self._over) <= self._remembered:
+            return None
+        oldest = self._over.pop(next(iter(self._over)))
+        self._forget(oldest)
+        return oldest
 
     def _forget(self, call: Call) -> None:
-        del self._by_invite[call.invite_id]
+        for invite_id in self._invites.pop(call.call_id):
+            del self._by_invite[invite_id]
         if self._by_request.get((call.sponsor, call.request_id)) == call.call_id:
             del self._by_request[call.sponsor, call.request_id]
+        if self._by_group.get(call.group_id) == call.call_id:
+            del self._by_group[call.group_id]
         for member in call.members:
             if self._last.get(member.user_id) == call.call_id:
                 del self._last[member.user_id]

@@ -13,9 +13,10 @@ _REMEMBERED = 10_000
 
 
 class Mailboxes:
-    """Outboxes by token and by user."""
+    """Outboxes by token and by user. `exclusive`: a user's devices exclude each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, exclusive: bool = True) -> None:
+        self._exclusive = exclusive
         self._live: dict[str, Outbox] = {}
         self._by_user: dict[str, set[str]] = {}
         self._kicked: dict[str, Outbox] = {}
@@ -56,13 +57,13 @@ class Mailboxes:
 
     def check_return(self, token: str, user_id: str, device_id: str) -> None:
         """Whether a device may take up the lost session `token` again by itself. Refused: KICKED_OUT when
-        it was kicked, or when another device of the user has logged in since: a login by a machine must not
-        win against one by a person.
+        it was kicked, or when another device that excludes it has logged in since: a login by a machine must
+        not win against one by a person.
         """
         devices = [self._live[other].session.device_id for other in self._by_user.get(user_id, ())]
         if token in self._kicked:
             devices.append(self._kicked[token].kicked_by)
-        elif all(device == device_id for device in devices):
+        elif not self._exclusive or all(device == device_id for device in devices):
             return
         message = "another device of this user has logged in"
         raise Refused(Reason.KICKED_OUT, message, {"code": "6208", "device_id": devices[-1]})

@@ -9,9 +9,10 @@ import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
+from mediaagent.hub.v1 import group_pb2, group_pb2_grpc, hub_pb2, hub_pb2_grpc
 
 from mediaagentd import interceptors
+from mediaagentd.hub.group_service import GroupService
 from mediaagentd.hub.service import HubService
 from mediaagentd.hub.settings import HubSettings
 from mediaagentd.hub.shell import Shell, clock
@@ -22,6 +23,9 @@ _log = structlog.stdlib.get_logger()
 
 NAME = hub_pb2.DESCRIPTOR.services_by_name["HubService"].full_name
 """Full name of the service, for health and reflection."""
+
+GROUPS = group_pb2.DESCRIPTOR.services_by_name["GroupService"].full_name
+"""The same of the one for groups."""
 
 _OPTIONS = (
     # Two hubs on one port would each be an authority on half of the calls.
@@ -60,7 +64,8 @@ class HubServer:
         another hub has it), OSError when it cannot bind or a TLS file cannot be read.
         """
         credentials = self._credentials()
-        limits = Limits(lease=self._settings.lease, members=self._settings.members)
+        settings = self._settings
+        limits = Limits(lease=settings.lease, members=settings.members, policy=settings.policy)
         self._shell = Shell(limits, SqliteStore(self._settings.database or ":memory:"), clock())
         try:
             await self._shell.start()
@@ -88,8 +93,10 @@ class HubServer:
 
     def _add_services(self, server: grpc.aio.Server, shell: Shell) -> None:
         hub_pb2_grpc.add_HubServiceServicer_to_server(HubService(self._settings, shell), server)
+        group_pb2_grpc.add_GroupServiceServicer_to_server(GroupService(shell), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        names = (NAME, GROUPS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
 
     def _credentials(self) -> grpc.ServerCredentials | None:
         settings = self._settings
@@ -119,4 +126,4 @@ class HubServer:
             self._target = f"{listen.rpartition(':')[0]}:{port}"
 
     async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
-        await asyncio.gather(*(self._health.set(name, status) for name in ("", NAME)))
+        await asyncio.gather(*(self._health.set(name, status) for name in ("", NAME, GROUPS)))

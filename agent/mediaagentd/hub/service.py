@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub import wire
+from mediaagentd.hub.credentials import Context, bearer, token
 from mediaagentd.hub.ice import ice_servers
 from mediaagentd.hub.outbox import Kicked, Parcel, Reader
 from mediaagentd.hub.settings import HubSettings
@@ -18,10 +18,14 @@ from mediaagentd.hub.shell import Shell, digest
 from mediaagentd.hub.signals import check_candidate, check_sdp
 from mediaagentd.hub.types import (
     Accept,
+    AcknowledgeMissed,
+    Call,
     CallType,
     Hangup,
     Input,
     Invite,
+    InviteMore,
+    JoinCall,
     Login,
     Logout,
     Reject,
@@ -32,11 +36,8 @@ from mediaagentd.hub.types import (
 )
 from mediaagentd.hub.usersig import verify
 
-_BEARER = "Bearer "
 _ROOMS = 2**31 - 1
 """Numbers of rooms; the source's are positive and have 31 bits."""
-
-Context = Any  # grpc.aio.ServicerContext; its generic arguments differ by RPC
 
 
 class HubService(hub_pb2_grpc.HubServiceServicer):
@@ -65,12 +66,16 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
             keys=self._settings.keys,
             now=self._wall(),
         )
-        lost = _bearer(context)
+        lost = bearer(context)
         if lost:
             self._shell.mailboxes.check_return(digest(lost), request.user_id, request.device_id)
-        token = secrets.token_urlsafe(32)
-        await self._shell.perform(Login(digest(token), request.user_id, request.device_id))
-        return hub_pb2.LoginResponse(session_token=token, lease=wire.duration(self._settings.lease))
+        secret = secrets.token_urlsafe(32)
+        await self._shell.perform(Login(digest(secret), request.user_id, request.device_id))
+        return hub_pb2.LoginResponse(
+            session_token=secret,
+            lease=wire.duration(self._settings.lease),
+            policy=hub_pb2.LoginPolicy.ValueType(self._settings.policy.value),
+        )
 
     async def Logout(
         self,
@@ -78,7 +83,7 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         context: Context,
     ) -> hub_pb2.LogoutResponse:
         """Ends the session."""
-        await self._shell.perform(Logout(_token(context)))
+        await self._shell.perform(Logout(token(context)))
         return hub_pb2.LogoutResponse()
 
     async def RenewLease(
@@ -87,7 +92,7 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         context: Context,
     ) -> hub_pb2.RenewLeaseResponse:
         """Keeps the session."""
-        await self._shell.perform(RenewLease(_token(context)))
+        await self._shell.perform(RenewLease(token(context)))
         return hub_pb2.RenewLeaseResponse(lease=wire.duration(self._settings.lease))
 
     async def Subscribe(
@@ -96,11 +101,11 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         """Welcome, then pushes and heartbeats. Ends by itself when a newer stream takes over, and while
         the TURN credentials of its welcome are good: the next welcome has new ones.
         """
-        opened = await self._shell.subscribe(_token(context), request.cursor)
+        opened = await self._shell.subscribe(token(context), request.cursor)
         begun = self._shell.now()
         try:
             servers = ice_servers(self._settings, opened.user_id, self._wall())
-            yield wire.welcome(servers, opened.calls, opened.reader.resumed, begun)
+            yield wire.welcome(servers, opened, begun)
             until = begun + self._settings.turn_ttl / 2 if self._settings.turn_secret else float("inf")
             async for message in self._tail(opened.reader, until):
                 yield message
@@ -109,39 +114,39 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
 
     async def Invite(self, request: hub_pb2.InviteRequest, context: Context) -> hub_pb2.InviteResponse:
         """Makes a call."""
-        seconds = request.timeout.ToNanoseconds() / 1e9
         command = Invite(
-            token=_token(context),
+            token=token(context),
             call_id=secrets.token_hex(16),
             invite_id=secrets.token_hex(16),
             room_id=secrets.randbelow(_ROOMS) + 1,
             user_ids=tuple(request.user_ids),
             type=CallType(request.type),
-            timeout=seconds or None,
+            timeout=wire.seconds(request.timeout),
             group=len(request.user_ids) > 1 or bool(request.group_id),
             group_id=request.group_id,
             request_id=request.request_id,
+            user_data=request.user_data,
         )
         return hub_pb2.InviteResponse(call=await self._perform(command))
 
     async def Accept(self, request: hub_pb2.AcceptRequest, context: Context) -> hub_pb2.AcceptResponse:
         """Joins."""
-        return hub_pb2.AcceptResponse(call=await self._perform(Accept(_token(context), request.invite_id)))
+        return hub_pb2.AcceptResponse(call=await self._perform(Accept(token(context), request.invite_id)))
 
     async def Reject(self, request: hub_pb2.RejectRequest, context: Context) -> hub_pb2.RejectResponse:
         """Declines."""
-        command = Reject(_token(context), request.invite_id, request.is_busy)
+        command = Reject(token(context), request.invite_id, request.is_busy)
         return hub_pb2.RejectResponse(call=await self._perform(command))
 
     async def Hangup(self, request: hub_pb2.HangupRequest, context: Context) -> hub_pb2.HangupResponse:
         """Leaves or cancels."""
-        return hub_pb2.HangupResponse(call=await self._perform(Hangup(_token(context), request.call_id)))
+        return hub_pb2.HangupResponse(call=await self._perform(Hangup(token(context), request.call_id)))
 
     async def SwitchCallType(
         self, request: hub_pb2.SwitchCallTypeRequest, context: Context
     ) -> hub_pb2.SwitchCallTypeResponse:
         """Audio or video."""
-        command = SwitchCallType(_token(context), request.call_id, CallType(request.type))
+        command = SwitchCallType(token(context), request.call_id, CallType(request.type))
         return hub_pb2.SwitchCallTypeResponse(call=await self._perform(command))
 
     async def SetAvailability(
@@ -149,14 +154,14 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
     ) -> hub_pb2.SetAvailabilityResponse:
         """Microphone and camera."""
         command = SetAvailability(
-            _token(context), request.call_id, request.is_audio_available, request.is_video_available
+            token(context), request.call_id, request.is_audio_available, request.is_video_available
         )
         return hub_pb2.SetAvailabilityResponse(call=await self._perform(command))
 
     async def Relay(self, request: hub_pb2.RelayRequest, context: Context) -> hub_pb2.RelayResponse:
         """Hands a signal on."""
-        token = _token(context)
-        outbox = self._shell.outbox(token)
+        sender = token(context)
+        outbox = self._shell.outbox(sender)
         signal = request.signal
         match signal.WhichOneof("body"):
             case "offer":
@@ -167,32 +172,34 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
                 check_candidate(signal.candidate.candidate)
                 outbox.candidates.count(signal.call_id, request.to_user_id, signal.attempt)
         parcel = Parcel(signal, signal.ByteSize())
-        await self._shell.perform(Relay(token, signal.call_id, request.to_user_id, parcel))
+        await self._shell.perform(Relay(sender, signal.call_id, request.to_user_id, parcel))
         return hub_pb2.RelayResponse()
 
     async def InviteMore(
-        self,
-        request: hub_pb2.InviteMoreRequest,  # noqa: ARG002 - as above
-        context: Context,  # noqa: ARG002
+        self, request: hub_pb2.InviteMoreRequest, context: Context
     ) -> hub_pb2.InviteMoreResponse:
         """Asks more users in."""
-        raise Refused(Reason.NOT_OFFERED, "InviteMore: not yet", {"what": "InviteMore"})
+        command = InviteMore(
+            token=token(context),
+            call_id=request.call_id,
+            invite_id=secrets.token_hex(16),
+            user_ids=tuple(request.user_ids),
+            timeout=wire.seconds(request.timeout),
+            request_id=request.request_id,
+        )
+        return hub_pb2.InviteMoreResponse(call=await self._perform(command))
 
-    async def JoinCall(
-        self,
-        request: hub_pb2.JoinCallRequest,  # noqa: ARG002 - as above
-        context: Context,  # noqa: ARG002
-    ) -> hub_pb2.JoinCallResponse:
+    async def JoinCall(self, request: hub_pb2.JoinCallRequest, context: Context) -> hub_pb2.JoinCallResponse:
         """Enters by itself."""
-        raise Refused(Reason.NOT_OFFERED, "JoinCall: not yet", {"what": "JoinCall"})
+        command = JoinCall(token(context), request.call_id, request.group_id)
+        return hub_pb2.JoinCallResponse(call=await self._perform(command))
 
     async def AcknowledgeMissed(
-        self,
-        request: hub_pb2.AcknowledgeMissedRequest,  # noqa: ARG002 - as above
-        context: Context,  # noqa: ARG002
+        self, request: hub_pb2.AcknowledgeMissedRequest, context: Context
     ) -> hub_pb2.AcknowledgeMissedResponse:
         """Forgets missed calls."""
-        raise Refused(Reason.NOT_OFFERED, "AcknowledgeMissed: not yet", {"what": "AcknowledgeMissed"})
+        await self._shell.perform(AcknowledgeMissed(token(context), tuple(request.invite_ids)))
+        return hub_pb2.AcknowledgeMissedResponse()
 
     async def _tail(self, reader: Reader, until: float) -> AsyncIterator[hub_pb2.SubscribeResponse]:
         while not reader.over and self._shell.now() < until:
@@ -206,20 +213,4 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
 
     async def _perform(self, command: Input) -> hub_pb2.Call | None:
         call = await self._shell.perform(command)
-        return wire.call(call, self._shell.now()) if call is not None else None
-
-
-def _bearer(context: Context) -> str:
-    """The secret in the metadata, empty when there is none."""
-    for key, value in context.invocation_metadata() or ():
-        if key == "authorization" and isinstance(value, str) and value.startswith(_BEARER):
-            return value.removeprefix(_BEARER)
-    return ""
-
-
-def _token(context: Context) -> str:
-    """The digest of the session's secret. Refused: SESSION_UNKNOWN when there is none."""
-    bearer = _bearer(context)
-    if not bearer:
-        raise Refused(Reason.SESSION_UNKNOWN, "authorization: log in first")
-    return digest(bearer)
+        return wire.call(call, self._shell.now()) if isinstance(call, Call) else None

@@ -1,10 +1,11 @@
-"""Who is logged in: sessions by token and by user, and when their leases run out."""
+"""Who exists and who is logged in: sessions by token and by user, and when their leases run out."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
 
+from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.types import Session
 
 
@@ -18,6 +19,19 @@ class Sessions:
         self._by_token: dict[str, Session] = {}
         self._by_user: dict[str, dict[str, Session]] = {}
         self._heap: list[tuple[float, str]] = []
+        self._users: set[str] = set()
+
+    def know(self, user_id: str) -> bool:
+        """Notes that this user exists; whether that is new."""
+        new = user_id not in self._users
+        self._users.add(user_id)
+        return new
+
+    def check_known(self, user_id: str) -> None:
+        """Refused(USER_UNKNOWN) for who has never logged in."""
+        if user_id not in self._users:
+            message = f"no user {user_id} has ever logged in here"
+            raise Refused(Reason.USER_UNKNOWN, message, {"user_id": user_id})
 
     def get(self, token: str) -> Session | None:
         """The session of that token."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mediaagentd.hub.types import Policy
+
 
 @dataclass(frozen=True, slots=True)
 class IceServer:
@@ -21,6 +23,7 @@ class HubSettings:
 
     `listen` is `unix:/path` or `host:port`, port 0 for a free one. `keys` verify UserSigs; the first is
     the present one, the others are on their way out. `database` None keeps everything in memory.
+    `policy` MULTI lets several devices of one user be logged in at once.
     With `turn_secret` (coturn's `use-auth-secret`) each session gets credentials of its own for
     `turn_urls`, good for `turn_ttl`. `tls_certificate` and `tls_key` are PEM files, both or neither.
     """
@@ -31,6 +34,7 @@ class HubSettings:
     database: Path | None = None
     lease: float = 30.0
     members: int = 6
+    policy: Policy = Policy.SINGLE
     heartbeat: float = 5.0
     ice_servers: tuple[IceServer, ...] = ()
     turn_urls: tuple[str, ...] = ()

@@ -15,11 +15,14 @@ from mediaagentd.hub.mailboxes import Mailboxes
 from mediaagentd.hub.outbox import Outbox, Reader
 from mediaagentd.hub.store import Store
 from mediaagentd.hub.types import (
+    Answer,
     Call,
     DropSession,
     Effect,
     Input,
     Limits,
+    Missed,
+    Policy,
     PushCall,
     PushSignal,
     PutSession,
@@ -48,10 +51,11 @@ def digest(token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A stream that begins: whose it is, the calls to welcome it with, and its place."""
+    """A stream that begins: whose it is, what to welcome it with, and its place."""
 
     user_id: str
     calls: tuple[Call, ...]
+    missed: tuple[Missed, ...]
     reader: Reader
 
 
@@ -60,7 +64,7 @@ class Shell:
 
     def __init__(self, limits: Limits, store: Store, now: Callable[[], float]) -> None:
         self.now = now
-        self.mailboxes = Mailboxes()
+        self.mailboxes = Mailboxes(exclusive=limits.policy is Policy.SINGLE)
         self._core = Core(limits)
         self._journal = Journal(store, self._publish)
         self._timer: asyncio.TimerHandle | None = None
@@ -70,13 +74,13 @@ class Shell:
     async def start(self) -> None:
         """Takes over what the store holds."""
         image = await self._journal.start()
-        self._core.restore(image.users, image.sessions, image.calls, self.now())
+        self._core.restore(image.users, image.sessions, image.calls, self.now(), image.groups, image.missed)
         for session in image.sessions:
             self.mailboxes.add(session, self._base(), restored=True)
         self._set_timer()
 
-    async def perform(self, command: Input) -> Call | None:
-        """Does a command and returns the call that it is about, when it is stored and everyone concerned
+    async def perform(self, command: Input) -> Answer:
+        """Does a command and returns what it is about, when it is stored and everyone concerned
         has been pushed to. Refused: as the core says, SHUTTING_DOWN, LIMIT_EXCEEDED.
         """
         self._check_open()
@@ -91,12 +95,12 @@ class Shell:
         outbox = self.mailboxes.find(token)
         user_id = outbox.session.user_id
         if outbox.ended:  # kicked: it is told so, and nothing else
-            return Opened(user_id, (), outbox.open(cursor))
-        calls = self._core.welcome(token)
+            return Opened(user_id, (), (), outbox.open(cursor))
+        calls, missed = self._core.welcome(token), self._core.missed(token)
         reader = outbox.open(cursor)
         # A sign of life; and behind it in the journal: what the welcome tells is on the disk by then.
         await self.perform(RenewLease(token))
-        return Opened(user_id, calls, reader)
+        return Opened(user_id, calls, missed, reader)
 
     def outbox(self, token: str) -> Outbox:
         """The outbox of a live session. Refused: SESSION_UNKNOWN."""

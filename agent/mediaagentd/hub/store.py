@@ -1,4 +1,4 @@
-"""What of the hub must survive a crash: who exists, who is logged in, which calls live.
+"""What of the hub must survive a crash: who exists, who is logged in, calls, groups, missed calls.
 
 A store takes the effects of the core and keeps those that concern it. It blocks: the shell calls it from
 one thread of its own.
@@ -17,18 +17,28 @@ from mediaagentd.hub.types import (
     Call,
     CallType,
     DropCall,
+    DropGroup,
+    DropMissed,
     DropSession,
     Effect,
     EndReason,
+    Group,
+    GroupMember,
+    Invitation,
     Member,
     MemberState,
+    Missed,
     PutCall,
+    PutGroup,
+    PutMissed,
     PutSession,
     PutUser,
     Session,
 )
 
-STORED = (PutUser, PutSession, DropSession, PutCall, DropCall)
+STORED = (
+    PutUser, PutSession, DropSession, PutCall, DropCall, PutGroup, DropGroup, PutMissed, DropMissed
+)  # fmt: skip
 """The effects that a store keeps; it ignores all others."""
 
 
@@ -43,6 +53,8 @@ class Image:
     users: tuple[str, ...]
     sessions: tuple[Session, ...]
     calls: tuple[Call, ...]
+    groups: tuple[Group, ...] = ()
+    missed: tuple[Missed, ...] = ()
 
 
 class Store(Protocol):
@@ -67,6 +79,12 @@ _MIGRATIONS = (
     CREATE TABLE users (user_id TEXT PRIMARY KEY) STRICT;
     CREATE TABLE sessions (token TEXT PRIMARY KEY, user_id TEXT NOT NULL, device_id TEXT NOT NULL) STRICT;
     CREATE TABLE calls (call_id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE groups (group_id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    CREATE TABLE missed (
+        user_id TEXT NOT NULL, invite_id TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (user_id, invite_id)
+    ) STRICT;
     """,
 )
 """Migration n brings a database of `user_version` n to n + 1. Only ever append."""
@@ -99,10 +117,14 @@ class SqliteStore:
         users = self._db.execute("SELECT user_id FROM users ORDER BY rowid")
         sessions = self._db.execute("SELECT token, user_id, device_id FROM sessions ORDER BY rowid")
         calls = self._db.execute("SELECT body FROM calls ORDER BY rowid")
+        groups = self._db.execute("SELECT body FROM groups ORDER BY rowid")
+        missed = self._db.execute("SELECT body FROM missed ORDER BY rowid")
         return Image(
             users=tuple(user_id for (user_id,) in users),
             sessions=tuple(Session(token, user, device, 0.0) for token, user, device in sessions),
             calls=tuple(_read_call(body) for (body,) in calls),
+            groups=tuple(_read_group(body) for (body,) in groups),
+            missed=tuple(_read_missed(body) for (body,) in missed),
         )
 
     def close(self) -> None:
@@ -163,27 +185,98 @@ class SqliteStore:
                 )
             case DropCall(call_id):
                 self._db.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
+            case PutGroup(group):
+                self._db.execute(
+                    "INSERT INTO groups VALUES (?, ?)"
+                    " ON CONFLICT (group_id) DO UPDATE SET body = excluded.body",
+                    (group.group_id, _write_group(group)),
+                )
+            case DropGroup(group_id):
+                self._db.execute("DELETE FROM groups WHERE group_id = ?", (group_id,))
+            case PutMissed(missed):
+                self._db.execute(
+                    "INSERT INTO missed VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    (missed.user_id, missed.invite_id, _write_missed(missed)),
+                )
+            case DropMissed(user_id, invite_ids):
+                self._db.executemany(
+                    "DELETE FROM missed WHERE user_id = ? AND invite_id = ?",
+                    [(user_id, invite_id) for invite_id in invite_ids],
+                )
             case _:
                 pass  # pushes and replies are the shell's
 
 
+# --------------------------------------------------------------------------------- as JSON
+#
+# Enumerations by name, so that a number may change; bytes in hexadecimal.
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+def _json(body: object) -> str:
+    return json.dumps(body, separators=(",", ":"))
+
+
 def _write_call(call: Call) -> str:
-    """The call as JSON; enumerations by name, so that a number may change."""
-    body: dict[str, Any] = {name: getattr(call, name) for name in Call.__slots__}
+    body = _fields(call)
     body["type"] = call.type.name
     body["end_reason"] = call.end_reason.name if call.end_reason else None
-    body["members"] = [
-        {**{name: getattr(member, name) for name in Member.__slots__}, "state": member.state.name}
-        for member in call.members
-    ]
-    return json.dumps(body, separators=(",", ":"))
+    body["user_data"] = call.user_data.hex()
+    body["members"] = [_member_body(member) for member in call.members]
+    return _json(body)
+
+
+def _member_body(member: Member) -> dict[str, Any]:
+    invitation = _fields(member.invitation) if member.invitation else None
+    return _fields(member) | {"state": member.state.name, "invitation": invitation}
 
 
 def _read_call(text: str) -> Call:
     body: dict[str, Any] = json.loads(text)
     body["type"] = CallType[body["type"]]
     body["end_reason"] = EndReason[body["end_reason"]] if body["end_reason"] else None
-    body["members"] = tuple(
-        Member(**{**member, "state": MemberState[member["state"]]}) for member in body["members"]
-    )
+    body["user_data"] = bytes.fromhex(body.get("user_data", ""))
+    body["requests"] = tuple(body.get("requests", ()))
+    body["members"] = tuple(map(_read_member, body["members"]))
     return Call(**body)
+
+
+def _read_member(body: dict[str, Any]) -> Member:
+    invitation = body.get("invitation")
+    known = {
+        "state": MemberState[body["state"]],
+        "invitation": Invitation(**invitation) if invitation else None,
+    }
+    return Member(**(body | known))
+
+
+def _write_group(group: Group) -> str:
+    return _json(_fields(group) | {"members": [_fields(member) for member in group.members]})
+
+
+def _read_group(text: str) -> Group:
+    body: dict[str, Any] = json.loads(text)
+    body["members"] = tuple(GroupMember(**member) for member in body["members"])
+    return Group(**body)
+
+
+def _write_missed(missed: Missed) -> str:
+    words = {
+        "type": missed.type.name,
+        "reason": missed.reason.name,
+        "user_data": missed.user_data.hex(),
+    }
+    return _json(_fields(missed) | words)
+
+
+def _read_missed(text: str) -> Missed:
+    body: dict[str, Any] = json.loads(text)
+    words = {
+        "type": CallType[body["type"]],
+        "reason": EndReason[body["reason"]],
+        "user_data": bytes.fromhex(body["user_data"]),
+    }
+    return Missed(**(body | words))

@@ -11,7 +11,8 @@ from mediaagent.v1 import call_pb2
 
 from mediaagentd.hub.outbox import Kicked, Parcel, Push
 from mediaagentd.hub.settings import IceServer
-from mediaagentd.hub.types import Call, Member, PushCall, PushSignal
+from mediaagentd.hub.shell import Opened
+from mediaagentd.hub.types import Call, Invitation, Member, Missed, PushCall, PushSignal
 
 
 def duration(seconds: float) -> Duration:
@@ -19,6 +20,11 @@ def duration(seconds: float) -> Duration:
     made = Duration()
     made.FromNanoseconds(round(seconds * 1e9))
     return made
+
+
+def seconds(value: Duration) -> float | None:
+    """Of a duration; None for zero, which the contract takes for no limit."""
+    return value.ToNanoseconds() / 1e9 or None
 
 
 def timestamp(seconds: float) -> Timestamp:
@@ -36,12 +42,14 @@ def call(value: Call, now: float) -> hub_pb2.Call:
         room_id=value.room_id,
         type=call_pb2.CallType.ValueType(value.type.value),
         sponsor=value.sponsor,
-        members=[_member(member) for member in value.members],
+        members=[_member(member, now) for member in value.members],
         group_id=value.group_id,
         revision=value.revision,
         invite_time=timestamp(value.created),
         ended=value.ended,
         ended_by=value.ended_by,
+        is_group=value.group,
+        user_data=value.user_data,
     )
     if value.end_reason is not None:
         message.end_reason = call_pb2.EndReason.ValueType(value.end_reason.value)
@@ -71,22 +79,36 @@ def ice_server(value: IceServer) -> hub_pb2.IceServer:
     return hub_pb2.IceServer(urls=value.urls, username=value.username, credential=value.credential)
 
 
-def welcome(
-    servers: Iterable[IceServer], calls: Iterable[Call], resumed: bool, now: float
-) -> hub_pb2.SubscribeResponse:
+def welcome(servers: Iterable[IceServer], opened: Opened, now: float) -> hub_pb2.SubscribeResponse:
     """The first message of a stream."""
     return hub_pb2.SubscribeResponse(
         welcome=hub_pb2.Welcome(
             ice_servers=[ice_server(server) for server in servers],
-            calls=[call(value, now) for value in calls],
-            resumed=resumed,
+            calls=[call(value, now) for value in opened.calls],
+            resumed=opened.reader.resumed,
             hub_time=timestamp(now),
+            missed=[_missed(value) for value in opened.missed],
         )
     )
 
 
-def _member(value: Member) -> hub_pb2.Member:
-    return hub_pb2.Member(
+def _missed(value: Missed) -> hub_pb2.MissedCall:
+    return hub_pb2.MissedCall(
+        call_id=value.call_id,
+        invite_id=value.invite_id,
+        sponsor=value.sponsor,
+        type=call_pb2.CallType.ValueType(value.type.value),
+        group_id=value.group_id,
+        invite_time=timestamp(value.created),
+        end_time=timestamp(value.ended),
+        reason=call_pb2.EndReason.ValueType(value.reason.value),
+        user_data=value.user_data,
+        is_group=value.group,
+    )
+
+
+def _member(value: Member, now: float) -> hub_pb2.Member:
+    message = hub_pb2.Member(
         user_id=value.user_id,
         device_id=value.device_id,
         state=hub_pb2.MemberState.ValueType(value.state.value),
@@ -94,3 +116,15 @@ def _member(value: Member) -> hub_pb2.Member:
         is_audio_available=value.audio,
         is_video_available=value.video,
     )
+    if value.invitation is not None:
+        message.invitation.CopyFrom(_invitation(value.invitation, now))
+    return message
+
+
+def _invitation(value: Invitation, now: float) -> hub_pb2.Invitation:
+    message = hub_pb2.Invitation(
+        invite_id=value.invite_id, sponsor=value.sponsor, invite_time=timestamp(value.created)
+    )
+    if value.deadline is not None:
+        message.timeout.CopyFrom(duration(max(0.0, value.deadline - now)))
+    return message

@@ -6,28 +6,18 @@ from dataclasses import replace
 
 import pytest
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.hub.core import Core
 from mediaagentd.hub.types import (
     Accept,
-    Call,
     CallType,
-    DropCall,
-    DropSession,
-    Effect,
     EndReason,
     Hangup,
     Input,
     Invite,
-    Limits,
     Login,
     Logout,
     Member,
     MemberState,
-    PushCall,
     PushSignal,
-    PutCall,
-    PutSession,
-    PutUser,
     Reject,
     Relay,
     RenewLease,
@@ -38,97 +28,7 @@ from mediaagentd.hub.types import (
     Tick,
 )
 
-LIMITS = Limits(lease=30.0, members=3, remembered=4)
-S = MemberState
-
-
-class Hub:
-    """A core with what its effects have done: a disk, and what each session was pushed."""
-
-    def __init__(self, *users: str) -> None:
-        self.core = Core(LIMITS)
-        self.now = 100.0
-        self.users: set[str] = set()
-        self.sessions: dict[str, Session] = {}
-        self.calls: dict[str, Call] = {}
-        self.pushed: list[tuple[str, Call]] = []
-        self.kicked: list[tuple[str, str]] = []
-        self._names = 0
-        for user in users:
-            self.login(user)
-
-    def do(self, command: Input) -> Call | None:
-        effects = self.core.step(self.now, command)
-        self.pushed.clear()
-        self.kicked.clear()
-        rank = {PushCall: 1, PushSignal: 1, Reply: 2}
-        order = [rank.get(type(e), 0) for e in effects]
-        assert order == sorted(order), "store, push, reply"
-        reply = None
-        for effect in effects:
-            reply = self._perform(effect) or reply
-        return reply
-
-    def _perform(self, effect: Effect) -> Call | None:
-        match effect:
-            case PutUser(user_id):
-                self.users.add(user_id)
-            case PutSession(session):
-                self.sessions[session.token] = session
-            case DropSession(token, kicked_by):
-                del self.sessions[token]
-                self.kicked.append((token, kicked_by))
-            case PutCall(call):
-                self.calls[call.call_id] = call
-            case DropCall(call_id):
-                self.calls.pop(call_id, None)
-            case PushCall(token, call):
-                self.pushed.append((token, call))
-            case PushSignal():
-                pass
-            case Reply(call):
-                return call
-        return None
-
-    def login(self, user: str, device: str = "d1") -> str:
-        token = f"{user}/{device}"
-        self.do(Login(token, user, device))
-        return token
-
-    def invite(self, sponsor: str, *users: str, **how: object) -> Call:
-        self._names += 1
-        n = self._names
-        command = Invite(
-            f"{sponsor}/d1", f"c{n}", f"i{n}", 7, users, CallType.VIDEO, 20.0, len(users) > 1, "", f"r{n}"
-        )
-        call = self.do(replace(command, **how))  # type: ignore[arg-type]
-        assert call is not None
-        return call
-
-    def connect(self, sponsor: str, user: str) -> Call:
-        call = self.invite(sponsor, user)
-        reply = self.do(Accept(f"{user}/d1", call.invite_id))
-        assert reply is not None
-        return reply
-
-    def told(self) -> set[str]:
-        return {token for token, _ in self.pushed}
-
-    def restart(self) -> None:
-        self.core = Core(LIMITS)
-        self.core.restore(self.users, self.sessions.values(), self.calls.values(), self.now)
-
-
-def states(call: Call | None) -> list[MemberState]:
-    assert call is not None
-    return [m.state for m in call.members]
-
-
-def end(call: Call | None) -> tuple[EndReason | None, str]:
-    assert call is not None
-    assert call.ended
-    return call.end_reason, call.ended_by
-
+from tests.unit.hub.town import LIMITS, Hub, S, end, states
 
 # ------------------------------------------------------------------------------ one call
 
@@ -140,7 +40,7 @@ def test_invite_accept_hangup() -> None:
     assert made.sponsor == "ann"
     assert made.members[0].device_id == "d1"
     assert hub.told() == {"ann/d1", "bob/d1"}
-    assert hub.calls == {"c1": made}
+    assert hub.disk == {"c1": made}
 
     call = hub.do(Accept("bob/d1", "i1"))
     assert states(call) == [S.JOINED, S.JOINED]
@@ -519,7 +419,7 @@ REFUSALS: dict[str, tuple[Input, Reason]] = {
     "oneself": (_invite(user_ids=("ann",)), Reason.INVITEES_INVALID),
     "nobody": (_invite(user_ids=()), Reason.INVITEES_INVALID),
     "one twice": (_invite(user_ids=("bob", "bob")), Reason.INVITEES_INVALID),
-    "too many": (_invite(user_ids=("bob", "cat", "dan")), Reason.LIMIT_EXCEEDED),
+    "too many": (_invite(user_ids=("bob", "cat", "dan")), Reason.CALL_FULL),
     "a group": (_invite(group_id="g"), Reason.GROUP_UNKNOWN),
     "a stranger": (_invite(user_ids=("bob", "zoe")), Reason.USER_UNKNOWN),
     "dialling in a call": (_invite(token="cat/d1"), Reason.CALL_IN_PROGRESS),
