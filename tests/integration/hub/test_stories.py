@@ -122,7 +122,7 @@ async def test_what_cannot_be_invited(hub: Bench, device: MakeDevice) -> None:
         (("nobody",), "", Reason.USER_UNKNOWN),
         (("ann",), "", Reason.INVITEES_INVALID),
         (("no body",), "", Reason.USER_ID_INVALID),
-        ((), "", Reason.FIELD_INVALID),
+        ((), "", Reason.INVITEES_INVALID),
         (("nobody",), "g", Reason.GROUP_UNKNOWN),
     ):
         refused = await ann.refused(Invite(user_ids, CallType.AUDIO, None, group, "r"))
