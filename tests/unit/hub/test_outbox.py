@@ -179,3 +179,14 @@ def test_who_may_come_back_by_itself() -> None:
     with pytest.raises(Refused) as refused:
         boxes.find("b")
     assert refused.value.reason is Reason.SESSION_UNKNOWN
+
+
+def test_where_devices_do_not_exclude_each_other_only_a_kicked_one_stays_away() -> None:
+    boxes = Mailboxes(exclusive=False)
+    boxes.add(Session("a", "ann", "kitchen", 0.0), BASE)
+    boxes.add(Session("b", "ann", "hall", 0.0), BASE)
+    boxes.check_return("lost", "ann", "garden")
+    boxes.drop("a", "kitchen")
+    with pytest.raises(Refused) as refused:
+        boxes.check_return("a", "ann", "kitchen")
+    assert refused.value.reason is Reason.KICKED_OUT
