@@ -33,6 +33,7 @@ class Recorder:
         self.audio: list[AudioFrame] = []
         self.keyframe_requests = 0
         self.feedback: list[Feedback] = []
+        self.audio_loss: list[float] = []
         self._changed = asyncio.Event()
 
     def on_connected(self) -> None:
@@ -57,6 +58,10 @@ class Recorder:
 
     def on_feedback(self, feedback: Feedback) -> None:
         self.feedback.append(feedback)
+        self._changed.set()
+
+    def on_audio_loss(self, loss: float) -> None:
+        self.audio_loss.append(loss)
         self._changed.set()
 
     async def until_connected(self) -> None:

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediaagentd.dev import LOCAL
 from mediaagentd.hub.usersig import mint
 
 APP_ID = 1400000000
@@ -92,7 +91,6 @@ class House:
             {
                 "MEDIAAGENT_HUB__LISTEN": self._hub,
                 "MEDIAAGENT_HUB__KEYS": self._key,
-                "MEDIAAGENT_HUB__ALLOWED_CANDIDATES": ",".join(LOCAL),
                 "MEDIAAGENT_HUB__DATABASE": str(self.directory / "hub.sqlite"),
             },
         )

@@ -81,7 +81,7 @@ class LinkOwner(Protocol):
         """The far end wants a keyframe."""
 
     def on_feedback(self, link: Link) -> None:
-        """`link.rate` has changed."""
+        """`link.rate` or `link.audio_loss` has changed."""
 
 
 MakePeer = Callable[["Link"], PeerPort]
@@ -136,6 +136,8 @@ class Link:
     ) -> None:
         self.key = key
         self.rate = RateControl(profile)
+        self.audio_loss = 0.0
+        """Fraction of our sound that is lost on the way to that user."""
         self.opened = time.monotonic()
         self.connected: float | None = None
         self.first_arrival: float | None = None
@@ -233,6 +235,12 @@ class Link:
     def on_feedback(self, feedback: Feedback) -> None:
         """See `PeerObserver`."""
         self.rate.feedback(feedback, time.monotonic())
+        if not self._over:
+            self._owner.on_feedback(self)
+
+    def on_audio_loss(self, loss: float) -> None:
+        """See `PeerObserver`."""
+        self.audio_loss = loss
         if not self._over:
             self._owner.on_feedback(self)
 

@@ -11,11 +11,10 @@ import structlog
 
 from mediaagentd.errors import Refused
 from mediaagentd.media import devices
-from mediaagentd.media.capture.types import PictureSink, RawPicture, RawSound, VideoSource
+from mediaagentd.media.capture.types import AudioSource, PictureSink, RawPicture, RawSound, VideoSource
 from mediaagentd.media.codec.opus import OpusEncoder
 from mediaagentd.media.codec.shared import SharedEncoder
 from mediaagentd.media.codec.video import VideoEncoder
-from mediaagentd.media.listening import Listening
 from mediaagentd.media.router import KeyframeGate, Plan
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame, VideoCodec, VideoFrame, VideoProfile
@@ -29,8 +28,7 @@ DRIFT = 3 * AUDIO_FRAME
 class LocalStreams:
     """On the event loop; devices are opened, probed and closed in one thread, in order.
 
-    `camera_lost` is called when a running camera has stopped for good, not when one cannot be opened;
-    `microphone_lost` and `microphone_found` as `Listening` says.
+    `camera_lost` is called when a running camera has stopped for good, not when one cannot be opened.
     """
 
     def __init__(
@@ -41,8 +39,6 @@ class LocalStreams:
         on_video: Callable[[VideoFrame], None],
         on_audio: Callable[[AudioFrame], None],
         camera_lost: Callable[[Refused], None],
-        microphone_lost: Callable[[Refused], None],
-        microphone_found: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._executor = executor
@@ -54,18 +50,12 @@ class LocalStreams:
         self._names = (settings.camera, settings.microphone)
         self._profile = settings.profile
         self._camera: VideoSource | None = None
+        self._microphone: AudioSource | None = None
         self._encoders: dict[VideoCodec, SharedEncoder] = {}
         self._takers: tuple[PictureSink, ...] = ()
         self._keyframes = KeyframeGate()
         self._keyframe_timer: asyncio.TimerHandle | None = None
         self._sound = _SoundEncoder(settings.audio_bitrate, self._origin, self._loop, on_audio)
-        self._listening = Listening(
-            self._devices,
-            make=lambda: devices.make_microphone(self._names[1]),
-            take=self._sound.take,
-            lost=microphone_lost,
-            found=microphone_found,
-        )
 
     @property
     def names(self) -> tuple[str, str]:
@@ -104,7 +94,10 @@ class LocalStreams:
             self._start_camera()
         elif not plan.capture:
             self._stop_camera()
-        self._listening.want(plan.microphone)
+        if plan.microphone and self._microphone is None:
+            self._start_microphone()
+        elif not plan.microphone:
+            self._stop_microphone()
 
     def want_keyframe(self) -> None:
         """Of all encoders, now or a little later: many requests become one."""
@@ -117,6 +110,10 @@ class LocalStreams:
         """Of that encoder, if it runs; bits a second."""
         if codec in self._encoders:
             self._encoders[codec].set_bitrate(bitrate)
+
+    def set_audio_loss(self, loss: float) -> None:
+        """The fraction of sound, 0 to 1, that its encoder is to expect to be lost."""
+        self._sound.loss = loss
 
     @property
     def shown_codec(self) -> VideoCodec:
@@ -183,6 +180,25 @@ class LocalStreams:
         for codec in self._encoders.keys() - keep:
             self._encoders.pop(codec).close()
 
+    def _start_microphone(self) -> None:
+        try:
+            source = devices.make_microphone(self._names[1])
+        except Refused as refused:
+            _log.warning("microphone_failed", error=refused.message)
+            return
+        if source is not None:
+            self._microphone = source
+            self._devices.submit(
+                source.start,
+                self._sound.take,
+                lambda refused: _log.warning("microphone_failed", error=refused.message),
+            )
+
+    def _stop_microphone(self) -> None:
+        source, self._microphone = self._microphone, None
+        if source is not None:
+            self._devices.submit(source.stop)
+
 
 class _SoundEncoder:
     """Sound to Opus in the microphone's own thread: it takes 0.2 ms."""
@@ -200,11 +216,13 @@ class _SoundEncoder:
         self._deliver = deliver
         self._encoder: OpusEncoder | None = None
         self._next = 0
+        self.loss = 0.0
 
     def take(self, sound: RawSound) -> None:
         """Encodes 20 ms and hands them to the loop."""
         if self._encoder is None:
             self._encoder = OpusEncoder(self._bitrate)
+        self._encoder.expect_loss(self.loss)
         clock = round((sound.captured - self._origin) * AUDIO_CLOCK)
         if abs(clock - self._next) > DRIFT:  # a gap: the microphone was off
             self._next = clock // AUDIO_FRAME * AUDIO_FRAME

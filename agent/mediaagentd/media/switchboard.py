@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 import structlog
 
 from mediaagentd.call.signal import IceServer, Signal
-from mediaagentd.call.types import MicrophoneFailed, MicrophoneOpened, PeerDown, PeerUp, Report
+from mediaagentd.call.types import PeerDown, PeerUp, Report
 from mediaagentd.errors import Refused
 from mediaagentd.media import router
 from mediaagentd.media.figures import figures_of
@@ -60,8 +60,6 @@ class Switchboard:
             on_video=self._on_local_video,
             on_audio=self._on_local_audio,
             camera_lost=camera_lost,
-            microphone_lost=lambda refused: report(MicrophoneFailed(refused)),
-            microphone_found=lambda: report(MicrophoneOpened()),
         )
         self.gallery = Gallery(pictures, self._loop, changed=self.reroute, keyframe=self._want_keyframe)
         self.playout: Playout | None = None
@@ -202,7 +200,9 @@ class Switchboard:
         self._heard = users
 
     def _retune(self) -> None:
-        """Sets each encoder to what its peers can take."""
+        """Sets each encoder to what its peers can take, and that of sound to what the worst of them loses."""
+        up = [link for link in self._links.values() if link.is_up]
+        self.local.set_audio_loss(max((link.audio_loss for link in up), default=0.0))
         for codec in self.local.encoders:
             rates = [link.rate for link in self._links.values() if link.is_up and link.video_codec is codec]
             self.local.set_bitrate(codec, router.encoder_bitrate(rates, self._profile))

@@ -94,7 +94,9 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class StreamStats:
-    """Totals of one RTP stream in one direction."""
+    """Totals of one RTP stream in one direction. `repaired`: packets sent again, or of sound received in a
+    later one.
+    """
 
     packets: int = 0
     bytes: int = 0
@@ -102,6 +104,7 @@ class StreamStats:
     keyframes: int = 0
     packets_lost: int = 0
     dropped: int = 0
+    repaired: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
 from mediaagentd.media.rtc import description, gathering, receiver, seams, sender
+from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.types import VideoCodec
 
 
@@ -39,10 +40,10 @@ async def test_a_transceiver_keeps_sender_and_receiver_in_two_private_fields(
     connection: RTCPeerConnection,
 ) -> None:
     for transceiver in connection.getTransceivers():
-        ours, theirs = sender.AudioSender(transceiver.sender.transport), transceiver.sender
+        ours, theirs = sender.AudioSender(transceiver.sender.transport, lambda _: None), transceiver.sender
         assert isinstance(theirs, RTCRtpSender)
         assert isinstance(transceiver.receiver, RTCRtpReceiver)
-        inward = receiver.AudioReceiver(transceiver.receiver.transport, lambda _: None)
+        inward = receiver.AudioReceiver(transceiver.receiver.transport, lambda _: None, lambda: None)
         stream = theirs._stream_id
         seams.swap(transceiver, ours, inward)
         swapped: tuple[object, object] = transceiver.sender, transceiver.receiver
@@ -78,6 +79,21 @@ def test_ours_has_what_the_library_calls(stock: type, ours: type) -> None:
                 name
             )
             assert inspect.iscoroutinefunction(mine) == inspect.iscoroutinefunction(theirs), name
+
+
+async def test_a_receiver_can_take_more_payload_types_than_were_negotiated(
+    connection: RTCPeerConnection,
+) -> None:
+    transport = seams.dtls_transport(connection)
+    inward = receiver.AudioReceiver(transport, lambda _: None, lambda: None)
+    seams.register_payload_types(transport, inward, [63])
+    packet = aiortc.rtp.RtpPacket(payload_type=63, ssrc=7)
+    assert transport._rtp_router.route_rtp(packet) is inward
+    codecs = seams.audio_codecs(Sound(96, 63, 62))
+    assert {number: codec.name for number, codec in codecs.items()} == {63: "red", 62: "rtx"}
+    assert aiortc.codecs.is_rtx(codecs[62])
+    wrapped = aiortc.rtp.wrap_rtx(aiortc.rtp.RtpPacket(96, sequence_number=5, payload=b"x"), 62, 9, 8)
+    assert (wrapped.ssrc, wrapped.payload) == (8, b"\0\5x")
 
 
 async def test_the_library_reads_no_other_private_field_of_ours(

@@ -1,9 +1,10 @@
 """The playout buffer of one remote user: which packet fills which slot of 20 ms. Pure.
 
 Driven by time: `pull` is called every 20 ms whether packets come or not, so a gap is filled when it is
-heard and not when the next packet happens to arrive. Slots are numbered by RTP timestamps. Bounded:
-`MOST` packets; when sound has gathered beyond that, or `EXCESS` beyond the target for `PATIENCE` pulls,
-the oldest is skipped.
+heard and not when the next packet happens to arrive. Slots are numbered by RTP timestamps. How long
+sound waits follows what the network does (`Delay`): a slot is put in when it waits too short, and two
+are played in the time of one when it waits too long. A slot whose packet is late while nothing later has
+come is waited for, so that a stall of the network delays sound and loses none.
 """
 
 from __future__ import annotations
@@ -11,22 +12,18 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from mediaagentd.media.playout.delay import SLOT, Delay
+from mediaagentd.media.playout.packet import announces_silence, recovers_previous
 from mediaagentd.media.types import AUDIO_FRAME, AudioFrame
 
-SLOT = 0.020
-"""Seconds of one slot."""
+EXCESS = 0.030
+"""Seconds that sound may wait beyond the target: less than two slots, or it would be put in again."""
 
-TARGET = 3
-"""Slots gathered before playing begins: 60 ms."""
+PATIENCE = 15
+"""Pulls with too much delay before two slots are played as one, and pulls between two that are put in."""
 
-EXCESS = 3
-"""Slots above the target that are let be."""
-
-PATIENCE = 50
-"""Pulls (one second) with too much gathered before one slot is skipped: the clocks differ."""
-
-MOST = 25
-"""Slots held: half a second."""
+MOST = 50
+"""Slots held: a second; the oldest goes."""
 
 GIVE_UP = 10
 """Concealed slots in a row after which the far end is taken to be silent (muted) and not lossy."""
@@ -46,10 +43,13 @@ class Fill(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What to play for 20 ms; `data` is the packet to decode, or the one to recover from."""
+    """What to play for 20 ms; `data` is the packet to decode, or the one to recover from. With `second`
+    both packets are to be played in the time of one.
+    """
 
     fill: Fill
     data: bytes = b""
+    second: bytes = b""
 
 
 _SILENCE = Slot(Fill.SILENCE)
@@ -57,25 +57,40 @@ _CONCEALED = Slot(Fill.CONCEALED)
 
 
 class PlayoutBuffer:
-    """See the module. `played` counts slots filled with real or recovered sound, `concealed` those that
-    loss left to be made up. A far end that fell silent is not counted as loss.
+    """See the module. Of the slots in which the far end spoke, `played` were filled with real or recovered
+    sound, `concealed` were made up because of loss or lateness or to lengthen the delay. A far end that is
+    muted, or sends nothing because it is quiet (DTX), is not counted.
     """
 
     def __init__(self) -> None:
         self.played = 0
         self.concealed = 0
-        self.skipped = 0
-        self._packets: dict[int, bytes] = {}
+        self.late = 0
+        """Packets that came after their slot."""
+        self._delay = Delay()
+        self._packets: dict[int, AudioFrame] = {}
+        self._noted: set[int] = set()
         self._origin: int | None = None
         self._next: int | None = None
-        self._first_arrival = 0.0
+        self._last: AudioFrame | None = None
         self._gap = 0
+        self._held = 0
         self._above = 0
+        self._since_put_in = PATIENCE
 
     @property
     def depth(self) -> int:
         """Packets held."""
         return len(self._packets)
+
+    @property
+    def target(self) -> float:
+        """Seconds that sound shall wait."""
+        return self._delay.target
+
+    def waiting(self, now: float) -> float | None:
+        """Seconds that the sound played at `now` has waited; None while nothing plays."""
+        return None if self._next is None else self._delay.of(self._next, now)
 
     def push(self, frame: AudioFrame, now: float) -> None:
         """A packet that arrived at `now` seconds; late and repeated ones are ignored."""
@@ -84,11 +99,13 @@ class PlayoutBuffer:
         slot = round((frame.pts - self._origin) / AUDIO_FRAME)
         if self._next is not None and abs(slot - self._next) > JUMP:
             self._restart()
+        self._note(slot, now)
+        if recovers_previous(frame.data):
+            self._note(slot - 1, now)
         if self._next is not None and slot < self._next:
+            self.late += slot not in self._packets
             return
-        if not self._packets:
-            self._first_arrival = now
-        self._packets[slot] = frame.data
+        self._packets.setdefault(slot, frame)
         while len(self._packets) > MOST:
             self._skip()
 
@@ -96,57 +113,96 @@ class PlayoutBuffer:
         """What to play from `now` on."""
         if self._next is None and not self._begin(now):
             return _SILENCE
-        self._catch_up()
+        self._forget_held()
         assert self._next is not None
-        number, self._next = self._next, self._next + 1
-        data = self._packets.pop(number, None)
-        if data is not None:
-            self._settle_gap()
-            self.played += 1
-            return Slot(Fill.PACKET, data)
-        following = self._packets.get(number + 1)
-        if following is not None:
-            self._settle_gap()
-            self.played += 1
-            return Slot(Fill.RECOVERED, following)
-        return self._conceal()
+        self._since_put_in += 1
+        waited = self._delay.of(self._next, now)
+        if self._packets and waited < self._delay.target - SLOT / 4 and self._since_put_in >= PATIENCE:
+            self._since_put_in = 0
+            self.concealed += 1
+            return _CONCEALED
+        frame = self._packets.pop(self._next, None)
+        if frame is None:
+            return self._fill_gap(self._next)
+        self._next += 1
+        self._settle_gap(frame)
+        self.played += 1
+        self._above = self._above + 1 if waited > self._delay.target + EXCESS else 0
+        if self._above >= PATIENCE and (second := self._packets.pop(self._next, None)) is not None:
+            self._above, self._last, self._next = 0, second, self._next + 1
+            return Slot(Fill.PACKET, frame.data, second.data)
+        return Slot(Fill.PACKET, frame.data)
+
+    def _note(self, slot: int, now: float) -> None:
+        """Books when a slot became playable, once."""
+        if slot in self._noted:
+            return
+        self._noted.add(slot)
+        self._delay.note(slot, now)
+        if len(self._noted) > 2 * MOST:
+            newest = max(self._noted)
+            self._noted = {number for number in self._noted if number > newest - MOST}
 
     def _begin(self, now: float) -> bool:
-        """Playing begins with `TARGET` packets, or when the first of fewer has waited as long."""
+        """Playing begins when the oldest packet has waited for as long as it shall."""
         if not self._packets:
             return False
         oldest = min(self._packets)
-        gathered = max(self._packets) - oldest + 1
-        if gathered < TARGET and now - self._first_arrival < TARGET * SLOT:
+        if self._delay.of(oldest, now) < self._delay.target - SLOT / 2:
             return False
-        self._next, self._gap, self._above = oldest, 0, 0
+        self._next, self._gap, self._held, self._above, self._last = oldest, 0, 0, 0, None
         return True
 
-    def _conceal(self) -> Slot:
+    def _forget_held(self) -> None:
+        """What was waited for and never came has been filled while it was waited for."""
+        assert self._next is not None
+        if not self._held or not self._packets:
+            return
+        oldest = min(self._packets)
+        missing = oldest - self._next - recovers_previous(self._packets[oldest].data)
+        self._next += max(0, min(self._held, missing))
+        self._held = 0
+
+    def _fill_gap(self, number: int) -> Slot:
+        following = self._packets.get(number + 1)
+        if following is not None and recovers_previous(following.data):
+            self._settle_gap(following)
+            self._next = number + 1
+            self.played += 1
+            return Slot(Fill.RECOVERED, following.data)
         self._gap += 1
-        if self._gap >= GIVE_UP and not self._packets:
-            self._next, self._gap = None, 0
+        if self._packets or self._silent():
+            self._next = number + 1
+        elif self._gap >= GIVE_UP:
+            self._next = None
             return _SILENCE
+        else:
+            self._held += 1
         return _CONCEALED
 
-    def _settle_gap(self) -> None:
-        """Sound goes on behind a gap: so it was loss."""
-        self.concealed += self._gap
-        self._gap = 0
+    def _silent(self) -> bool:
+        return self._last is not None and announces_silence(self._last.data)
 
-    def _catch_up(self) -> None:
-        self._above = self._above + 1 if len(self._packets) > TARGET + EXCESS else 0
-        if self._above >= PATIENCE:
-            self._above = 0
-            self._skip()
+    def _settle_gap(self, frame: AudioFrame) -> None:
+        """Sound goes on behind a gap: so it was loss, unless nothing was sent in it."""
+        before, self._last = self._last, frame
+        gap, self._gap = self._gap, 0
+        if before is None or not gap:
+            return
+        sent = (frame.sequence - before.sequence) & 0xFFFF
+        slots = round((frame.pts - before.pts) / AUDIO_FRAME)
+        if sent == 1 and slots > 1:
+            return  # quiet (DTX)
+        self.concealed += gap
 
     def _skip(self) -> None:
         oldest = min(self._packets)
         del self._packets[oldest]
-        self.skipped += 1
         if self._next is not None:
             self._next = max(self._next, oldest + 1)
 
     def _restart(self) -> None:
         self._packets.clear()
-        self._next, self._gap, self._above = None, 0, 0
+        self._noted.clear()
+        self._delay = Delay()
+        self._next, self._gap, self._held, self._above, self._last = None, 0, 0, 0, None

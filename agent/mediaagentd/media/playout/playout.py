@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from mediaagentd.errors import Refused
-from mediaagentd.media.playout.buffer import SLOT
+from mediaagentd.media.playout.delay import SLOT
 from mediaagentd.media.playout.mixer import Voice, mix
 from mediaagentd.media.playout.sinks import NullSink, SoundSink
 from mediaagentd.media.types import AudioFrame

@@ -19,17 +19,12 @@ MAX_CANDIDATES = 64
 MAX_CANDIDATE_BYTES = 512
 MAX_LINE_BYTES = 4096
 
-OPUS_PARAMETERS = "minptime=10;useinbandfec=1"
-"""What we ask of the far end's Opus (RFC 7587 section 6.1): in-band FEC, frames from 10 ms."""
-
 H264_PARAMETERS = {
     "level-asymmetry-allowed": "1",
     "packetization-mode": "1",
     "profile-level-id": "42e01f",
 }
 """Constrained baseline with fragmentation (RFC 6184 section 8.1): what every browser takes."""
-
-_OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000/2\r?$", re.IGNORECASE | re.MULTILINE)
 
 
 def offers(local: str, remote: str) -> bool:
@@ -57,16 +52,6 @@ def check_text(sdp: str) -> None:
         raise invalid(f"sdp: more than {MAX_MEDIA_SECTIONS} media sections")
     if sum(line.startswith("a=candidate:") for line in lines) > MAX_CANDIDATES:
         raise invalid(f"sdp: more than {MAX_CANDIDATES} candidates")
-
-
-def with_opus_parameters(sdp: str) -> str:
-    """The description with our wishes about Opus, which the library has no place for."""
-    match = _OPUS.search(sdp)
-    if match is None or f"a=fmtp:{match[1]} " in sdp:
-        return sdp
-    line = f"\r\na=fmtp:{match[1]} {OPUS_PARAMETERS}"
-    end = match.end() - match[0].endswith("\r")
-    return sdp[:end] + line + sdp[end:]
 
 
 @dataclass(frozen=True, slots=True)

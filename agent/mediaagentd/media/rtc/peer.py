@@ -16,7 +16,7 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.media.rtc import description, gathering, negotiation, seams
+from mediaagentd.media.rtc import description, gathering, negotiation, seams, sound
 from mediaagentd.media.rtc.ice import IceServer, library_servers, unusable
 from mediaagentd.media.rtc.receiver import AudioReceiver, VideoReceiver
 from mediaagentd.media.rtc.sender import AudioSender, VideoSender
@@ -58,6 +58,9 @@ class PeerObserver(Protocol):
     def on_feedback(self, feedback: Feedback) -> None:
         """What the far end says of our video."""
 
+    def on_audio_loss(self, loss: float) -> None:
+        """The fraction of our sound that the far end loses, 0 to 1; about every second."""
+
 
 class Peer:
     """A hardened connection to one far end over aiortc.
@@ -89,9 +92,9 @@ class Peer:
         audio.setCodecPreferences(description.audio_preferences())
         video.setCodecPreferences(description.video_preferences(self._codecs))
         transport = seams.dtls_transport(self._connection)
-        self._audio_out = AudioSender(transport)
+        self._audio_out = AudioSender(transport, observer.on_audio_loss)
         self._video_out = VideoSender(transport, observer.on_keyframe_request, observer.on_feedback)
-        self._audio_in = AudioReceiver(transport, observer.on_audio)
+        self._audio_in = AudioReceiver(transport, observer.on_audio, self._round_trip)
         self._video_in = VideoReceiver(transport, observer.on_video, self._round_trip)
         seams.swap(audio, self._audio_out, self._audio_in)
         seams.swap(video, self._video_out, self._video_in)
@@ -105,6 +108,7 @@ class Peer:
         self._connection.on("connectionstatechange", self._on_state)
         self._connected = self._ended = False
         self._remote_set = False
+        self._offered = ""
         self._early: list[str] = []
         self._candidates = 0
         self._codec: VideoCodec | None = None
@@ -130,7 +134,8 @@ class Peer:
         async with self._lock:
             self._require("stable")
             await self._connection.setLocalDescription()
-            return self._local()
+            self._offered = sound.offer(self._connection.localDescription.sdp)
+            return self._offered
 
     async def accept_offer(self, sdp: str) -> str:
         """The answer with all candidates. Raises `Refused` with nothing changed when the offer is bad
@@ -140,15 +145,16 @@ class Peer:
             self._require("stable")
             await self._apply(sdp, "offer")
             await self._connection.setLocalDescription()
-            self._negotiated()
-            return self._local()
+            local = sound.answer(self._connection.localDescription.sdp, sdp)
+            self._negotiated(local, sdp)
+            return local
 
     async def accept_answer(self, sdp: str) -> None:
         """Raises `Refused` with nothing changed when the answer is bad or not awaited."""
         async with self._lock:
             self._require("have-local-offer")
             await self._apply(sdp, "answer")
-            self._negotiated()
+            self._negotiated(self._offered, sdp)
 
     async def add_candidate(self, candidate: str, mid: str) -> None:
         """A trickled `candidate:...` line, "" for the end of them; may come before the description.
@@ -211,9 +217,6 @@ class Peer:
         if self._connection.signalingState != state or (state == "stable" and self._remote_set):
             raise negotiation.invalid(f"peer: not in state {state} but {self._connection.signalingState}")
 
-    def _local(self) -> str:
-        return negotiation.with_opus_parameters(self._connection.localDescription.sdp)
-
     async def _apply(self, sdp: str, kind: str) -> None:
         description.check(sdp, kind, self._codecs)
         rest, candidates, ended = negotiation.split_candidates(sdp)
@@ -271,7 +274,10 @@ class Peer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _negotiated(self) -> None:
+    def _negotiated(self, local: str, remote: str) -> None:
+        if (agreed := sound.agreed(local, remote)) is not None:
+            self._audio_out.agree(agreed[0])
+            self._audio_in.agree(agreed[1])
         names = seams.negotiated(self._connection, "video")
         self._codec = negotiation.sending_codec(self._codecs, names)
         if not self._connected:

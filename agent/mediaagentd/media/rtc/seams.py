@@ -11,9 +11,11 @@ from typing import Any
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from OpenSSL import SSL
 
 from mediaagentd.media.rtc.gathering import Tally
+from mediaagentd.media.rtc.sound import Sound
 
 
 def swap(transceiver: RTCRtpTransceiver, sender: Any, receiver: Any) -> None:
@@ -43,6 +45,23 @@ def negotiated(connection: RTCPeerConnection, kind: str) -> list[str]:
         if transceiver.kind == kind and transceiver.currentDirection in ("sendrecv", "sendonly"):
             return [codec.name for codec in transceiver._codecs]
     return []
+
+
+def audio_codecs(sound: Sound) -> dict[int, RTCRtpCodecParameters]:
+    """By payload type, what has been agreed about sound and the library has not heard of."""
+    named = (("red", sound.red), ("rtx", sound.rtx))
+    return {
+        payload_type: RTCRtpCodecParameters(
+            mimeType=f"audio/{name}", clockRate=48000, channels=2, payloadType=payload_type
+        )
+        for name, payload_type in named
+        if payload_type is not None
+    }
+
+
+def register_payload_types(transport: RTCDtlsTransport, receiver: Any, payload_types: list[int]) -> None:
+    """Lets packets of these types reach a receiver that is registered already."""
+    transport._rtp_router.register_receiver(receiver, ssrcs=[], payload_types=payload_types)
 
 
 def shut_by_far_end(connection: RTCPeerConnection) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
 import time
 import uuid
@@ -41,6 +42,8 @@ from aiortc.utils import random32
 from mediaagentd.media.rtc.gathering import Tally
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
+from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy
+from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.types import (
     AUDIO_CLOCK,
     VIDEO_CLOCK,
@@ -53,6 +56,9 @@ from mediaagentd.media.types import (
 
 HISTORY = 1024
 """Packets kept for retransmission; as many as our receivers hold."""
+
+AUDIO_HISTORY = 50
+"""Packets of sound kept for retransmission: a second."""
 
 AUDIO_BOUND = 10
 """Audio frames that may wait: 200 ms, then the oldest goes."""
@@ -68,7 +74,7 @@ class Sender:
     RTP, RTCP and retransmission that audio and video share.
     """
 
-    _history_bound = 0  # audio negotiates no NACK
+    _history_bound = 0
 
     def __init__(self, kind: str, clock_rate: int, transport: RTCDtlsTransport) -> None:
         self.kind = kind
@@ -96,7 +102,7 @@ class Sender:
         self._failed = Tally(f"{kind}_frames_failed")
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._packets = self._octets = self._frames = 0
+        self._packets = self._octets = self._frames = self._retransmitted = 0
 
     def setTransport(self, transport: RTCDtlsTransport) -> None:
         """Called when sections are bundled."""
@@ -208,11 +214,16 @@ class Sender:
             packet.extensions.mid = self._mid
             self._sequence = (self._sequence + 1) & 0xFFFF
             self._remember(packet)
+            packet = self._dress(packet)
             await self._send_packet(packet)
             self._packets += 1
-            self._octets += len(payload)
+            self._octets += len(packet.payload)
         self._last = timestamp, captured
         self._frames += 1
+
+    def _dress(self, packet: RtpPacket) -> RtpPacket:
+        """What is sent in the place of a packet; video is sent as it is."""
+        return packet
 
     async def _send_packet(self, packet: RtpPacket) -> None:
         packet.extensions.abs_send_time = (clock.current_ntp_time() >> 14) & 0xFFFFFF
@@ -233,6 +244,7 @@ class Sender:
         if self._rtx_payload_type is not None:
             packet = wrap_rtx(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+        self._retransmitted += 1
         await self._send_packet(packet)
 
     async def _report(self) -> None:
@@ -268,12 +280,23 @@ class Sender:
 
 
 class AudioSender(Sender):
-    """Opus packets out. The newest wins."""
+    """Opus packets out. The newest wins. What the far end lost decides how often each is sent."""
 
-    def __init__(self, transport: RTCDtlsTransport) -> None:
+    _history_bound = AUDIO_HISTORY
+
+    def __init__(self, transport: RTCDtlsTransport, on_loss: Callable[[float], None]) -> None:
         super().__init__("audio", AUDIO_CLOCK, transport)
+        self._on_loss = on_loss
         self._queue: deque[AudioFrame] = deque(maxlen=AUDIO_BOUND)
         self._dropped = 0
+        self._red: int | None = None
+        self._redundancy = Redundancy()
+        self._memory = LossMemory()
+
+    def agree(self, sound: Sound) -> None:
+        """How the far end takes sound."""
+        self._red = sound.red
+        self._rtx_payload_type = sound.rtx
 
     def push(self, frame: AudioFrame) -> None:
         """Takes one packet of Opus."""
@@ -291,6 +314,7 @@ class AudioSender(Sender):
             frames=self._frames,
             packets_lost=self.remote_lost,
             dropped=self._dropped,
+            repaired=self._retransmitted,
         )
 
     def _take(self) -> tuple[list[bytes], int, float] | None:
@@ -298,6 +322,30 @@ class AudioSender(Sender):
             return None
         frame = self._queue.popleft()
         return [frame.data], frame.pts, frame.captured
+
+    def _on_report(self, report: RtcpReceiverInfo) -> None:
+        super()._on_report(report)
+        self._memory.report(self.fraction_lost)
+        self._on_loss(self._memory.loss)
+
+    def _dress(self, packet: RtpPacket) -> RtpPacket:
+        """What is sent in the place of a packet: with earlier ones in it. Only the plain one can be asked
+        for again, since a retransmission tells nothing of its payload type.
+        """
+        if self._red is None:
+            return packet
+        depth = self._memory.depth
+        payload = self._redundancy.pack(packet.payload, packet.timestamp, depth, packet.payload_type)
+        if payload is None:
+            return packet
+        dressed = copy.copy(packet)
+        dressed.payload_type, dressed.payload = self._red, payload
+        return dressed
+
+    async def _retransmit(self, sequence: int) -> None:
+        """Not under its own number: SRTP takes each number once."""
+        if self._rtx_payload_type is not None:
+            await super()._retransmit(sequence)
 
 
 class VideoSender(Sender):
@@ -339,6 +387,7 @@ class VideoSender(Sender):
             keyframes=self._keyframes,
             packets_lost=self.remote_lost,
             dropped=self._dropped + self._outbox.dropped,
+            repaired=self._retransmitted,
         )
 
     def _take(self) -> tuple[list[bytes], int, float] | None:

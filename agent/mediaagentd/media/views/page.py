@@ -114,6 +114,9 @@ class Page:
     def on_feedback(self, feedback: Feedback) -> None:
         """See `PeerObserver`."""
 
+    def on_audio_loss(self, loss: float) -> None:
+        """See `PeerObserver`."""
+
     async def _negotiate(self, offer: str) -> str:
         async with asyncio.timeout(ANSWER):
             answer = await self._peer.accept_offer(offer)

@@ -13,7 +13,7 @@ from mediaagentd.errors import Refused
 from mediaagentd.media.capture.synthetic import tone
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.codec.opus import OpusEncoder
-from mediaagentd.media.playout.mixer import FULL, Voice, mix
+from mediaagentd.media.playout.mixer import FULL, Voice, mix, squeeze
 from mediaagentd.media.playout.playout import Playout
 from mediaagentd.media.playout.sinks import NullSink, WavSink, make_sink
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame
@@ -35,6 +35,16 @@ def test_two_loud_voices_bend_but_do_not_wrap() -> None:
     both = mix([loud, loud])
     assert 24_000 < both.max() <= FULL
     assert mix([loud, -loud]).max() == 0
+
+
+def test_two_blocks_in_the_time_of_one_have_no_click() -> None:
+    sound = tone(441.0)[: 2 * AUDIO_FRAME]
+    block = squeeze(sound[:AUDIO_FRAME], sound[AUDIO_FRAME:])
+    assert block.shape == (AUDIO_FRAME,)
+    steps = np.abs(np.diff(sound.astype(int))).max()
+    assert np.abs(np.diff(block.astype(int))).max() < 1.2 * steps
+    assert block[0] == sound[0]
+    assert block[-1] == sound[-1]
 
 
 class Heard:

@@ -29,14 +29,6 @@ def test_too_large_descriptions_are_refused(sdp: str) -> None:
     assert refused.value.reason is Reason.SIGNAL_INVALID
 
 
-def test_opus_gets_fec_once() -> None:
-    sdp = "m=audio 9 X 96\r\na=rtpmap:96 opus/48000/2\r\na=rtcp-mux\r\n"
-    changed = negotiation.with_opus_parameters(sdp)
-    assert changed.splitlines()[2] == "a=fmtp:96 minptime=10;useinbandfec=1"
-    assert negotiation.with_opus_parameters(changed) == changed
-    assert negotiation.with_opus_parameters("m=video 9 X 97\r\n") == "m=video 9 X 97\r\n"
-
-
 @given(st.text(), st.text())
 def test_exactly_one_of_two_offers(one: str, other: str) -> None:
     assert negotiation.offers(one, other) + negotiation.offers(other, one) == (one != other)

@@ -1,0 +1,103 @@
+"""Sound sent more than once (RED, RFC 2198): earlier packets travel again in the later ones. Pure.
+
+At 20 % loss a quarter of the stock sender's sound is gone and the FEC inside of Opus brings back only
+voiced slots; two earlier packets in each make that 0.8 %, at any round trip and for 40 ms of delay.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+MOST: Final = 2
+"""Earlier packets in one."""
+
+ONE_FROM: Final = 0.01
+TWO_FROM: Final = 0.04
+"""Fractions lost from which one and two earlier packets are sent along."""
+
+CALMS: Final = 0.8
+"""How much of the former loss is remembered at each report (about a second) that is better."""
+
+_LONGEST: Final = (1 << 10) - 1
+_FURTHEST: Final = (1 << 14) - 1
+_BLOCKS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An Opus packet, and how many clock ticks it is older than the RTP packet it came in."""
+
+    data: bytes
+    age: int
+
+
+class LossMemory:
+    """The loss to protect against: rises at once, falls slowly, since one calm second means little."""
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+
+    def report(self, fraction: float) -> None:
+        """What a receiver lost since its last report, 0 to 1."""
+        self.loss = max(fraction, CALMS * self.loss + (1 - CALMS) * fraction)
+
+    @property
+    def depth(self) -> int:
+        """Earlier packets to send along."""
+        return (self.loss >= ONE_FROM) + (self.loss >= TWO_FROM)
+
+
+class Redundancy:
+    """The sender's side: remembers what was sent."""
+
+    def __init__(self) -> None:
+        self._sent: deque[tuple[int, bytes]] = deque(maxlen=MOST)
+
+    def pack(self, data: bytes, timestamp: int, depth: int, payload_type: int) -> bytes | None:
+        """The RED payload for a packet of that 32-bit RTP timestamp; None when there is nothing to send
+        along. `payload_type` is that of Opus.
+        """
+        earlier = [
+            (age, old)
+            for then, old in (list(self._sent)[-depth:] if depth else ())
+            if 0 < (age := (timestamp - then) & 0xFFFFFFFF) <= _FURTHEST and len(old) <= _LONGEST
+        ]
+        self._sent.append((timestamp, data))
+        if not earlier:
+            return None
+        heads = [
+            struct.pack("!BBH", 0x80 | payload_type, age >> 6, (age & 0x3F) << 10 | len(old))
+            for age, old in earlier
+        ]
+        return b"".join([*heads, bytes([payload_type]), *(old for _, old in earlier), data])
+
+
+def unpack(payload: bytes, payload_type: int) -> list[Block]:
+    """The packets in a RED payload, oldest first; only those of `payload_type`. Raises `ValueError` when
+    malformed.
+    """
+    heads: list[tuple[int, int, int]] = []
+    position = 0
+    while position < len(payload) and payload[position] & 0x80:
+        if position + 4 > len(payload) or len(heads) == _BLOCKS:
+            raise ValueError("RED: too many or cut off")
+        kind, word = payload[position] & 0x7F, int.from_bytes(payload[position + 1 : position + 4], "big")
+        heads.append((kind, word >> 10, word & _LONGEST))
+        position += 4
+    if position >= len(payload):
+        raise ValueError("RED: no primary block")
+    primary = payload[position] & 0x7F
+    position += 1
+    blocks: list[Block] = []
+    for kind, age, length in heads:
+        if position + length > len(payload):
+            raise ValueError("RED: a block is longer than the packet")
+        if kind == payload_type and length:
+            blocks.append(Block(payload[position : position + length], age))
+        position += length
+    if primary == payload_type and position < len(payload):
+        blocks.append(Block(payload[position:], 0))
+    return blocks

@@ -1,0 +1,71 @@
+"""RED payloads there and back, and how much is sent along."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mediaagentd.media.rtc.redundancy import Block, LossMemory, Redundancy, unpack
+
+OPUS = 96
+
+
+def test_earlier_packets_travel_in_later_ones() -> None:
+    red = Redundancy()
+    assert red.pack(b"one", 0, 2, OPUS) is None
+    second = red.pack(b"two", 960, 2, OPUS)
+    third = red.pack(b"three", 1920, 2, OPUS)
+    fourth = red.pack(b"four", 2880, 1, OPUS)
+    assert red.pack(b"five", 3840, 0, OPUS) is None
+    assert second is not None
+    assert third is not None
+    assert fourth is not None
+    assert unpack(second, OPUS) == [Block(b"one", 960), Block(b"two", 0)]
+    assert unpack(third, OPUS) == [Block(b"one", 1920), Block(b"two", 960), Block(b"three", 0)]
+    assert unpack(fourth, OPUS) == [Block(b"three", 960), Block(b"four", 0)]
+
+
+def test_what_is_too_old_or_too_long_is_left_out() -> None:
+    red = Redundancy()
+    red.pack(b"x" * 1024, 0, 2, OPUS)
+    assert red.pack(b"y", 960, 2, OPUS) is None
+    assert red.pack(b"z", 960 + (1 << 14), 2, OPUS) is None
+
+
+def test_timestamps_wrap() -> None:
+    red = Redundancy()
+    red.pack(b"one", 0xFFFFFFFF - 959, 1, OPUS)
+    packed = red.pack(b"two", 0, 1, OPUS)
+    assert packed is not None
+    assert unpack(packed, OPUS)[0] == Block(b"one", 960)
+
+
+def test_other_payload_types_are_passed_over() -> None:
+    red = Redundancy()
+    red.pack(b"one", 0, 1, OPUS)
+    packed = red.pack(b"two", 960, 1, OPUS)
+    assert packed is not None
+    assert unpack(packed, OPUS + 1) == []
+
+
+@given(st.binary(max_size=60))
+def test_a_malformed_payload_is_a_value_error(payload: bytes) -> None:
+    with suppress(ValueError):
+        assert sum(len(block.data) for block in unpack(payload, OPUS)) < len(payload)
+
+
+def test_protection_rises_at_once_and_falls_slowly() -> None:
+    memory = LossMemory()
+    assert memory.depth == 0
+    memory.report(0.02)
+    assert memory.depth == 1
+    memory.report(0.2)
+    assert memory.depth == 2
+    calm = 0
+    while memory.depth:
+        memory.report(0.0)
+        calm += 1
+    assert 10 <= calm <= 20
+    assert memory.loss == pytest.approx(0.2 * 0.8**calm)
