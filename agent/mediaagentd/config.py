@@ -10,6 +10,7 @@ import re
 import socket
 import uuid
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -53,7 +54,19 @@ def _matching(pattern: str, rule: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Holds each against what `ipaddress` takes for a network."""
+    for text in value:
+        try:
+            ip_network(text)
+        except ValueError:
+            rule = "must be networks such as 127.0.0.0/8 or fe80::/10"
+            raise PydanticCustomError("rule", "{rule}", {"rule": rule}) from None
+    return value
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 _ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):[0-9]{1,5}"
 Address = Annotated[str, _matching(_ADDRESS, "host:port or [v6 address]:port")]
@@ -75,6 +88,11 @@ class HubConfig(BaseModel):
     lease: float = Field(default=30.0, ge=3, le=3600)
     members: int = Field(default=6, ge=2, le=100)
     login_policy: Literal["single", "multi"] = "single"
+    caller_burst: float = Field(default=30, ge=1, le=100_000)
+    caller_per_second: float = Field(default=1.0, gt=0, le=100_000)
+    callee_burst: float = Field(default=60, ge=1, le=100_000)
+    callee_per_second: float = Field(default=2.0, gt=0, le=100_000)
+    allowed_candidates: Networks = ()
     ice_urls: Words = ()
     ice_username: str = ""
     ice_credential: SecretStr = SecretStr("")

@@ -27,6 +27,9 @@ _log = structlog.stdlib.get_logger()
 
 USER = "me"
 ECHO = "echo"
+LOCAL = ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10")
+"""Where candidates may point beside the usual: both agents are on this machine, which may have no network."""
+
 EXPIRE = 30 * 86400
 """Seconds that the minted UserSigs are good for: longer than anybody tries."""
 
@@ -41,7 +44,7 @@ def furnished(config: Config) -> Config:
     """The configuration with a hub on a free port of the loop-back interface, a fresh key, and `me`."""
     key = secrets.token_hex(32)
     target = f"127.0.0.1:{_free_port()}"
-    hub = HubConfig(listen=target, keys=(SecretStr(key),))
+    hub = HubConfig(listen=target, keys=(SecretStr(key),), allowed_candidates=LOCAL)
     user_sig = mint(config.sdk_app_id, key, USER, now=int(time.time()), expire=EXPIRE)
     return config.model_copy(
         update={"hub": hub, "hub_target": target, "user_id": USER, "user_sig": SecretStr(user_sig)}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_network
 
 from mediaagentd.config import Config, ConfigError
+from mediaagentd.hub.quotas import Rate
 from mediaagentd.hub.server import HubServer
 from mediaagentd.hub.settings import HubSettings, IceServer
 from mediaagentd.hub.types import Policy
@@ -57,6 +59,9 @@ def _hub_settings(config: Config) -> HubSettings:
         lease=section.lease,
         members=section.members,
         policy=Policy[section.login_policy.upper()],
+        caller=Rate(section.caller_burst, section.caller_per_second),
+        callee=Rate(section.callee_burst, section.callee_per_second),
+        allowed_candidates=tuple(ip_network(text) for text in section.allowed_candidates),
         ice_servers=(ice,) if ice.urls else (),
         turn_urls=section.turn_urls,
         turn_secret=section.turn_secret.get_secret_value(),

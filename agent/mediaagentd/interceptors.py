@@ -24,6 +24,9 @@ from mediaagentd.errors import DOMAIN, Reason, Refused
 
 _log = structlog.stdlib.get_logger()
 
+MAX_REQUEST = 128 * 1024
+"""Bytes of a request. The largest that makes sense is an SDP of 64 KiB, or a thousand user ids."""
+
 _Handler = Any  # grpc.RpcMethodHandler; its generics say nothing about asynchronous handlers
 
 _UNREACHABLE = frozenset(
@@ -50,6 +53,9 @@ def refused_from(error: grpc.aio.AioRpcError) -> Refused:
     message = error.details() or error.code().name
     if info is not None and info.reason in Reason.__members__:
         return Refused(Reason[info.reason], message, dict(info.metadata))
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        # gRPC's own word: larger than it takes in at all.
+        return Refused(Reason.MESSAGE_TOO_LARGE, message, {"limit": "bytes"})
     if error.code() in _UNREACHABLE:
         return Refused(Reason.HUB_UNREACHABLE, "the hub does not answer")
     return Refused(Reason.INTERNAL, f"the hub answered {error.code().name}")
@@ -57,8 +63,12 @@ def refused_from(error: grpc.aio.AioRpcError) -> Refused:
 
 def check(message: Message) -> None:
     """Holds a message against the rules of its proto. Refused: FIELD_INVALID or USER_ID_INVALID, with
-    metadata `field` and `rule`.
+    metadata `field` and `rule`; MESSAGE_TOO_LARGE.
     """
+    size = message.ByteSize()
+    if size > MAX_REQUEST:
+        limits = {"limit": "bytes", "value": str(MAX_REQUEST)}
+        raise Refused(Reason.MESSAGE_TOO_LARGE, f"a request of {size} bytes; at most {MAX_REQUEST}", limits)
     violations = protovalidate.collect_violations(message, fail_fast=True)
     if not violations:
         return

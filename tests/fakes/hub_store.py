@@ -8,9 +8,15 @@ from mediaagentd.hub.store import Image
 from mediaagentd.hub.types import (
     Call,
     DropCall,
+    DropGroup,
+    DropMissed,
     DropSession,
     Effect,
+    Group,
+    Missed,
     PutCall,
+    PutGroup,
+    PutMissed,
     PutSession,
     PutUser,
     Session,
@@ -24,6 +30,8 @@ class MemoryStore:
         self._users: dict[str, None] = {}
         self._sessions: dict[str, Session] = {}
         self._calls: dict[str, Call] = {}
+        self._groups: dict[str, Group] = {}
+        self._missed: dict[tuple[str, str], Missed] = {}
         self.failures = 0
         self.transactions = 0
 
@@ -47,11 +55,26 @@ class MemoryStore:
                     self._calls[call.call_id] = call
                 case DropCall(call_id):
                     self._calls.pop(call_id, None)
+                case PutGroup(group):
+                    self._groups[group.group_id] = group
+                case DropGroup(group_id):
+                    self._groups.pop(group_id, None)
+                case PutMissed(missed):
+                    self._missed.setdefault((missed.user_id, missed.invite_id), missed)
+                case DropMissed(user_id, invite_ids):
+                    for invite_id in invite_ids:
+                        self._missed.pop((user_id, invite_id), None)
                 case _:
                     pass
 
     def load(self) -> Image:
-        return Image(tuple(self._users), tuple(self._sessions.values()), tuple(self._calls.values()))
+        return Image(
+            users=tuple(self._users),
+            sessions=tuple(self._sessions.values()),
+            calls=tuple(self._calls.values()),
+            groups=tuple(self._groups.values()),
+            missed=tuple(self._missed.values()),
+        )
 
     def close(self) -> None:
         pass

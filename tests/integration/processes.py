@@ -211,6 +211,8 @@ async def hub(
         "MEDIAAGENT_SDK_APP_ID": str(APP_ID),
         "MEDIAAGENT_HUB__LISTEN": target,
         "MEDIAAGENT_HUB__KEYS": KEY,
+        # A machine without a network has no other addresses.
+        "MEDIAAGENT_HUB__ALLOWED_CANDIDATES": "127.0.0.0/8 ::1/128 169.254.0.0/16 fe80::/10",
         "MEDIAAGENT_HUB__DATABASE": str(directory / "hub.sqlite"),
         **{f"MEDIAAGENT_HUB__{key.upper()}": value for key, value in settings.items()},
     }

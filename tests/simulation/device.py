@@ -107,7 +107,9 @@ class Device:
                 self.camera_on = False
             case t.Done(op) | t.Failed(op):
                 self.watch.answered(op)
-            case t.SetSending() | t.Raise():
+            case t.SetSending(audio):
+                self._listen(audio)
+            case t.Raise():
                 pass
 
     def _check(self) -> None:
@@ -392,6 +394,14 @@ class Device:
                 world.later(wait + 2.0, self._camera_failed, self.run, 0, error)
             case _:
                 pass  # it never says anything
+
+    def _listen(self, wanted: bool) -> None:
+        """A microphone that fails may come back, now or when nobody waits for it any more."""
+        world, often = self.world, self.world.faults.microphone_fails
+        if wanted and often and world.random.random() < often:
+            self._report(world.delay(), t.MicrophoneFailed(Refused(Reason.DEVICE_FAILED, "microphone")))
+            if world.random.random() < 0.5:
+                self._report(world.delay() + 2.0, t.MicrophoneOpened())
 
     def _camera_failed(self, run: int, op: int, error: Refused) -> None:
         probe = self.state.probe

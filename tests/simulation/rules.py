@@ -47,6 +47,7 @@ class Faults:
     peer_drops: float = 0.0
     peer_late: float = 0.0  # a report of a connection that is closed meanwhile
     camera_fails: float = 0.0
+    microphone_fails: float = 0.0
     misuse: float = 0.0
 
 
@@ -68,6 +69,7 @@ _RANGES = {
     "peer_late": 0.6,
     "camera_fails": 0.4,
     "misuse": 0.25,
+    "microphone_fails": 0.4,
 }
 
 

@@ -151,7 +151,8 @@ class World:
         if ringing:
             return
         video = device.state.camera and call.hub.type is t.CallType.VIDEO
-        if (me.audio, me.video) != (not device.state.muted, video):
+        audio = not device.state.muted and not device.state.deaf
+        if (me.audio, me.video) != (audio, video):
             raise Broken(f"{device.user_id} is not what the hub says: {me}")
         joined = {m.user_id: m for m in held.members if m.state is hub.MemberState.JOINED}
         seen = {p.user_id for p in call.participants} | {user for user, _ in call.given_up}

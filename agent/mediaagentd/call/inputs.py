@@ -167,6 +167,18 @@ class CameraFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class MicrophoneFailed:
+    """The microphone cannot be opened or stopped working; media tries again while it is wanted."""
+
+    error: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneOpened:
+    """A microphone that had failed works."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The deadline has come."""
 
@@ -174,6 +186,6 @@ class Tick:
 Command = Dial | Answer | Decline | Hangup | Switch | OpenCamera | CloseCamera | SetMicMute
 Report = (
     SessionChanged | CallChanged | CallsListed | HubDone | HubFailed
-    | PeerUp | PeerDown | CameraOpened | CameraFailed | Tick
+    | PeerUp | PeerDown | CameraOpened | CameraFailed | MicrophoneFailed | MicrophoneOpened | Tick
 )  # fmt: skip
 Input = Command | Report

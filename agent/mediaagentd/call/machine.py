@@ -32,6 +32,8 @@ from mediaagentd.call.types import (
     HubDone,
     HubFailed,
     Input,
+    MicrophoneFailed,
+    MicrophoneOpened,
     OpenCamera,
     OpenPeer,
     PeerDown,
@@ -134,6 +136,10 @@ def _dispatch(state: State, now: float, input: Input) -> Change:  # noqa: A002 -
             return camera.opened(state, op)
         case CameraFailed(op, error):
             return camera.failed(state, op, error)
+        case MicrophoneFailed(error):
+            return reports.microphone_failed(state, error)
+        case MicrophoneOpened():
+            return reports.microphone_opened(state)
         case Tick():
             return reports.tick(state, now)
         case _:
@@ -175,7 +181,8 @@ def _announced(state: State) -> Change:
     call = state.call
     if call is None or call.phase is Phase.RINGING or state.session is not SessionPhase.ONLINE:
         return state, ()
-    audio, video = not state.muted, state.camera and call.hub.type is CallType.VIDEO
+    audio = not state.muted and not state.deaf
+    video = state.camera and call.hub.type is CallType.VIDEO
     if state.announced == (audio, video):
         return state, ()
     told = Hub(0, SetAvailability(call.hub.call_id, audio, video))

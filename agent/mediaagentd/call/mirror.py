@@ -115,7 +115,8 @@ def ended(state: State, now: float, call: Call, reason: EndReason, by: str) -> C
         why = Refused(Reason.NO_CALL, "the call ended before the camera was open")
         state, closed = camera.closed(state, why)
     over = replace(call, phase=Phase.ENDED, participants=(), ended=now, end_reason=reason, ended_by=by)
-    state = replace(finished(state, call.hub.call_id), call=None, previous=over, announced=None)
+    state = finished(state, call.hub.call_id)
+    state = replace(state, call=None, previous=over, deaf=False, announced=None)
     return state, (*failures, *closed)
 
 

@@ -11,6 +11,7 @@ from mediaagentd.call.types import (
     Change,
     Effect,
     EndReason,
+    ErrorCode,
     Hub,
     HubCall,
     HubDone,
@@ -23,6 +24,7 @@ from mediaagentd.call.types import (
     PeerUp,
     Pending,
     Phase,
+    Raise,
     Reject,
     SessionChanged,
     SessionPhase,
@@ -126,6 +128,20 @@ def peer_down(state: State, report: PeerDown, now: float) -> Change:
     if known.deadline is not None:
         until = min(until, known.deadline)
     return mirror.relinked(state, known, replace(known, link=link, deadline=until)), ()
+
+
+def microphone_failed(state: State, error: Refused) -> Change:
+    """Nothing is heard of us: told once, whatever is tried. The call goes on without our sound."""
+    if state.call is None or state.deaf:
+        return state, ()
+    forbidden = error.reason is Reason.DEVICE_PERMISSION
+    code = ErrorCode.NO_PERMISSION if forbidden else ErrorCode.NO_MICROPHONE
+    return replace(state, deaf=True), (Raise(code, error.message),)
+
+
+def microphone_opened(state: State) -> Change:
+    """The microphone works again."""
+    return (replace(state, deaf=False) if state.deaf else state), ()
 
 
 def tick(state: State, now: float) -> Change:

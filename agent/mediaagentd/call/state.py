@@ -133,7 +133,8 @@ class State:
     `call` is the live call, or None; a call that ends leaves through `previous` (so that events can
     carry it whole). `pending` is the command that waits for the hub, `probe` the camera being opened,
     `probes` numbers the automatic ones. `camera` tells that the camera is open; `preview` that the user
-    opened it outside of a call, so that the end of a call does not close it. `announced` is the
+    opened it outside of a call, so that the end of a call does not close it. `deaf` tells that the
+    microphone has failed in this call. `announced` is the
     availability (audio, video) last told to the hub for this call. `held` is what was told of other
     calls while a dial waits for the hub: one may turn out to be the dialled call. `over` names the calls
     of this login that are over here, the newest last and not many, whose late news are ignored.
@@ -154,6 +155,7 @@ class State:
     probe: Probe | None = None
     probes: int = 0
     muted: bool = False
+    deaf: bool = False
     announced: tuple[bool, bool] | None = None
 
 

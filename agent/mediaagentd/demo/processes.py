@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mediaagentd.dev import LOCAL
 from mediaagentd.hub.usersig import mint
 
 APP_ID = 1400000000
@@ -91,6 +92,7 @@ class House:
             {
                 "MEDIAAGENT_HUB__LISTEN": self._hub,
                 "MEDIAAGENT_HUB__KEYS": self._key,
+                "MEDIAAGENT_HUB__ALLOWED_CANDIDATES": ",".join(LOCAL),
                 "MEDIAAGENT_HUB__DATABASE": str(self.directory / "hub.sqlite"),
             },
         )

@@ -71,7 +71,7 @@ def made(
         room_id=command.room_id,
         type=command.type,
         members=(caller, *invitees),
-        group=command.group,
+        group=command.group or bool(command.group_id),
         created=now,
         deadline=now + command.timeout if command.timeout else None,
         request_id=command.request_id,

@@ -14,6 +14,7 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub import calls
 from mediaagentd.hub.ledger import Ledger
 from mediaagentd.hub.missed import MissedCalls
+from mediaagentd.hub.quotas import Quotas
 from mediaagentd.hub.registry import Registry
 from mediaagentd.hub.rights import Verb
 from mediaagentd.hub.sessions import Sessions
@@ -62,6 +63,7 @@ class Exchange:
         self._registry = registry
         self._missed = missed
         self._alarms: list[tuple[float, str]] = []
+        self._quotas = Quotas(limits.caller, limits.callee)
 
     def restore(self, stored: Iterable[Call]) -> None:
         """Takes over what was stored."""
@@ -139,7 +141,8 @@ class Exchange:
             self._check_room(1 + len(user_ids))
         if self._busy(session.user_id):
             raise Refused(Reason.CALL_IN_PROGRESS, f"{session.user_id} is in a call, dialling or ringing")
-        busy = [u for u in user_ids if self._busy(u)]
+        flooded = self._quotas.invite(now, session.user_id, user_ids)
+        busy = [u for u in user_ids if u in flooded or self._busy(u)]
         call = calls.made(command, user_ids, session, busy, now)
         self._set_alarm(calls.deadline(call), call.call_id)
         return self._replied(now, None, call)
@@ -158,9 +161,11 @@ class Exchange:
             return (Reply(call),)
         if not call.group_id:
             self._check_room(len(here) + len(new))
+        flooded = self._quotas.invite(now, session.user_id, new)
+        busy = [u for u in new if u in flooded or self._busy(u)]
         deadline = now + command.timeout if command.timeout else None
         invitation = Invitation(command.invite_id, session.user_id, now, deadline)
-        after = calls.more(call, invitation, new, [u for u in new if self._busy(u)], request)
+        after = calls.more(call, invitation, new, busy, request)
         self._set_alarm(deadline, call.call_id)
         return self._replied(now, call, after)
 

@@ -16,6 +16,11 @@ SIZE = 256
 WEIGHT = 1 << 20
 """Bytes of relayed signals among them."""
 
+STALL = 10.0
+"""Seconds that a stream which has lost pushes may take to hear of it. After that nothing is kept for it: gRPC
+can cut no stream whose far end reads nothing, so it must at least cost nothing.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Kicked:
@@ -66,11 +71,15 @@ class Outbox:
             return
         weight = body.signal.weight if isinstance(body, PushSignal) and isinstance(body.signal, Parcel) else 0
         self._last += 1
+        if self._reader is not None and self._reader.stalled and not isinstance(body, Kicked):
+            return
         self._ring.append(Push(self._last, body, weight))
         self._weight += weight
         while len(self._ring) > SIZE or (self._weight > WEIGHT and len(self._ring) > 1):
             self._weight -= self._ring.popleft().weight
-        self._wake()
+        if self._reader is not None:
+            self._reader.wake()
+            self._reader.look(self._first)
 
     def end(self, kicked_by: str = "") -> None:
         """The session is over; a kicked one is told by whom, now or when it comes back."""
@@ -94,8 +103,13 @@ class Outbox:
         older = self._reader
         self._reader = Reader(self, position if resumed else self._begin, resumed)
         if older is not None:
-            older.supersede()
+            older.cut(Refused(Reason.STREAM_REPLACED, "a newer stream of this session has begun"))
         return self._reader
+
+    def forget(self) -> None:
+        """Drops what is kept."""
+        self._ring.clear()
+        self._weight = 0
 
     def shut(self, reader: Reader) -> None:
         """That reader has gone."""
@@ -132,37 +146,35 @@ class Reader:
         self.resumed = resumed
         self._outbox = outbox
         self._position = position
-        self._superseded = False
         self._refused: Refused | None = None
+        self.stalled = False
+        self._patience: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
 
     def wake(self) -> None:
         """There may be something new."""
         self._news.set()
 
-    def supersede(self) -> None:
-        """A newer stream of the session reads from now on."""
-        self._superseded = True
-        self.wake()
+    def look(self, first: int) -> None:
+        """`first` is the oldest push that is left. Who has lost some is told so at its next turn; who takes
+        none, because the far end reads nothing, has nothing kept for it after a while.
+        """
+        if self._position < first - 1 and self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(STALL, self._stall)
 
     def cut(self, refused: Refused) -> None:
         """The stream has to end, for that reason."""
         self._refused = refused
         self.wake()
 
-    @property
-    def over(self) -> bool:
-        """Whether a newer stream took its place."""
-        return self._superseded
-
     async def next(self, timeout: float) -> Push | None:
-        """The next push; None when there was none for `timeout` seconds, or when the stream is `over`.
+        """The next push; None when there was none for `timeout` seconds.
 
-        Refused: SUBSCRIBER_TOO_SLOW, SHUTTING_DOWN, SESSION_UNKNOWN when the session is over.
+        Refused: SUBSCRIBER_TOO_SLOW, STREAM_REPLACED, SHUTTING_DOWN; SESSION_UNKNOWN when all is over.
         """
         try:
             async with asyncio.timeout(timeout):
-                while (push := self._take()) is None and not self._superseded:
+                while (push := self._take()) is None:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -171,11 +183,15 @@ class Reader:
 
     def close(self) -> None:
         """The stream is over."""
+        if self._patience is not None:
+            self._patience.cancel()
         self._outbox.shut(self)
 
+    def _stall(self) -> None:
+        self.stalled = True
+        self._outbox.forget()
+
     def _take(self) -> Push | None:
-        if self._superseded:
-            return None
         if self._refused is not None:
             raise self._refused
         push = self._outbox.after(self._position)

@@ -36,8 +36,8 @@ _OPTIONS = (
     # An agent whose network went away frees its stream.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
-    # The largest request is a relayed SDP of 64 KiB.
-    ("grpc.max_receive_message_length", 256 * 1024),
+    # What is a little too large is refused in our words (interceptors), what is far too large in gRPC's.
+    ("grpc.max_receive_message_length", 4 * interceptors.MAX_REQUEST),
 )
 
 _CLOSING = 5.0
@@ -65,7 +65,13 @@ class HubServer:
         """
         credentials = self._credentials()
         settings = self._settings
-        limits = Limits(lease=settings.lease, members=settings.members, policy=settings.policy)
+        limits = Limits(
+            lease=settings.lease,
+            members=settings.members,
+            policy=settings.policy,
+            caller=settings.caller,
+            callee=settings.callee,
+        )
         self._shell = Shell(limits, SqliteStore(self._settings.database or ":memory:"), clock())
         try:
             await self._shell.start()

@@ -15,7 +15,7 @@ from mediaagentd.hub.ice import ice_servers
 from mediaagentd.hub.outbox import Kicked, Parcel, Reader
 from mediaagentd.hub.settings import HubSettings
 from mediaagentd.hub.shell import Shell, digest
-from mediaagentd.hub.signals import check_candidate, check_sdp
+from mediaagentd.hub.signals import Rules
 from mediaagentd.hub.types import (
     Accept,
     AcknowledgeMissed,
@@ -48,6 +48,7 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
     def __init__(self, settings: HubSettings, shell: Shell, wall: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._shell = shell
+        self._rules = Rules(settings.allowed_candidates)
         # Others' clocks are compared with the machine's: it may have been set since the hub began.
         self._wall = wall
 
@@ -165,11 +166,11 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         signal = request.signal
         match signal.WhichOneof("body"):
             case "offer":
-                check_sdp(signal.offer)
+                signal.offer = self._rules.sdp(signal.offer)
             case "answer":
-                check_sdp(signal.answer)
+                signal.answer = self._rules.sdp(signal.answer)
             case _:
-                check_candidate(signal.candidate.candidate)
+                self._rules.candidate(signal.candidate.candidate)
                 outbox.candidates.count(signal.call_id, request.to_user_id, signal.attempt)
         parcel = Parcel(signal, signal.ByteSize())
         await self._shell.perform(Relay(sender, signal.call_id, request.to_user_id, parcel))
@@ -202,14 +203,14 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         return hub_pb2.AcknowledgeMissedResponse()
 
     async def _tail(self, reader: Reader, until: float) -> AsyncIterator[hub_pb2.SubscribeResponse]:
-        while not reader.over and self._shell.now() < until:
+        while self._shell.now() < until:
             push = await reader.next(self._settings.heartbeat)
-            if push is not None:
-                yield wire.push(push, self._shell.now())
-                if isinstance(push.body, Kicked):
-                    return
-            elif not reader.over:
+            if push is None:
                 yield hub_pb2.SubscribeResponse(heartbeat=hub_pb2.Heartbeat())
+                continue
+            yield wire.push(push, self._shell.now())
+            if isinstance(push.body, Kicked):
+                return
 
     async def _perform(self, command: Input) -> hub_pb2.Call | None:
         call = await self._shell.perform(command)

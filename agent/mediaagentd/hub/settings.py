@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mediaagentd.hub.quotas import CALLEE, CALLER, Rate
+from mediaagentd.hub.signals import Network
 from mediaagentd.hub.types import Policy
 
 
@@ -25,7 +27,8 @@ class HubSettings:
     the present one, the others are on their way out. `database` None keeps everything in memory.
     `policy` MULTI lets several devices of one user be logged in at once.
     With `turn_secret` (coturn's `use-auth-secret`) each session gets credentials of its own for
-    `turn_urls`, good for `turn_ttl`. `tls_certificate` and `tls_key` are PEM files, both or neither.
+    `turn_urls`, good for `turn_ttl`. `caller` and `callee`: how often one may invite and be invited.
+    `allowed_candidates`: see `signals.Rules`. `tls_certificate` and `tls_key` are PEM files, both or neither.
     """
 
     listen: str
@@ -36,6 +39,9 @@ class HubSettings:
     members: int = 6
     policy: Policy = Policy.SINGLE
     heartbeat: float = 5.0
+    caller: Rate = CALLER
+    callee: Rate = CALLEE
+    allowed_candidates: tuple[Network, ...] = ()
     ice_servers: tuple[IceServer, ...] = ()
     turn_urls: tuple[str, ...] = ()
     turn_secret: str = field(default="", repr=False)

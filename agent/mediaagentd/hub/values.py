@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from mediaagentd.hub.quotas import CALLEE, CALLER, Rate
+
 
 class CallType(enum.Enum):
     """`mediaagent.v1.CallType`."""
@@ -158,7 +160,8 @@ class Group:
 class Limits:
     """What a hub allows. Seconds; `members` counts the people in one call, `remembered` the calls that
     are over and still answered for, `devices` the sessions of one user under MULTI, `group_members` the
-    people in one group, `groups` those of one owner, `missed` the missed calls kept for one user.
+    people in one group, `groups` those of one owner, `missed` the missed calls kept for one user;
+    `caller` and `callee` are of invitations.
     """
 
     lease: float = 30.0
@@ -169,3 +172,5 @@ class Limits:
     group_members: int = 1000
     groups: int = 100
     missed: int = 200
+    caller: Rate = CALLER
+    callee: Rate = CALLEE

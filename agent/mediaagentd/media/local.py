@@ -11,10 +11,11 @@ import structlog
 
 from mediaagentd.errors import Refused
 from mediaagentd.media import devices
-from mediaagentd.media.capture.types import AudioSource, PictureSink, RawPicture, RawSound, VideoSource
+from mediaagentd.media.capture.types import PictureSink, RawPicture, RawSound, VideoSource
 from mediaagentd.media.codec.opus import OpusEncoder
 from mediaagentd.media.codec.shared import SharedEncoder
 from mediaagentd.media.codec.video import VideoEncoder
+from mediaagentd.media.listening import Listening
 from mediaagentd.media.router import KeyframeGate, Plan
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame, VideoCodec, VideoFrame, VideoProfile
@@ -28,7 +29,8 @@ DRIFT = 3 * AUDIO_FRAME
 class LocalStreams:
     """On the event loop; devices are opened, probed and closed in one thread, in order.
 
-    `camera_lost` is called when a running camera has stopped for good, not when one cannot be opened.
+    `camera_lost` is called when a running camera has stopped for good, not when one cannot be opened;
+    `microphone_lost` and `microphone_found` as `Listening` says.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class LocalStreams:
         on_video: Callable[[VideoFrame], None],
         on_audio: Callable[[AudioFrame], None],
         camera_lost: Callable[[Refused], None],
+        microphone_lost: Callable[[Refused], None],
+        microphone_found: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._executor = executor
@@ -50,12 +54,18 @@ class LocalStreams:
         self._names = (settings.camera, settings.microphone)
         self._profile = settings.profile
         self._camera: VideoSource | None = None
-        self._microphone: AudioSource | None = None
         self._encoders: dict[VideoCodec, SharedEncoder] = {}
         self._takers: tuple[PictureSink, ...] = ()
         self._keyframes = KeyframeGate()
         self._keyframe_timer: asyncio.TimerHandle | None = None
         self._sound = _SoundEncoder(settings.audio_bitrate, self._origin, self._loop, on_audio)
+        self._listening = Listening(
+            self._devices,
+            make=lambda: devices.make_microphone(self._names[1]),
+            take=self._sound.take,
+            lost=microphone_lost,
+            found=microphone_found,
+        )
 
     @property
     def names(self) -> tuple[str, str]:
@@ -94,10 +104,7 @@ class LocalStreams:
             self._start_camera()
         elif not plan.capture:
             self._stop_camera()
-        if plan.microphone and self._microphone is None:
-            self._start_microphone()
-        elif not plan.microphone:
-            self._stop_microphone()
+        self._listening.want(plan.microphone)
 
     def want_keyframe(self) -> None:
         """Of all encoders, now or a little later: many requests become one."""
@@ -179,25 +186,6 @@ class LocalStreams:
     def _close_encoders(self, keep: frozenset[VideoCodec]) -> None:
         for codec in self._encoders.keys() - keep:
             self._encoders.pop(codec).close()
-
-    def _start_microphone(self) -> None:
-        try:
-            source = devices.make_microphone(self._names[1])
-        except Refused as refused:
-            _log.warning("microphone_failed", error=refused.message)
-            return
-        if source is not None:
-            self._microphone = source
-            self._devices.submit(
-                source.start,
-                self._sound.take,
-                lambda refused: _log.warning("microphone_failed", error=refused.message),
-            )
-
-    def _stop_microphone(self) -> None:
-        source, self._microphone = self._microphone, None
-        if source is not None:
-            self._devices.submit(source.stop)
 
 
 class _SoundEncoder:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 import structlog
 
 from mediaagentd.call.signal import IceServer, Signal
-from mediaagentd.call.types import PeerDown, PeerUp, Report
+from mediaagentd.call.types import MicrophoneFailed, MicrophoneOpened, PeerDown, PeerUp, Report
 from mediaagentd.errors import Refused
 from mediaagentd.media import router
 from mediaagentd.media.figures import figures_of
@@ -60,6 +60,8 @@ class Switchboard:
             on_video=self._on_local_video,
             on_audio=self._on_local_audio,
             camera_lost=camera_lost,
+            microphone_lost=lambda refused: report(MicrophoneFailed(refused)),
+            microphone_found=lambda: report(MicrophoneOpened()),
         )
         self.gallery = Gallery(pictures, self._loop, changed=self.reroute, keyframe=self._want_keyframe)
         self.playout: Playout | None = None

@@ -179,7 +179,8 @@ async def test_a_newer_stream_ends_the_older(hub: Bench) -> None:
         assert (await read(older)).HasField("welcome")
         newer = stub.Subscribe(hub_pb2.SubscribeRequest(), metadata=metadata)
         assert (await read(newer)).HasField("welcome")
-        assert await older.read() is grpc.aio.EOF
+        error = await failure(older.read())
+        assert interceptors.refused_from(error).reason is Reason.STREAM_REPLACED
         assert (await read(newer)).HasField("heartbeat")
         newer.cancel()
 

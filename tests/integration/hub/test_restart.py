@@ -99,7 +99,7 @@ async def test_a_stream_resumes_where_it_broke(hub: Bench, device: MakeDevice, s
         call = await ann.invite("bob")
         await bob.do(Accept(call.invite_id))
         await ann.ears.call(lambda it: it.revision == 2)
-        sent = [Signal(2, Candidate("candidate:1", str(n))) for n in range(30)]
+        sent = [Signal(2, Candidate(f"candidate:1 1 udp {n} 192.0.2.1 9 typ host", "0")) for n in range(30)]
         for n, one in enumerate(sent):
             bob.client.send_signal(call.call_id, "ann", one)
             if n in (5, 20):

@@ -35,6 +35,11 @@ async def read(reader: Reader) -> list[int]:
     return found
 
 
+async def passed(seconds: float) -> None:
+    """Timers up to then have fired."""
+    assert await filled(0).open(0).next(seconds) is None
+
+
 async def test_all_is_read_once_and_in_order() -> None:
     outbox = filled(3)
     reader = outbox.open(0)
@@ -105,14 +110,62 @@ async def test_a_slow_reader_is_cut() -> None:
     assert refused.value.reason is Reason.SUBSCRIBER_TOO_SLOW
 
 
+async def test_nothing_is_kept_for_a_stream_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mediaagentd.hub.outbox.STALL", SHORT)
+    outbox = filled(0)
+    reader = outbox.open(0)
+    for number in range(SIZE + 1):
+        outbox.push(push(number))
+    await passed(2 * SHORT)
+    outbox.push(push(0, weight=1000))
+    assert reader.stalled
+    assert not outbox._ring
+    assert outbox._weight == 0
+    with pytest.raises(Refused) as refused:
+        await reader.next(LONG)
+    assert refused.value.reason is Reason.SUBSCRIBER_TOO_SLOW
+    again = outbox.open(BASE + 1)
+    assert not again.resumed
+    outbox.push(push(7))
+    assert await read(again) == [SIZE + 3]
+
+
+async def test_a_stalled_stream_that_is_kicked_is_told_when_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mediaagentd.hub.outbox.STALL", SHORT)
+    outbox = filled(0)
+    outbox.open(0)
+    for number in range(SIZE + 1):
+        outbox.push(push(number))
+    await passed(2 * SHORT)
+    outbox.end("hall")
+    got = await outbox.open(0).next(LONG)
+    assert got is not None
+    assert got.body == Kicked("hall")
+
+
+async def test_one_that_is_told_in_time_loses_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mediaagentd.hub.outbox.STALL", SHORT)
+    outbox = filled(0)
+    reader = outbox.open(0)
+    for number in range(SIZE + 1):
+        outbox.push(push(number))
+    with pytest.raises(Refused):
+        await reader.next(LONG)
+    reader.close()
+    assert await outbox.open(BASE + SIZE).next(2 * SHORT) is not None
+
+
 async def test_a_newer_stream_ends_the_older() -> None:
     outbox = filled(0)
     older = outbox.open(0)
     waits = asyncio.create_task(older.next(LONG))
     await asyncio.wait([waits], timeout=SHORT)
     newer = outbox.open(0)
-    assert await waits is None
-    assert older.over
+    with pytest.raises(Refused) as refused:
+        await waits
+    assert refused.value.reason is Reason.STREAM_REPLACED
     older.close()
     outbox.push(push(1))
     assert await read(newer) == [1]
@@ -179,3 +232,14 @@ def test_who_may_come_back_by_itself() -> None:
     with pytest.raises(Refused) as refused:
         boxes.find("b")
     assert refused.value.reason is Reason.SESSION_UNKNOWN
+
+
+def test_where_devices_do_not_exclude_each_other_only_a_kicked_one_stays_away() -> None:
+    boxes = Mailboxes(exclusive=False)
+    boxes.add(Session("a", "ann", "kitchen", 0.0), BASE)
+    boxes.add(Session("b", "ann", "hall", 0.0), BASE)
+    boxes.check_return("lost", "ann", "garden")
+    boxes.drop("a", "kitchen")
+    with pytest.raises(Refused) as refused:
+        boxes.check_return("a", "ann", "kitchen")
+    assert refused.value.reason is Reason.KICKED_OUT

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,20 @@ from mediaagentd.hub.types import (
     Call,
     CallType,
     DropCall,
+    DropGroup,
+    DropMissed,
     DropSession,
     EndReason,
+    Group,
+    GroupMember,
+    Invitation,
     Member,
     MemberState,
+    Missed,
     PushCall,
     PutCall,
+    PutGroup,
+    PutMissed,
     PutSession,
     PutUser,
     Reply,
@@ -37,10 +46,18 @@ CALL = Call(
     group=False, created=1000.25, deadline=1030.125, request_id="r", group_id="",
 )  # fmt: skip
 OVER = Call(
-    call_id="c2", invite_id="i2", room_id=1, type=CallType.AUDIO, members=(Member("eve", MemberState.LEFT),),
+    call_id="c2", invite_id="i2", room_id=1, type=CallType.AUDIO,
+    members=(Member("eve", MemberState.LEFT),
+             Member("zoe", MemberState.CANCELLED, invitation=Invitation("i3", "eve", 0.5, 1e9))),
     group=True, created=0.1, deadline=None, request_id="é", group_id="g", revision=7, joins=3, ended=True,
-    end_reason=EndReason.DEVICE_LOST, ended_by="eve",
+    end_reason=EndReason.DEVICE_LOST, ended_by="eve", requests=("eve/1", "ann/é"), user_data=b"\x00\xff",
 )  # fmt: skip
+FLAT = Group("flat", "Flat 2 é", (GroupMember("ann", 0.25), GroupMember("bob", 7.5)), 0.25, "r", 3)
+HOUSE = Group("house", "house", (GroupMember("bob", 1.0),), 1.0, "r")
+MISSED = tuple(
+    Missed(user, invite, "c9", "ann", CallType.AUDIO, True, "flat", 1.5, 2.5, EndReason.NO_RESPONSE, b"\xfe")
+    for user, invite in (("bob", "i9"), ("bob", "i8"), ("ann", "i9"))
+)
 
 
 def stored(session: Session) -> Session:
@@ -79,6 +96,20 @@ def test_what_was_dropped_is_gone(store: Store) -> None:
     assert store.load() == Image(("ann",), (stored(BOB),), (OVER,))
 
 
+def test_groups_and_missed_calls_come_and_go(store: Store) -> None:
+    larger = replace(FLAT, members=(*FLAT.members, GroupMember("cat", 9.0)), revision=4)
+    store.apply((PutGroup(FLAT), PutGroup(HOUSE), *map(PutMissed, MISSED)))
+    store.apply((PutGroup(larger), *map(PutMissed, MISSED)))
+    image = store.load()
+    assert image.groups == (larger, HOUSE)
+    assert image.missed == MISSED
+    store.apply(
+        (DropGroup("flat"), DropGroup("none"), DropMissed("bob", ("i9", "none")), DropMissed("x", ()))
+    )
+    image = store.load()
+    assert (image.groups, image.missed) == ((HOUSE,), MISSED[1:])
+
+
 def test_the_newest_wins_within_one_transaction(store: Store) -> None:
     later = Call(**{**{name: getattr(CALL, name) for name in Call.__slots__}, "revision": 2})
     store.apply((PutCall(CALL), DropCall("c1"), PutCall(CALL), PutCall(later)))
@@ -111,6 +142,42 @@ def test_it_is_there_after_reopening(tmp_path: Path) -> None:
     second = SqliteStore(path)
     assert second.load() == Image(("ann",), (stored(ANN),), (CALL,))
     second.close()
+
+
+def test_a_database_of_the_first_schema_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+    database = sqlite3.connect(path)
+    database.executescript(
+        "CREATE TABLE users (user_id TEXT PRIMARY KEY) STRICT;"
+        "CREATE TABLE sessions ("
+        "  token TEXT PRIMARY KEY, user_id TEXT NOT NULL, device_id TEXT NOT NULL) STRICT;"
+        "CREATE TABLE calls (call_id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;"
+        "PRAGMA user_version=1;"
+    )
+    member = (
+        '{"user_id":"%s","state":"%s","session":"","device_id":"","join_order":0,"audio":true,"video":false}'
+    )
+    members = ",".join((member % ("ann", "JOINED"), member % ("bob", "PENDING")))
+    body = (
+        '{"call_id":"c1","invite_id":"i1","room_id":7,"type":"VIDEO","members":['
+        + members
+        + '],"group":false,'
+        '"created":1.5,"deadline":null,"request_id":"r","group_id":"","revision":1,"joins":1,"ended":false,'
+        '"end_reason":null,"ended_by":""}'
+    )
+    database.execute("INSERT INTO calls VALUES ('c1', ?)", (body,))
+    database.commit()
+    database.close()
+    store = SqliteStore(path)
+    (call,) = store.load().calls
+    assert [(m.user_id, m.state, m.invitation) for m in call.members] == [
+        ("ann", MemberState.JOINED, None),
+        ("bob", MemberState.PENDING, None),
+    ]
+    assert (call.requests, call.user_data, call.created) == ((), b"", 1.5)
+    store.apply((PutGroup(FLAT),))
+    assert store.load().groups == (FLAT,)
+    store.close()
 
 
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:

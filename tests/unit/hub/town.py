@@ -10,6 +10,7 @@ from mediaagentd.hub.types import (
     Answer,
     Call,
     CallType,
+    CreateGroup,
     DropCall,
     DropGroup,
     DropMissed,
@@ -123,6 +124,9 @@ class Hub:
         call = self.do(replace(command, **how))  # type: ignore[arg-type]
         assert call is not None
         return call
+
+    def group(self, owner: str, *members: str, group_id: str = "g") -> None:
+        self.ask(CreateGroup(f"{owner}/d1", group_id, "", members, f"make {group_id}"))
 
     def connect(self, sponsor: str, user: str) -> Call:
         call = self.invite(sponsor, user)

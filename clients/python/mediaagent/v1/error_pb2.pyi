@@ -29,6 +29,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ROOM_MISMATCH: _ErrorReason.ValueType  # 4
     ERROR_REASON_CALL_TYPE_MISMATCH: _ErrorReason.ValueType  # 5
     ERROR_REASON_SIGNAL_INVALID: _ErrorReason.ValueType  # 6
+    ERROR_REASON_SDP_TOO_LARGE: _ErrorReason.ValueType  # 7
+    ERROR_REASON_CANDIDATE_FORBIDDEN: _ErrorReason.ValueType  # 8
     ERROR_REASON_USER_SIG_MALFORMED: _ErrorReason.ValueType  # 10
     ERROR_REASON_USER_SIG_EXPIRED: _ErrorReason.ValueType  # 11
     ERROR_REASON_USER_SIG_MISMATCH: _ErrorReason.ValueType  # 12
@@ -65,6 +67,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_GROUP_EXISTS: _ErrorReason.ValueType  # 62
     ERROR_REASON_GROUP_IN_CALL: _ErrorReason.ValueType  # 63
     ERROR_REASON_CALL_FULL: _ErrorReason.ValueType  # 64
+    ERROR_REASON_TOO_MANY_CANDIDATES: _ErrorReason.ValueType  # 70
+    ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 71
+    ERROR_REASON_INVITING_TOO_OFTEN: _ErrorReason.ValueType  # 72
+    ERROR_REASON_INVITED_TOO_OFTEN: _ErrorReason.ValueType  # 73
+    ERROR_REASON_STREAM_REPLACED: _ErrorReason.ValueType  # 74
+    ERROR_REASON_FAULTS_OFF: _ErrorReason.ValueType  # 75
+    ERROR_REASON_FAULT_INJECTED: _ErrorReason.ValueType  # 76
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -75,6 +84,8 @@ ERROR_REASON_INVITEES_INVALID: ErrorReason.ValueType  # 3
 ERROR_REASON_ROOM_MISMATCH: ErrorReason.ValueType  # 4
 ERROR_REASON_CALL_TYPE_MISMATCH: ErrorReason.ValueType  # 5
 ERROR_REASON_SIGNAL_INVALID: ErrorReason.ValueType  # 6
+ERROR_REASON_SDP_TOO_LARGE: ErrorReason.ValueType  # 7
+ERROR_REASON_CANDIDATE_FORBIDDEN: ErrorReason.ValueType  # 8
 ERROR_REASON_USER_SIG_MALFORMED: ErrorReason.ValueType  # 10
 ERROR_REASON_USER_SIG_EXPIRED: ErrorReason.ValueType  # 11
 ERROR_REASON_USER_SIG_MISMATCH: ErrorReason.ValueType  # 12
@@ -111,4 +122,11 @@ ERROR_REASON_NOT_A_GROUP_MEMBER: ErrorReason.ValueType  # 61
 ERROR_REASON_GROUP_EXISTS: ErrorReason.ValueType  # 62
 ERROR_REASON_GROUP_IN_CALL: ErrorReason.ValueType  # 63
 ERROR_REASON_CALL_FULL: ErrorReason.ValueType  # 64
+ERROR_REASON_TOO_MANY_CANDIDATES: ErrorReason.ValueType  # 70
+ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 71
+ERROR_REASON_INVITING_TOO_OFTEN: ErrorReason.ValueType  # 72
+ERROR_REASON_INVITED_TOO_OFTEN: ErrorReason.ValueType  # 73
+ERROR_REASON_STREAM_REPLACED: ErrorReason.ValueType  # 74
+ERROR_REASON_FAULTS_OFF: ErrorReason.ValueType  # 75
+ERROR_REASON_FAULT_INJECTED: ErrorReason.ValueType  # 76
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,407 @@
+"""Group calls: through a group, growing while they run, entered without being asked, and full."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub.types import (
+    Accept,
+    Call,
+    EndReason,
+    Hangup,
+    Input,
+    InviteMore,
+    JoinCall,
+    Logout,
+    Member,
+    MemberState,
+    Reject,
+    RemoveGroupMembers,
+    SwitchCallType,
+    Tick,
+)
+
+from tests.unit.hub.town import LIMITS, Hub, S, end, states
+
+EVERYONE = ("ann", "bob", "cat", "dan", "eve", "fay")
+
+
+def more(who: str, *users: str, invite: str = "j1", timeout: float | None = 20.0, n: str = "m") -> InviteMore:
+    return InviteMore(f"{who}/d1", "c1", invite, users, timeout, n)
+
+
+def state(call: Call | None, user: str) -> MemberState:
+    assert call is not None
+    return next(m.state for m in call.members if m.user_id == user)
+
+
+def refused(hub: Hub, command: Input) -> Refused:
+    with pytest.raises(Refused) as it:
+        hub.do(command)
+    return it.value
+
+
+# ------------------------------------------------------------------------------ through a group
+
+
+def test_one_message_rings_the_whole_group() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob", "cat", "dan", "eve")
+    call = hub.invite("bob", group_id="g")
+    assert [m.user_id for m in call.members] == ["bob", "ann", "cat", "dan", "eve"]
+    assert call.group
+    assert call.group_id == "g"
+    assert hub.told() == {f"{u}/d1" for u in ("bob", "ann", "cat", "dan", "eve")}
+
+
+def test_or_some_of_it() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob", "cat")
+    call = hub.invite("ann", "cat", group_id="g")
+    assert [m.user_id for m in call.members] == ["ann", "cat"]
+    with pytest.raises(Refused) as strange:
+        hub.invite("bob", "dan", group_id="g")
+    assert strange.value.reason is Reason.GROUP_IN_CALL
+    hub.do(Hangup("ann/d1", "c1"))
+    with pytest.raises(Refused) as strange:
+        hub.invite("bob", "dan", group_id="g")
+    assert strange.value.reason is Reason.NOT_A_GROUP_MEMBER
+    assert strange.value.metadata == {"group_id": "g", "user_id": "dan"}
+
+
+def test_alone_in_a_group_there_is_nobody_to_call() -> None:
+    hub = Hub("ann")
+    hub.group("ann")
+    with pytest.raises(Refused) as alone:
+        hub.invite("ann", group_id="g")
+    assert alone.value.reason is Reason.INVITEES_INVALID
+
+
+def test_everyone_busy_ends_it_at_once() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob", "cat")
+    hub.connect("bob", "cat")
+    call = hub.invite("ann", group_id="g")
+    assert states(call) == [S.JOINED, S.BUSY, S.BUSY]
+    assert end(call) == (EndReason.BUSY, "cat")
+    assert hub.invite("ann", group_id="g").call_id != call.call_id, "the group is free again"
+
+
+def test_all_who_did_not_answer_are_told_in_one_revision() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", *EVERYONE[1:])
+    hub.invite("ann", group_id="g")
+    hub.do(Reject("bob/d1", "i1", False))
+    hub.do(Reject("cat/d1", "i1", True))
+    hub.now = 120.0
+    hub.do(Tick())
+    over = hub.disk["c1"]
+    assert states(over) == [S.JOINED, S.REJECTED, S.BUSY, S.NO_RESPONSE, S.NO_RESPONSE, S.NO_RESPONSE]
+    assert end(over) == (EndReason.NO_RESPONSE, "")
+    assert over.revision == 4
+
+
+def test_some_enter_and_the_rest_times_out_the_call_goes_on() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob", "cat", "dan")
+    hub.invite("ann", group_id="g")
+    hub.do(Accept("bob/d1", "i1"))
+    hub.do(Accept("cat/d1", "i1"))
+    hub.now = 120.0
+    hub.do(Tick())
+    assert states(hub.calls["c1"]) == [S.JOINED, S.JOINED, S.JOINED, S.NO_RESPONSE]
+    hub.do(Hangup("ann/d1", "c1"))
+    assert end(hub.do(Hangup("cat/d1", "c1"))) == (EndReason.HANGUP, "cat")
+
+
+# ------------------------------------------------------------------------------ full
+
+
+def test_as_many_as_may_be_enter_the_next_one_is_told_the_limit() -> None:
+    hub = Hub(*EVERYONE)  # at most three in one call
+    hub.group("ann", *EVERYONE[1:])
+    hub.invite("ann", group_id="g")
+    hub.do(Accept("bob/d1", "i1"))
+    hub.do(Accept("cat/d1", "i1"))
+    full = refused(hub, Accept("dan/d1", "i1"))
+    assert full.reason is Reason.CALL_FULL
+    assert full.metadata == {"limit": "members", "value": "3"}
+    assert state(hub.calls["c1"], "dan") is S.PENDING, "it goes on ringing"
+    assert refused(hub, JoinCall("eve/d1", group_id="g")).reason is Reason.CALL_FULL
+    hub.do(Hangup("bob/d1", "c1"))
+    assert state(hub.do(Accept("dan/d1", "i1")), "dan") is S.JOINED
+
+
+def test_without_a_group_nobody_rings_who_could_not_enter() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("ann", "bob")
+    assert refused(hub, more("ann", "cat", "dan")).reason is Reason.CALL_FULL
+    hub.do(more("ann", "cat"))
+    assert refused(hub, more("ann", "dan", n="n")).reason is Reason.CALL_FULL
+    hub.do(Reject("cat/d1", "j1", False))
+    assert state(hub.do(more("ann", "dan", invite="j2", n="n")), "dan") is S.PENDING
+
+
+# ------------------------------------------------------------------------------ more people
+
+
+def test_a_running_call_grows_by_an_invitation_of_its_own() -> None:
+    hub = Hub(*EVERYONE)
+    hub.connect("ann", "bob")
+    hub.now = 200.0
+    call = hub.do(more("bob", "cat"))
+    assert call is not None
+    assert states(call) == [S.JOINED, S.JOINED, S.PENDING]
+    invitation = call.members[2].invitation
+    assert invitation is not None
+    assert (invitation.invite_id, invitation.sponsor) == ("j1", "bob")
+    assert (invitation.created, invitation.deadline) == (200.0, 220.0)
+    assert hub.told() == {"ann/d1", "bob/d1", "cat/d1"}
+    call = hub.do(Accept("cat/d1", "j1"))
+    assert call is not None
+    assert (call.members[2].state, call.members[2].join_order) == (S.JOINED, 3)
+    assert hub.do(Accept("cat/d1", "j1")) is call
+
+
+def test_it_is_a_group_call_then() -> None:
+    hub = Hub(*EVERYONE)
+    call = hub.connect("ann", "bob")
+    assert not call.group
+    hub.do(more("ann", "cat"))
+    hub.do(Reject("cat/d1", "j1", False))
+    refusal = refused(hub, SwitchCallType("bob/d1", "c1", call.type))
+    assert refusal.reason is Reason.SWITCH_NOT_ALLOWED
+
+
+def test_a_dialling_caller_may_ask_more_and_the_call_waits_for_all() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("ann", "bob")
+    hub.do(more("ann", "cat"))
+    hub.do(Reject("bob/d1", "i1", False))
+    assert end(hub.do(Reject("cat/d1", "j1", True))) == (EndReason.BUSY, "cat")
+
+
+def test_who_is_busy_is_marked_so() -> None:
+    hub = Hub(*EVERYONE)
+    hub.connect("ann", "bob")
+    hub.connect("dan", "eve")
+    assert states(hub.do(more("ann", "dan"))) == [S.JOINED, S.JOINED, S.BUSY]
+    assert hub.told() == {"ann/d1", "bob/d1"}
+    assert hub.core.welcome("dan/d1")[0].call_id == "c2"
+
+
+def test_who_had_said_no_or_left_may_be_asked_again() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("ann", "bob", "cat")
+    hub.do(Accept("bob/d1", "i1"))
+    hub.do(Reject("cat/d1", "i1", False))
+    call = hub.do(more("bob", "cat"))
+    assert state(call, "cat") is S.PENDING
+    assert refused(hub, Accept("cat/d1", "i1")).reason is Reason.INVITE_UNKNOWN, "that one is over"
+    hub.do(Accept("cat/d1", "j1"))
+    hub.do(Hangup("ann/d1", "c1"))
+    call = hub.do(more("cat", "ann", invite="j2"))
+    assert state(call, "ann") is S.PENDING, "also the one who made the call"
+    assert refused(hub, Accept("ann/d1", "i1")).reason is Reason.INVITE_UNKNOWN
+    call = hub.do(Accept("ann/d1", "j2"))
+    assert call is not None
+    assert call.members[0] == Member(
+        "ann", S.JOINED, "ann/d1", "d1", 4, invitation=call.members[0].invitation
+    )
+
+
+def test_who_rings_or_is_in_is_left_alone() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("ann", "bob", "cat")
+    hub.do(Accept("bob/d1", "i1"))
+    before = hub.calls["c1"]
+    assert hub.do(more("ann", "bob", "cat")) is before
+    assert hub.pushed == []
+
+
+def test_a_repeated_request_rings_nobody_twice() -> None:
+    hub = Hub(*EVERYONE)
+    hub.connect("ann", "bob")
+    hub.do(more("ann", "cat"))
+    call = hub.do(Reject("cat/d1", "j1", False))
+    assert hub.do(more("ann", "cat", invite="j2")) is call
+    hub.restart()
+    assert hub.do(more("ann", "cat", invite="j3")) == call
+    assert state(hub.do(more("bob", "cat", invite="j4")), "cat") is S.PENDING, "another's request is another"
+
+
+def test_each_invitation_has_its_own_time() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("ann", "bob", timeout=20.0)
+    hub.do(more("ann", "cat", timeout=5.0))
+    assert hub.core.deadline() == 105.0
+    hub.now = 105.0
+    hub.do(Tick())
+    assert states(hub.calls["c1"]) == [S.JOINED, S.PENDING, S.NO_RESPONSE]
+    assert hub.core.deadline() == 120.0
+    hub.now = 110.0
+    hub.do(more("ann", "cat", invite="j2", timeout=None, n="n"))
+    hub.now = 120.0
+    hub.do(Tick())
+    assert states(hub.calls["c1"]) == [S.JOINED, S.NO_RESPONSE, S.PENDING]
+    assert hub.core.deadline() == 130.0, "only leases: the last invitation has no limit"
+
+
+def test_times_survive_a_crash() -> None:
+    hub = Hub(*EVERYONE)
+    hub.connect("ann", "bob")
+    hub.do(more("ann", "cat", timeout=25.0))
+    hub.restart()
+    assert hub.core.deadline() == 125.0
+    assert state(hub.do(Accept("cat/d1", "j1")), "cat") is S.JOINED
+
+
+def test_only_who_is_in_the_call_asks_more() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("ann", "bob")
+    assert refused(hub, more("bob", "cat")).reason is Reason.CALL_UNKNOWN, "it only rings there"
+    assert refused(hub, more("dan", "cat")).reason is Reason.CALL_UNKNOWN
+    assert refused(hub, more("ann", "zoe")).reason is Reason.USER_UNKNOWN
+    assert refused(hub, more("ann", "ann")).reason is Reason.INVITEES_INVALID
+    hub.do(Hangup("ann/d1", "c1"))
+    assert refused(hub, more("ann", "cat")).reason is Reason.CALL_UNKNOWN
+
+
+def test_into_a_groups_call_only_its_members_are_asked() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob", "cat")
+    hub.invite("ann", "bob", group_id="g")
+    strange = refused(hub, more("ann", "dan"))
+    assert (strange.reason, strange.metadata["user_id"]) == (Reason.NOT_A_GROUP_MEMBER, "dan")
+    assert state(hub.do(more("ann", "cat")), "cat") is S.PENDING
+
+
+# ------------------------------------------------------------------------------ joining by oneself
+
+
+def test_a_member_joins_the_running_call_of_its_group() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob", "cat")
+    hub.invite("ann", "bob", group_id="g")
+    call = hub.do(JoinCall("cat/d1", group_id="g"))
+    assert states(call) == [S.JOINED, S.PENDING, S.JOINED]
+    assert hub.told() == {"ann/d1", "bob/d1", "cat/d1"}
+    assert hub.do(JoinCall("cat/d1", call_id="c1")) is call, "its first reply was lost"
+    assert hub.pushed == []
+    assert state(hub.do(JoinCall("bob/d1", call_id="c1")), "bob") is S.JOINED, "what rings is accepted"
+
+
+def test_who_was_invited_comes_back_by_the_calls_id() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("ann", "bob", "cat")
+    hub.do(Accept("bob/d1", "i1"))
+    hub.do(Reject("cat/d1", "i1", False))
+    assert state(hub.do(JoinCall("cat/d1", "c1")), "cat") is S.JOINED
+    hub.do(Hangup("bob/d1", "c1"))
+    call = hub.do(JoinCall("bob/d1", "c1"))
+    assert call is not None
+    assert [m.join_order for m in call.members] == [1, 4, 3], "a new connection"
+    assert refused(hub, JoinCall("dan/d1", "c1")).reason is Reason.CALL_UNKNOWN
+
+
+def test_one_who_is_engaged_cannot_join() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob", "cat")
+    hub.connect("cat", "dan")
+    hub.invite("ann", "bob", group_id="g")
+    assert refused(hub, JoinCall("cat/d1", group_id="g")).reason is Reason.CALL_IN_PROGRESS
+
+
+def test_what_cannot_be_joined() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob")
+    assert refused(hub, JoinCall("bob/d1", group_id="none")).reason is Reason.GROUP_UNKNOWN
+    assert refused(hub, JoinCall("bob/d1", group_id="g")).reason is Reason.CALL_UNKNOWN
+    assert refused(hub, JoinCall("bob/d1", call_id="none")).reason is Reason.CALL_UNKNOWN
+    hub.invite("ann", group_id="g")
+    assert refused(hub, JoinCall("eve/d1", call_id="c1")).reason is Reason.NOT_A_GROUP_MEMBER
+    hub.do(Hangup("ann/d1", "c1"))
+    assert refused(hub, JoinCall("bob/d1", call_id="c1")).reason is Reason.CALL_UNKNOWN
+
+
+def test_one_removed_from_the_group_does_not_come_back() -> None:
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob", "cat")
+    hub.invite("ann", group_id="g")
+    hub.do(Accept("bob/d1", "i1"))
+    hub.do(Accept("cat/d1", "i1"))
+    hub.do(Hangup("cat/d1", "c1"))
+    hub.ask(RemoveGroupMembers("ann/d1", "g", ("cat",)))
+    assert refused(hub, JoinCall("cat/d1", call_id="c1")).reason is Reason.NOT_A_GROUP_MEMBER
+
+
+# ------------------------------------------------------------------------------ lost and remembered
+
+
+def test_a_lost_device_leaves_and_the_others_stay() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("ann", "bob", "cat")
+    hub.do(Accept("bob/d1", "i1"))
+    hub.do(Accept("cat/d1", "i1"))
+    hub.do(Logout("bob/d1"))
+    assert states(hub.calls["c1"]) == [S.JOINED, S.LEFT, S.JOINED]
+    assert hub.told() == {"ann/d1", "cat/d1"}
+
+
+def test_what_later_invitations_left_behind_is_forgotten_with_the_call() -> None:
+    hub = Hub(*EVERYONE, limits=replace(LIMITS, remembered=1))
+    hub.group("ann", "bob", "cat")
+    hub.invite("ann", "bob", group_id="g")
+    hub.do(more("ann", "cat"))
+    hub.do(Hangup("ann/d1", "c1"))
+    hub.connect("dan", "eve")
+    hub.do(Hangup("dan/d1", "c2"))
+    assert list(hub.disk) == ["c2"]
+    ledger = hub.core._ledger
+    assert set(ledger._by_invite) == {"i2"}
+    assert set(ledger._invites) == {"c2"}
+    assert ledger._by_group == {}
+
+
+def test_a_newer_call_of_the_group_keeps_its_place_when_the_older_is_forgotten() -> None:
+    hub = Hub(*EVERYONE, limits=replace(LIMITS, remembered=1))
+    hub.group("ann", "bob")
+    hub.invite("ann", group_id="g")
+    hub.do(Hangup("ann/d1", "c1"))
+    hub.invite("ann", group_id="g")
+    hub.connect("dan", "eve")
+    hub.do(Hangup("dan/d1", "c3"))
+    assert list(hub.disk) == ["c2", "c3"]
+    call = hub.do(JoinCall("bob/d1", group_id="g"))
+    assert call is not None
+    assert call.call_id == "c2"
+
+
+def test_a_repeated_invitation_makes_no_second_call_after_a_crash_either() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("ann", "bob", request_id="same")
+    over = hub.do(Reject("bob/d1", "i1", False))
+    hub.restart()
+    assert hub.invite("ann", "bob", request_id="same") == over
+    assert hub.core.welcome("bob/d1") == (over,)
+
+
+def test_what_a_restart_forgets_is_not_more_than_before() -> None:
+    hub = Hub(*EVERYONE, limits=replace(LIMITS, remembered=2))
+    for n in (1, 2, 3):
+        hub.invite("ann", "bob")
+        hub.do(Hangup("ann/d1", f"c{n}"))
+    assert list(hub.disk) == ["c2", "c3"]
+    hub.limits = replace(hub.limits, remembered=1)
+    hub.restart()
+    assert refused(hub, Hangup("ann/d1", "c2")).reason is Reason.CALL_UNKNOWN
+    assert hub.do(Hangup("ann/d1", "c3")) is not None
+
+
+def test_the_callers_data_travel_with_the_call() -> None:
+    hub = Hub(*EVERYONE)
+    call = hub.invite("ann", "bob", user_data=b"\x00door")
+    assert hub.core.welcome("bob/d1") == (call,)
+    assert call.user_data == b"\x00door"

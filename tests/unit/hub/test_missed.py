@@ -1,0 +1,174 @@
+"""Invitations that nobody answered: kept until a device has them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub.types import (
+    Accept,
+    AcknowledgeMissed,
+    CallType,
+    EndReason,
+    Hangup,
+    InviteMore,
+    Logout,
+    Missed,
+    Policy,
+    Reject,
+    Tick,
+)
+
+from tests.unit.hub.town import LIMITS, Hub
+
+
+def offline(hub: Hub, user: str) -> None:
+    hub.do(Logout(f"{user}/d1"))
+
+
+def missed(hub: Hub, user: str) -> list[tuple[str, EndReason]]:
+    return [(entry.invite_id, entry.reason) for entry in hub.core.missed(f"{user}/d1")]
+
+
+def test_what_ran_out_while_the_user_was_away() -> None:
+    hub = Hub("ann", "bob")
+    offline(hub, "bob")
+    hub.invite("ann", "bob", timeout=5.0, user_data=b"x")
+    hub.now = 105.0
+    hub.do(Tick())
+    hub.now = 110.0
+    token = hub.login("bob")
+    assert [call.ended for call in hub.core.welcome(token)] == [True], "it does not ring"
+    assert hub.core.missed(token) == (
+        Missed(
+            "bob", "i1", "c1", "ann", CallType.VIDEO, False, "", 100.0, 105.0, EndReason.NO_RESPONSE, b"x"
+        ),
+    )
+
+
+def test_within_the_timeout_it_rings_with_the_time_left_and_is_not_missed() -> None:
+    hub = Hub("ann", "bob")
+    offline(hub, "bob")
+    call = hub.invite("ann", "bob", timeout=20.0)
+    hub.now = 112.0
+    token = hub.login("bob")
+    assert hub.core.welcome(token) == (call,)
+    assert call.deadline == 120.0
+    hub.do(Accept(token, "i1"))
+    hub.do(Hangup(token, "c1"))
+    assert missed(hub, "bob") == []
+
+
+def test_what_was_taken_back_and_made_again() -> None:
+    """Cancel, and call the same user again: two invitations, two entries."""
+    hub = Hub("ann", "bob")
+    offline(hub, "bob")
+    for n in (1, 2):
+        hub.invite("ann", "bob")
+        hub.do(Hangup("ann/d1", f"c{n}"))
+    hub.invite("ann", "bob")
+    hub.login("bob")
+    assert missed(hub, "bob") == [("i1", EndReason.CANCELLED), ("i2", EndReason.CANCELLED)]
+    assert hub.do(Accept("bob/d1", "i3")) is not None
+
+
+def test_answered_is_not_missed() -> None:
+    hub = Hub("ann", "bob", "cat")
+    hub.invite("ann", "bob")
+    hub.do(Reject("bob/d1", "i1", False))
+    hub.invite("ann", "bob")
+    hub.do(Reject("bob/d1", "i2", True))
+    hub.connect("ann", "bob")
+    hub.invite("cat", "bob")
+    assert missed(hub, "bob") == [], "busy is an answer too"
+    assert missed(hub, "ann") == [], "nor is one's own call missed"
+
+
+def test_answered_elsewhere_is_not_missed() -> None:
+    hub = Hub("ann", "bob", limits=replace(LIMITS, policy=Policy.MULTI))
+    hub.login("bob", "d2")
+    hub.invite("ann", "bob")
+    hub.do(Accept("bob/d2", "i1"))
+    hub.do(Hangup("ann/d1", "c1"))
+    assert missed(hub, "bob") == []
+
+
+def test_kept_until_acknowledged_over_a_crash_too() -> None:
+    hub = Hub("ann", "bob")
+    for n in (1, 2, 3):
+        hub.invite("ann", "bob")
+        hub.do(Hangup("ann/d1", f"c{n}"))
+    hub.restart()
+    assert [invite for invite, _ in missed(hub, "bob")] == ["i1", "i2", "i3"]
+    hub.do(AcknowledgeMissed("bob/d1", ("i1", "i3", "i1", "none")))
+    assert [invite for invite, _ in missed(hub, "bob")] == ["i2"]
+    assert list(hub.missed) == [("bob", "i2")]
+    hub.do(AcknowledgeMissed("bob/d1", ("i1", "i3")))
+    hub.do(AcknowledgeMissed("bob/d1", ("i2",)))
+    hub.do(AcknowledgeMissed("bob/d1", ("i2",)))
+    assert hub.missed == {}
+    assert missed(hub, "bob") == []
+
+
+def test_nobody_acknowledges_for_another() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob")
+    hub.do(Hangup("ann/d1", "c1"))
+    hub.do(AcknowledgeMissed("ann/d1", ("i1",)))
+    assert missed(hub, "bob") == [("i1", EndReason.CANCELLED)]
+    with pytest.raises(Refused) as refused:
+        hub.do(AcknowledgeMissed("nobody", ("i1",)))
+    assert refused.value.reason is Reason.SESSION_UNKNOWN
+
+
+def test_all_of_a_group_who_did_not_answer_have_missed_it() -> None:
+    hub = Hub("ann", "bob", "cat", "dan")
+    hub.group("ann", "bob", "cat", "dan")
+    hub.invite("ann", group_id="g")
+    hub.do(Accept("bob/d1", "i1"))
+    hub.do(Reject("cat/d1", "i1", False))
+    hub.now = 120.0
+    hub.do(Tick())
+    assert missed(hub, "bob") == missed(hub, "cat") == []
+    (entry,) = hub.core.missed("dan/d1")
+    assert (entry.group, entry.group_id, entry.reason) == (True, "g", EndReason.NO_RESPONSE)
+
+
+def test_a_later_invitation_into_the_call_is_missed_by_its_own_name() -> None:
+    hub = Hub("ann", "bob", "cat")
+    hub.connect("ann", "bob")
+    hub.now = 150.0
+    hub.do(InviteMore("bob/d1", "c1", "j1", ("cat",), None, "r"))
+    hub.do(Hangup("ann/d1", "c1"))
+    hub.do(Hangup("bob/d1", "c1"))
+    (entry,) = hub.core.missed("cat/d1")
+    assert (entry.invite_id, entry.sponsor, entry.created) == ("j1", "bob", 150.0)
+    assert entry.reason is EndReason.CANCELLED
+
+
+def test_beyond_the_limit_the_oldest_goes() -> None:
+    hub = Hub("ann", "bob", limits=replace(LIMITS, missed=2))
+    for n in (1, 2, 3, 4):
+        hub.invite("ann", "bob")
+        hub.do(Hangup("ann/d1", f"c{n}"))
+    assert [invite for invite, _ in missed(hub, "bob")] == ["i3", "i4"]
+    assert list(hub.missed) == [("bob", "i3"), ("bob", "i4")]
+
+
+def test_an_invitation_that_ran_out_while_the_hub_was_away_is_missed() -> None:
+    hub = Hub("ann", "bob")
+    offline(hub, "bob")
+    hub.invite("ann", "bob", timeout=5.0)
+    hub.now = 300.0
+    hub.restart()
+    hub.do(Tick())
+    hub.login("bob")
+    assert missed(hub, "bob") == [("i1", EndReason.NO_RESPONSE)]
+
+
+def test_a_lost_caller_leaves_a_missed_call() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob", timeout=None)
+    hub.do(Logout("ann/d1"))
+    assert missed(hub, "bob") == [("i1", EndReason.CANCELLED)]
