@@ -230,8 +230,19 @@ def _announce(socket: Path) -> None:
     prefix = "" if _is_default(socket) else f"MEDIAAGENT_SOCKET={socket} "
     console.print("[bold green]The media agent runs.[/] You are [bold]me[/]; [bold]echo[/] answers.")
     console.print(f"  socket  {socket}", markup=False)
-    console.print(f"  next    {prefix}mediaagent call echo --video", markup=False)
+    console.print(f"  next    {prefix}{_client()} call echo --video", markup=False)
     console.print("  Ctrl-C leaves.")
+
+
+def _client() -> str:
+    """The client's command as one can type it here: its path unless a shell finds it."""
+    import os
+    import shutil
+
+    beside = Path(sys.executable).with_name("mediaagent")
+    if shutil.which("mediaagent") or not beside.exists():
+        return "mediaagent"
+    return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
 def _is_default(socket: Path) -> bool:
