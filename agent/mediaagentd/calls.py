@@ -43,6 +43,7 @@ from mediaagentd.call.types import (
     Tick,
 )
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.history.record import noteworthy
 from mediaagentd.media.types import VideoProfile
 
 _log = structlog.stdlib.get_logger()
@@ -93,6 +94,13 @@ class Publisher(Protocol):
         """Appends the event."""
 
 
+class Records(Protocol):
+    """Where calls are remembered."""
+
+    def note(self, owner_id: str, call: Call) -> None:
+        """That user's call began, was answered or ended."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     """A client that waits for its command: its future, and the call that had ended last before it."""
@@ -104,10 +112,11 @@ class _Waiting:
 class Calls:
     """The one owner of the machine's state."""
 
-    def __init__(self, signalling: Signalling, media: Media, log: Publisher) -> None:
+    def __init__(self, signalling: Signalling, media: Media, log: Publisher, records: Records) -> None:
         self._signalling = signalling
         self._media = media
         self._log = log
+        self._records = records
         self._loop = asyncio.get_running_loop()
         self._state = State()
         self._ended: Call | None = None
@@ -228,6 +237,8 @@ class Calls:
         self._freeze_quality(new)
         for event in derive(old, new):
             self._log.publish(event)
+        for owner_id, call in noteworthy(old, new):
+            self._records.note(owner_id, call)
         for effect in effects:
             self._perform(effect)
         return None

@@ -100,6 +100,15 @@ class HubConfig(BaseModel):
     turn_secret: SecretStr = SecretStr("")
 
 
+class HistoryConfig(BaseModel):
+    """The `[history]` section: how many calls are remembered, and for how long."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    records: int = Field(default=1000, ge=0, le=100_000)
+    days: float = Field(default=90.0, gt=0, le=36_500)
+
+
 class Config(BaseModel):
     """Everything that a daemon can be told. Paths are absolute; `None` paths were not given."""
 
@@ -124,6 +133,7 @@ class Config(BaseModel):
     video_codecs: Words = ("H264", "VP8")
     video_profile: Literal["480p", "720p", "1080p"] = "720p"
 
+    history: HistoryConfig = HistoryConfig()
     hub: HubConfig = HubConfig()
 
 

@@ -29,6 +29,8 @@ from mediaagentd.calls import Calls
 from mediaagentd.config import Config, ConfigError
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.events import EventLog, Happened
+from mediaagentd.history.history import History
+from mediaagentd.history.types import Record, Retention
 from mediaagentd.lifecycle import Part, serve, step
 from mediaagentd.media.door import MediaDoor
 from mediaagentd.media.settings import MediaSettings
@@ -49,6 +51,7 @@ class Wires:
         self.calls: Calls
         self.media: MediaDoor
         self.hub: HubClient
+        self.history: History
 
     def report(self, report: Report) -> None:
         """Signalling and media tell the call machine."""
@@ -61,6 +64,14 @@ class Wires:
     def send_signal(self, call_id: str, user_id: str, signal: Signal) -> None:
         """Ours too."""
         self.hub.send_signal(call_id, user_id, signal)
+
+    def on_missed(self, records: Sequence[Record]) -> None:
+        """Calls that came while the user was away."""
+        self.history.note_missed(records)
+
+    def acknowledge_missed(self, invite_ids: Sequence[str]) -> None:
+        """They are on the disk."""
+        self.hub.acknowledge_missed(invite_ids)
 
     def on_ice_servers(self, servers: Sequence[IceServer]) -> None:
         """The hub's STUN and TURN servers."""
@@ -90,10 +101,20 @@ class Agent:
             ca=_certificate(config),
         )
         self._events = EventLog(uuid.uuid4().hex[:12], loop.time)
-        self._calls = wires.calls = Calls(self._hub, self._media, self._events)
+        self._history = wires.history = History(
+            config.state_dir / "history.sqlite",
+            Retention(config.history.records, config.history.days * 86400),
+            monotonic=loop.time,
+            wall=time.time,
+            publish=self._events.publish,
+            acknowledge=wires.acknowledge_missed,
+        )
+        self._calls = wires.calls = Calls(self._hub, self._media, self._events, self._history)
         conversion = Conversion(WallClock(loop.time, time.time), device_id, config.sdk_app_id)
         about = About(_version(), config.hub_target, loop.time, loop.time())
-        house = House(self._calls, self._media, self._events, conversion, about)
+        house = House(
+            self._calls, self._media, self._events, self._history, self._hub.groups, conversion, about
+        )
         self._server = Server(house, config.socket, config.listen)
 
     async def start(self) -> None:
@@ -109,6 +130,7 @@ class Agent:
             advice = "choose another place with --socket or MEDIAAGENT_SOCKET"
             raise OSError(f"socket: {error.strerror}: {path.parent}; {advice}") from None
         try:
+            await self._history.start()
             await self._server.start()
         except BaseException:
             await self.stop()
@@ -134,6 +156,7 @@ class Agent:
         await step("log out", self._calls.logout())
         await step("close signalling", self._hub.close())
         await step("stop media", self._media.stop())
+        await step("write the history", self._history.close())
         self._events.close()
         self._calls.close()
         await step("stop serving", self._server.stop(grace=1.0))
@@ -171,7 +194,7 @@ class Agent:
                 if isinstance(message, Happened) and isinstance(message.event, Invited):
                     ringing = message.event.call
                 if ringing is not None and ringing.phase is Phase.RINGING:
-                    await self._accept(ringing.hub.invite_id)
+                    await self._accept(ringing.invite.invite_id)
         finally:
             subscription.close()
 

@@ -84,6 +84,7 @@ class Reason(enum.Enum):
     STREAM_REPLACED = Status.FAILED_PRECONDITION
     FAULTS_OFF = Status.FAILED_PRECONDITION
     FAULT_INJECTED = Status.UNAVAILABLE
+    RECORD_UNKNOWN = Status.NOT_FOUND
 
     def __new__(cls, status: Status) -> Reason:
         """Gives each member its own value, so that members of one status are no aliases."""

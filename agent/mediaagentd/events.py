@@ -12,8 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mediaagentd.call.events import Event
+from mediaagentd.call import events as call_events
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.history import types as history
+
+Event = call_events.Event | history.Event
+"""Everything that can happen on this agent."""
 
 S = TypeVar("S")
 

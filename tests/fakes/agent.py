@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from google.protobuf import any_pb2
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped] # publishes no types
 from mediaagent.v1 import (
     agent_pb2,
     agent_pb2_grpc,
@@ -20,6 +18,8 @@ from mediaagent.v1 import (
     call_pb2_grpc,
     event_pb2,
     event_pb2_grpc,
+    group_pb2_grpc,
+    history_pb2_grpc,
     media_pb2,
     media_pb2_grpc,
     session_pb2,
@@ -28,17 +28,10 @@ from mediaagent.v1 import (
     view_pb2_grpc,
 )
 
+from tests.fakes.agent_rooms import FakeGroups, FakeHistory
+from tests.fakes.refusing import refuse
+
 PNG = b"\x89PNG\r\n\x1a\nfake"
-
-
-async def refuse(context: Any, status: grpc.StatusCode, reason: str, message: str, **metadata: str) -> None:
-    """Ends an RPC as the daemon does: a status with one ErrorInfo."""
-    info = error_details_pb2.ErrorInfo(reason=reason, domain="mediaagent", metadata=metadata)
-    detail = any_pb2.Any()
-    detail.Pack(info)
-    rich = status_pb2.Status(code=status.value[0], message=message, details=[detail])
-    trailing = (("grpc-status-details-bin", rich.SerializeToString()),)
-    await context.abort(status, message, trailing_metadata=trailing)
 
 
 class FakeAgent(
@@ -57,6 +50,7 @@ class FakeAgent(
         self.media = media_pb2.LocalMedia(profile=media_pb2.VIDEO_PROFILE_720P, camera="synthetic")
         self.views: dict[str, view_pb2.View] = {}
         self.requests: list[Any] = []
+        self.history, self.groups = FakeHistory(self._record), FakeGroups(self._record)
         self.subscriptions: list[event_pb2.SubscribeRequest] = []
         self.watching = 0
         self.busy = False
@@ -82,6 +76,8 @@ class FakeAgent(
             (view_pb2_grpc, "View"),
         ):
             getattr(module, f"add_{name}ServiceServicer_to_server")(self, self._server)
+        history_pb2_grpc.add_HistoryServiceServicer_to_server(self.history, self._server)
+        group_pb2_grpc.add_GroupServiceServicer_to_server(self.groups, self._server)
         self._server.add_insecure_port(f"unix:{path}")
         await self._server.start()
 
@@ -205,6 +201,22 @@ class FakeAgent(
         self._record(request)
         self.current = call_pb2.Call(call_id="c2", invite_id="i2", state=call_pb2.CALL_STATE_DIALLING)
         return call_pb2.GroupCallResponse(call=self.current)
+
+    async def InviteUsers(self, request: Any, context: Any) -> call_pb2.InviteUsersResponse:
+        self._record(request)
+        if self.current is None:
+            await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "NO_CALL", "there is no call")
+        assert self.current is not None
+        for user_id in request.user_ids:
+            self.current.invitees.add(user_id=user_id, state=call_pb2.INVITEE_STATE_PENDING)
+        return call_pb2.InviteUsersResponse(call=self.current)
+
+    async def JoinGroupCall(self, request: Any, context: Any) -> call_pb2.JoinGroupCallResponse:
+        self._record(request)
+        self.current = call_pb2.Call(
+            call_id=request.call_id or "c3", group_id=request.group_id, state=call_pb2.CALL_STATE_CONNECTING
+        )
+        return call_pb2.JoinGroupCallResponse(call=self.current)
 
     async def Accept(self, request: call_pb2.AcceptRequest, context: Any) -> call_pb2.AcceptResponse:
         self._record(request)

@@ -22,6 +22,7 @@ from mediaagentd.call.types import (
     SessionPhase,
 )
 from mediaagentd.errors import Refused
+from mediaagentd.history.types import Record
 from mediaagentd.signalling.client import HubClient
 
 WITHIN = 10.0
@@ -46,6 +47,9 @@ class Ears:
 
     def on_signal(self, call_id: str, sender: str, signal: Signal) -> None:
         self._hear((call_id, sender, signal))
+
+    def on_missed(self, records: Sequence[Record]) -> None:
+        self._hear(tuple(records))
 
     def on_ice_servers(self, servers: Sequence[IceServer]) -> None:
         self.ice_servers = servers

@@ -33,7 +33,15 @@ def told(call: hub.Call, now: float) -> call_types.HubCall:
         type=_TYPE[call.type],
         sponsor=call.sponsor,
         members=tuple(
-            call_types.Member(m.user_id, _MEMBER_STATE[m.state], m.device_id, m.join_order, m.audio, m.video)
+            call_types.Member(
+                m.user_id,
+                _MEMBER_STATE[m.state],
+                m.device_id,
+                m.join_order,
+                m.audio,
+                m.video,
+                _asked_in(m.invitation, now),
+            )
             for m in call.members
         ),
         revision=call.revision,
@@ -42,7 +50,15 @@ def told(call: hub.Call, now: float) -> call_types.HubCall:
         ended=call.ended,
         end_reason=_REASON[call.end_reason] if call.end_reason else None,
         ended_by=call.ended_by,
+        is_group=call.group,
     )
+
+
+def _asked_in(invitation: hub.Invitation | None, now: float) -> call_types.Invitation | None:
+    if invitation is None:
+        return None
+    timeout = None if invitation.deadline is None else max(0.0, invitation.deadline - now)
+    return call_types.Invitation(invitation.invite_id, invitation.sponsor, timeout)
 
 
 class Unreachable(Exception):
@@ -232,6 +248,10 @@ def hub_input(command: call_types.HubCommand, token: str, side: HubSide) -> hub.
                 group_id,
                 request_id,
             )
+        case call_types.InviteMore(call_id, user_ids, timeout, request_id):
+            return hub.InviteMore(token, call_id, side.name("i"), user_ids, timeout, request_id)
+        case call_types.JoinCall(call_id, group_id):
+            return hub.JoinCall(token, call_id, group_id)
         case call_types.Accept(invite_id):
             return hub.Accept(token, invite_id)
         case call_types.Reject(invite_id, is_busy):

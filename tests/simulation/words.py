@@ -12,7 +12,7 @@ from mediaagentd.errors import Refused
 def brief(value: Any) -> str:
     """A dataclass on one line, without what is empty."""
     parts = (getattr(value, field.name) for field in fields(value))
-    words = (_word(part) for part in parts if part not in (None, "", ()))
+    words = (_word(part) for part in parts if part not in (None, "", (), b""))
     return " ".join((type(value).__name__, *words))
 
 

@@ -43,6 +43,7 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.types import VideoProfile
 
 from tests.fakes.media_port import FakeMedia
+from tests.fakes.records import FakeRecords
 from tests.fakes.signalling import FakeSignalling
 
 
@@ -64,7 +65,8 @@ class House:
 
     def __init__(self) -> None:
         self.signalling, self.media, self.events = FakeSignalling(), FakeMedia(), Events()
-        self.calls = Calls(self.signalling, self.media, self.events)
+        self.records = FakeRecords()
+        self.calls = Calls(self.signalling, self.media, self.events, self.records)
         self.signalling.report = self.calls.handle
         self.media.report = self.calls.handle
 

@@ -11,7 +11,17 @@ from mediaagent.v1.call_pb2_grpc import CallServiceServicer
 
 from mediaagentd.api import clock, words
 from mediaagentd.api.house import Context, House
-from mediaagentd.call.types import Answer, CallType, Command, Decline, Dial, Hangup, Switch
+from mediaagentd.call.types import (
+    Answer,
+    CallType,
+    Command,
+    Decline,
+    Dial,
+    Hangup,
+    InviteUsers,
+    Join,
+    Switch,
+)
 
 
 class CallService(CallServiceServicer):
@@ -24,15 +34,31 @@ class CallService(CallServiceServicer):
         """Invites one user."""
         kind, timeout = CallType(request.type), _timeout(request.timeout)
         request_id = request.request_id or _fresh_id()
-        call = await self._run(lambda op: Dial(op, (request.user_id,), kind, timeout, request_id=request_id))
+        users, data = (request.user_id,), request.user_data
+        call = await self._run(lambda op: Dial(op, users, kind, timeout, "", request_id, data))
         return pb.CallResponse(call=call)
 
     async def GroupCall(self, request: pb.GroupCallRequest, _context: Context) -> pb.GroupCallResponse:
         """Invites several users."""
         kind, timeout = CallType(request.type), _timeout(request.timeout)
         users, request_id = tuple(request.user_ids), request.request_id or _fresh_id()
-        call = await self._run(lambda op: Dial(op, users, kind, timeout, request.group_id, request_id))
+        group_id, data = request.group_id, request.user_data
+        call = await self._run(lambda op: Dial(op, users, kind, timeout, group_id, request_id, data))
         return pb.GroupCallResponse(call=call)
+
+    async def InviteUsers(self, request: pb.InviteUsersRequest, _context: Context) -> pb.InviteUsersResponse:
+        """Invites more users into the call."""
+        users, timeout = tuple(request.user_ids), _timeout(request.timeout)
+        request_id = request.request_id or _fresh_id()
+        call = await self._run(lambda op: InviteUsers(op, users, timeout, request_id))
+        return pb.InviteUsersResponse(call=call)
+
+    async def JoinGroupCall(
+        self, request: pb.JoinGroupCallRequest, _context: Context
+    ) -> pb.JoinGroupCallResponse:
+        """Enters a running group call."""
+        call = await self._run(lambda op: Join(op, request.call_id, request.group_id))
+        return pb.JoinGroupCallResponse(call=call)
 
     async def Accept(self, request: pb.AcceptRequest, _context: Context) -> pb.AcceptResponse:
         """Accepts an invitation."""

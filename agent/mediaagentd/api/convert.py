@@ -63,26 +63,33 @@ class Conversion:
         outgoing = call_pb2.CALL_DIRECTION_OUTGOING
         return call_pb2.Call(
             call_id=hub.call_id,
-            invite_id=hub.invite_id,
+            invite_id=call.invite.invite_id,
             room_id=hub.room_id,
             type=words.call_type(hub.type),
             state=words.phase(call.phase),
             direction=outgoing if call.outgoing else call_pb2.CALL_DIRECTION_INCOMING,
             sponsor=hub.sponsor,
             invitees=[
-                call_pb2.Invitee(user_id=member.user_id, state=words.INVITEE_STATES[member.state])
+                call_pb2.Invitee(
+                    user_id=member.user_id,
+                    state=words.INVITEE_STATES[member.state],
+                    inviter=hub.invitation(member).sponsor,
+                )
                 for member in hub.members
                 if member.user_id != hub.sponsor
             ],
             participants=[self._participant(participant) for participant in call.participants],
             group_id=hub.group_id,
-            timeout=duration(hub.timeout) if hub.timeout is not None else None,
+            timeout=duration(call.invite.timeout) if call.invite.timeout is not None else None,
             invite_time=self._instant(call.invited),
             answer_time=self._instant(call.answered),
             end_time=self._instant(call.ended),
             end_reason=words.end_reason(call.end_reason),
             ended_by=call.ended_by,
             duration=duration(call.duration),
+            other_device_id=call.other_device_id,
+            is_group=hub.is_group,
+            user_data=hub.user_data,
         )
 
     def _participant(self, participant: Participant) -> call_pb2.Participant:

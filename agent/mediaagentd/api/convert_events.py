@@ -6,11 +6,11 @@ from typing import assert_never
 
 from mediaagent.v1 import event_pb2 as pb
 
-from mediaagentd.api import convert, words
+from mediaagentd.api import convert, convert_history, words
 from mediaagentd.api.convert import Conversion, Present
 from mediaagentd.call import events
-from mediaagentd.call.events import Event
-from mediaagentd.events import Happened
+from mediaagentd.events import Event, Happened
+from mediaagentd.history.types import HistoryChanged, MissedCall
 
 INVITATION_VERSION = 1
 """Version of the invitation's format (source: inviteData.version)."""
@@ -35,6 +35,8 @@ TYPES: dict[type[Event], pb.EventType.ValueType] = {
     events.SessionChanged: pb.EVENT_TYPE_SESSION_CHANGED,
     events.CallChanged: pb.EVENT_TYPE_CALL_CHANGED,
     events.LocalMediaChanged: pb.EVENT_TYPE_LOCAL_MEDIA_CHANGED,
+    MissedCall: pb.EVENT_TYPE_MISSED_CALL,
+    HistoryChanged: pb.EVENT_TYPE_HISTORY_CHANGED,
 }
 """Which type of the filter an event is."""
 
@@ -97,21 +99,34 @@ def _fill(made: pb.Event, event: Event, conversion: Conversion, present: Present
         case events.LocalMediaChanged(camera, muted):
             media = convert.local_media(camera, muted, present.local)
             made.local_media_changed.CopyFrom(pb.LocalMediaChanged(media=media))
+        case MissedCall(record):
+            made.missed_call.CopyFrom(pb.MissedCall(record=convert_history.record(record)))
+        case HistoryChanged(record, deleted):
+            changed_history = pb.HistoryChanged(
+                record=convert_history.record(record) if record is not None else None,
+                deleted_record_ids=map(str, deleted),
+            )
+            made.history_changed.CopyFrom(changed_history)
         case _:
             assert_never(event)
 
 
 def _invited(event: events.Invited, conversion: Conversion) -> pb.Invited:
-    hub = event.call.hub
+    hub, invite = event.call.hub, event.call.invite
     return pb.Invited(
-        sponsor=hub.sponsor,
-        user_id_list=[member.user_id for member in hub.members if member.user_id != hub.sponsor],
+        sponsor=invite.sponsor,
+        user_id_list=[
+            member.user_id
+            for member in hub.members
+            if member.user_id != hub.sponsor and hub.invitation(member).invite_id == invite.invite_id
+        ],
         is_from_group=bool(hub.group_id),
         invite_data=pb.InviteData(
             version=INVITATION_VERSION, call_type=words.call_type(hub.type), room_id=hub.room_id
         ),
-        invite_id=hub.invite_id,
+        invite_id=invite.invite_id,
         call=conversion.call(event.call),
+        user_data=hub.user_data,
     )
 
 

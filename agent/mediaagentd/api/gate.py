@@ -12,6 +12,9 @@ AT_ONCE = frozenset(
         "/mediaagent.v1.AgentService/GetStatus",
         "/mediaagent.v1.AgentService/GetStats",
         "/mediaagent.v1.EventService/Subscribe",
+        "/mediaagent.v1.HistoryService/DeleteRecords",
+        "/mediaagent.v1.HistoryService/GetRecord",
+        "/mediaagent.v1.HistoryService/ListRecords",
         "/mediaagent.v1.MediaService/GetLocalMedia",
         "/mediaagent.v1.SessionService/GetSession",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -11,8 +11,10 @@ from mediaagent.v1 import media_pb2, session_pb2
 
 from mediaagentd.api import convert
 from mediaagentd.api.convert import Conversion, Present
+from mediaagentd.call.group import Group, GroupPage
 from mediaagentd.calls import Calls
 from mediaagentd.events import EventLog
+from mediaagentd.history.types import Filter, Page, Record
 from mediaagentd.media.settings import LocalMedia, PeerFigures
 from mediaagentd.media.views.types import Picture, Snapshot, View
 
@@ -50,6 +52,44 @@ class Engine(Protocol):
         """Profiles and devices."""
 
 
+class Records(Protocol):
+    """What clients want of the history; see `history.History`."""
+
+    async def page(self, chosen: Filter, size: int, token: str) -> Page:
+        """A page; Refused(FIELD_INVALID)."""
+
+    async def get(self, record_id: int) -> Record:
+        """One record; Refused(RECORD_UNKNOWN)."""
+
+    async def delete(self, record_ids: Sequence[int]) -> int:
+        """Deletes records; how many."""
+
+    async def delete_all(self, owner_id: str = "") -> int:
+        """Deletes that owner's records, or everyone's; how many."""
+
+
+class Groups(Protocol):
+    """What clients want of groups; Refused as group.proto says."""
+
+    async def create(self, group_id: str, name: str, member_ids: Sequence[str], request_id: str) -> Group:
+        """Makes one."""
+
+    async def delete(self, group_id: str) -> None:
+        """Deletes it."""
+
+    async def add(self, group_id: str, user_ids: Sequence[str]) -> Group:
+        """Adds members."""
+
+    async def remove(self, group_id: str, user_ids: Sequence[str]) -> Group:
+        """Removes members."""
+
+    async def get(self, group_id: str) -> Group:
+        """The group with its members."""
+
+    async def page(self, size: int, token: str) -> GroupPage:
+        """The user's groups."""
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What the daemon says of itself. `clock` is the machine's, `started` an instant of it."""
@@ -72,6 +112,8 @@ class House:
     calls: Calls
     engine: Engine
     log: EventLog
+    records: Records
+    groups: Groups
     conversion: Conversion
     about: About
 

@@ -17,6 +17,10 @@ from mediaagent.v1 import (
     call_pb2_grpc,
     event_pb2,
     event_pb2_grpc,
+    group_pb2,
+    group_pb2_grpc,
+    history_pb2,
+    history_pb2_grpc,
     media_pb2,
     media_pb2_grpc,
     session_pb2,
@@ -30,12 +34,14 @@ from mediaagentd.api.agent import AgentService
 from mediaagentd.api.calls import CallService
 from mediaagentd.api.events import EventService
 from mediaagentd.api.gate import Gate
+from mediaagentd.api.groups import GroupService
+from mediaagentd.api.history import HistoryService
 from mediaagentd.api.house import House
 from mediaagentd.api.media import MediaService
 from mediaagentd.api.session import SessionService
 from mediaagentd.api.views import ViewService
 
-_FILES = (agent_pb2, call_pb2, event_pb2, media_pb2, session_pb2, view_pb2)
+_FILES = (agent_pb2, call_pb2, event_pb2, group_pb2, history_pb2, media_pb2, session_pb2, view_pb2)
 NAMES = tuple(service.full_name for file in _FILES for service in file.DESCRIPTOR.services_by_name.values())
 """Full names of the services that are offered."""
 
@@ -115,6 +121,8 @@ def _add_services(server: grpc.aio.Server, house: House) -> None:
     media_pb2_grpc.add_MediaServiceServicer_to_server(MediaService(house), server)
     view_pb2_grpc.add_ViewServiceServicer_to_server(ViewService(house), server)
     event_pb2_grpc.add_EventServiceServicer_to_server(EventService(house), server)
+    history_pb2_grpc.add_HistoryServiceServicer_to_server(HistoryService(house), server)
+    group_pb2_grpc.add_GroupServiceServicer_to_server(GroupService(house), server)
     agent_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(house), server)
 
 

@@ -20,6 +20,10 @@ from mediaagentd.call.types import (
     Hub,
     HubCommand,
     Invite,
+    InviteMore,
+    InviteUsers,
+    Join,
+    JoinCall,
     MemberState,
     Pending,
     Phase,
@@ -45,13 +49,50 @@ def dial(state: State, now: float, command: Dial) -> Change:
     repeated = bool(command.request_id)
     if call is not None and call.outgoing and repeated and call.request_id == command.request_id:
         return state, (Done(command.op),)
-    invite = Invite(command.user_ids, command.type, command.timeout, command.group_id, command.request_id)
-    if call is None and state.pending is not None and repeated and state.pending.command == invite:
+    wanted = Invite(
+        command.user_ids,
+        command.type,
+        command.timeout,
+        command.group_id,
+        command.request_id,
+        command.user_data,
+    )
+    if call is None and state.pending is not None and repeated and state.pending.command == wanted:
         return _joining(state, command.op)
     if call is not None or state.pending is not None:
         raise Refused(Reason.CALL_IN_PROGRESS, "already dialling, ringing or in a call")
     _require_hub(state)
-    return _sent(state, now, command.op, invite)
+    return _sent(state, now, command.op, wanted)
+
+
+def invite(state: State, now: float, command: InviteUsers) -> Change:
+    """Asks more users into the call; what becomes of them is told by its revisions."""
+    _require_login(state)
+    call = state.call
+    if call is None or call.phase is Phase.RINGING:
+        raise Refused(Reason.NO_CALL, "there is no call to invite into")
+    _check_users(state, command.user_ids)
+    _require_hub(state)
+    wanted = InviteMore(call.hub.call_id, command.user_ids, command.timeout, command.request_id)
+    asked = Pending(command.op, wanted, now + HUB_PATIENCE)
+    return replace(state, inviting=(*state.inviting, asked)), (Hub(command.op, wanted),)
+
+
+def join(state: State, now: float, command: Join) -> Change:
+    """Enters a running group call; what rings is accepted. Who is in it already has what it wants."""
+    _require_login(state)
+    call = state.call
+    if call is not None and _is_of(call, command):
+        if call.phase is not Phase.RINGING:
+            return state, (Done(command.op),)
+        return _asked(state, now, command.op, Accept(call.invite.invite_id))
+    wanted = JoinCall(command.call_id, command.group_id)
+    if call is None and state.pending is not None and state.pending.command == wanted:
+        return _joining(state, command.op)
+    if call is not None or state.pending is not None:
+        raise Refused(Reason.CALL_IN_PROGRESS, "already dialling, ringing or in a call")
+    _require_hub(state)
+    return _sent(state, now, command.op, wanted)
 
 
 def answer(state: State, now: float, command: Answer) -> Change:
@@ -135,7 +176,15 @@ def _reason(call: Call) -> EndReason:
 def _one_to_one(call: Call) -> bool:
     members = call.hub.members
     both = len(members) == 2 and all(m.state is MemberState.JOINED for m in members)
-    return both and not call.hub.group_id and call.phase is not Phase.RINGING
+    group = call.hub.is_group or bool(call.hub.group_id)
+    return both and not group and call.phase is not Phase.RINGING
+
+
+def _is_of(call: Call, command: Join) -> bool:
+    """Whether that is the call to join."""
+    if command.call_id:
+        return call.hub.call_id == command.call_id
+    return call.hub.group_id == command.group_id
 
 
 def _asked(state: State, now: float, op: int, command: HubCommand) -> Change:
@@ -159,7 +208,7 @@ def _joining(state: State, op: int) -> Change:
 
 def _invitation(state: State, invite_id: str) -> Call:
     call = state.call
-    if call is None or call.outgoing or call.hub.invite_id != invite_id:
+    if call is None or call.outgoing or call.invite.invite_id != invite_id:
         message = f"no invitation {invite_id}, or it is over"
         raise Refused(Reason.INVITE_UNKNOWN, message, {"invite_id": invite_id})
     return call
@@ -172,7 +221,11 @@ def _check_type(call: Call, type_: CallType | None) -> None:
 
 
 def _check_invitees(state: State, command: Dial) -> None:
-    users = command.user_ids
+    if command.user_ids or not command.group_id:  # a group's members need no naming
+        _check_users(state, command.user_ids)
+
+
+def _check_users(state: State, users: tuple[str, ...]) -> None:
     if not users or state.user_id in users or len(set(users)) != len(users):
         message = "user_ids: at least one, nobody twice, and not oneself"
         raise Refused(Reason.INVITEES_INVALID, message, {"field": "user_ids"})

@@ -19,6 +19,25 @@ class Invite:
     timeout: float | None
     group_id: str
     request_id: str
+    user_data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class InviteMore:
+    """HubService.InviteMore."""
+
+    call_id: str
+    user_ids: tuple[str, ...]
+    timeout: float | None
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinCall:
+    """HubService.JoinCall: by call or by group, the other is empty."""
+
+    call_id: str
+    group_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +79,7 @@ class SetAvailability:
     video: bool
 
 
-HubCommand = Invite | Accept | Reject | Leave | SwitchCallType | SetAvailability
+HubCommand = Invite | InviteMore | JoinCall | Accept | Reject | Leave | SwitchCallType | SetAvailability
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ def derive(old: State, new: State) -> tuple[Event, ...]:
     """The events of a step from `old` to `new`, in order."""
     if old is new:
         return ()
+    me = new.user_id or old.user_id
     found: list[Event] = []
     if (old.session, old.user_id) != (new.session, new.user_id):
         found.append(SessionChanged(new.session, new.user_id))
@@ -168,26 +169,26 @@ def derive(old: State, new: State) -> tuple[Event, ...]:
     # By identity: a call that ended with a logout can ring and end again after the next login.
     if new.previous is not None and new.previous is not old.previous:
         known = old.call if _id(old.call) == _id(new.previous) else None
-        found += _call_events(known, new.previous)
+        found += _call_events(known, new.previous, me)
     if new.call is not None and new.call is not old.call:
         known = old.call if _id(old.call) == _id(new.call) else None
-        found += _call_events(known, new.call)
+        found += _call_events(known, new.call, me)
     if (old.camera, old.muted) != (new.camera, new.muted):
         found.append(LocalMediaChanged(new.camera, new.muted))
     return tuple(found)
 
 
-def _call_events(old: Call | None, new: Call) -> list[Event]:
+def _call_events(old: Call | None, new: Call, me: str) -> list[Event]:
     """The events of one call; `old` is None when it is new to this agent."""
     found: list[Event] = []
-    if old is None and not new.outgoing:
+    if old is None and not new.outgoing and not new.uninvited:
         found.append(Invited(new))
-    if new.outgoing:
-        found += _outcomes(old, new)
+    if old is not None or new.outgoing:
+        found += _outcomes(old, new, me)
     if old is not None and old.phase is Phase.RINGING and new.end_reason is EndReason.CANCELLED:
-        found.append(CallingCancelled(new.hub.invite_id, new.hub.sponsor, new))
+        found.append(CallingCancelled(new.invite.invite_id, new.invite.sponsor, new))
     if old is not None and old.phase is Phase.RINGING and new.end_reason is EndReason.NO_RESPONSE:
-        found.append(CallingTimedOut(new.hub.invite_id, new))
+        found.append(CallingTimedOut(new.invite.invite_id, new))
     found += _comings_and_goings(old, new)
     if old is None or _visible(old) != _visible(new):
         found.append(CallChanged(new))
@@ -196,10 +197,13 @@ def _call_events(old: Call | None, new: Call) -> list[Event]:
     return found
 
 
-def _outcomes(old: Call | None, new: Call) -> list[Event]:
-    """What became of the invitees, for the inviter; all who timed out together in one event."""
-    before = {m.user_id: m.state for m in old.hub.members} if old else {}
-    changed = [m for m in new.hub.members if before.get(m.user_id) is not m.state]
+def _outcomes(old: Call | None, new: Call, me: str) -> list[Event]:
+    """What became of those whom this user invited; all who timed out together in one event."""
+    before = {m.user_id: (m.state, old.hub.invitation(m).invite_id) for m in old.hub.members} if old else {}
+    invited = [(m, new.hub.invitation(m)) for m in new.hub.members]
+    changed = [
+        m for m, by in invited if by.sponsor == me and before.get(m.user_id) != (m.state, by.invite_id)
+    ]
     found: list[Event] = []
     for member in changed:
         if member.state is MemberState.REJECTED:
@@ -238,9 +242,10 @@ def _visible(call: Call) -> tuple[object, ...]:
     return (
         call.phase,
         call.hub.type,
+        call.hub.is_group,
         call.answered,
         call.end_reason,
-        tuple((m.user_id, m.state) for m in call.hub.members),
+        tuple((m.user_id, m.state, call.hub.invitation(m).sponsor) for m in call.hub.members),
         tuple((p.user_id, p.link, p.audio, p.video, p.entered) for p in call.participants),
     )
 

@@ -24,6 +24,26 @@ class Dial:
     timeout: float | None = None
     group_id: str = ""
     request_id: str = ""
+    user_data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class InviteUsers:
+    """InviteUsers: into the call that this agent is in. As Dial."""
+
+    op: int
+    user_ids: tuple[str, ...]
+    timeout: float | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """JoinGroupCall: the call of that id, or the one that runs in that group."""
+
+    op: int
+    call_id: str = ""
+    group_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +203,9 @@ class Tick:
     """The deadline has come."""
 
 
-Command = Dial | Answer | Decline | Hangup | Switch | OpenCamera | CloseCamera | SetMicMute
+Command = (
+    Dial | InviteUsers | Join | Answer | Decline | Hangup | Switch | OpenCamera | CloseCamera | SetMicMute
+)  # fmt: skip
 Report = (
     SessionChanged | CallChanged | CallsListed | HubDone | HubFailed
     | PeerUp | PeerDown | CameraOpened | CameraFailed | MicrophoneFailed | MicrophoneOpened | Tick

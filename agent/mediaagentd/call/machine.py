@@ -32,6 +32,8 @@ from mediaagentd.call.types import (
     HubDone,
     HubFailed,
     Input,
+    InviteUsers,
+    Join,
     MicrophoneFailed,
     MicrophoneOpened,
     OpenCamera,
@@ -63,8 +65,8 @@ SUCCESSORS: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
         Phase.ENDED: frozenset(),
     }
 )
-"""Which phase may follow which within one call. A call begins DIALLING or RINGING; one whose invitees
-are all busy has ENDED by the time that the hub has answered."""
+"""Which phase may follow which within one call. A call begins DIALLING or RINGING, or CONNECTING when this
+agent joins it by itself; one whose invitees are all busy has ENDED by the time that the hub has answered."""
 
 
 def step(state: State, now: float, input: Input) -> Change:  # noqa: A002 - the alphabet's word
@@ -85,6 +87,7 @@ def deadline(state: State) -> float | None:
     times = [p.deadline for p in state.call.participants] if state.call else []
     times.append(state.call.doubted if state.call else None)
     times.append(state.pending.deadline if state.pending else None)
+    times += [pending.deadline for pending in state.inviting]
     times.append(state.probe.deadline if state.probe else None)
     times.append(reports.rings_until(state))
     return min((time for time in times if time is not None), default=None)
@@ -102,6 +105,10 @@ def _dispatch(state: State, now: float, input: Input) -> Change:  # noqa: A002 -
     match input:
         case Dial():
             return commands.dial(state, now, input)
+        case InviteUsers():
+            return commands.invite(state, now, input)
+        case Join():
+            return commands.join(state, now, input)
         case Answer():
             return commands.answer(state, now, input)
         case Decline():

@@ -21,11 +21,14 @@ from mediaagentd.call.types import (
     Failed,
     Hub,
     HubCall,
+    HubCommand,
     Invite,
+    JoinCall,
     Leave,
     Link,
     Member,
     MemberState,
+    Over,
     Participant,
     Phase,
     Raise,
@@ -57,8 +60,8 @@ def told(state: State, now: float, hub: HubCall) -> Change:
     """News of a call, by the stream or a reply."""
     if state.call is not None and state.call.hub.call_id == hub.call_id:
         return follow(state, now, hub)
-    if state.pending is not None and isinstance(state.pending.command, Invite):
-        # It may be the call that we dial: its push can overtake the reply that names it, even its last.
+    if state.pending is not None and isinstance(state.pending.command, Invite | JoinCall):
+        # It may be the call that we enter: its push can overtake the reply that names it, even its last.
         return replace(state, held=(*state.held, hub)), ()
     return _stranger(state, now, hub)
 
@@ -72,31 +75,47 @@ def follow(state: State, now: float, hub: HubCall) -> Change:
         return state, ()
     # `timeout` stays what it was at the invitation: the time left now is no change of the call.
     updated = replace(call, hub=replace(hub, timeout=call.hub.timeout))
+    if me.state is MemberState.PENDING and hub.invitation(me).invite_id != call.invite.invite_id:
+        return _asked_anew(state, now, updated, hub)
     return _progressed(state, now, updated, me)
 
 
-def dialled(state: State, now: float, hub: HubCall) -> Change:
-    """The hub took the invitation that is pending. Its reply may be older than what was pushed
+def _asked_anew(state: State, now: float, call: Call, hub: HubCall) -> Change:
+    """We are invited again into a call that, as the hub sees it, we had left or let ring in vain."""
+    reason = EndReason.NO_RESPONSE if call.phase is Phase.RINGING else EndReason.DEVICE_LOST
+    state, effects = ended(state, now, call, reason, "")
+    state, more = _stranger(state, now, hub)
+    return state, (*effects, *more)
+
+
+def entered(state: State, now: float, hub: HubCall) -> Change:
+    """The hub took the dial or the join that is pending. Its reply may be older than what was pushed
     meanwhile, and the call may be over at once, when everyone is busy.
     """
     pending = state.pending
     assert pending is not None
-    assert isinstance(pending.command, Invite)
     was_held = any(h.call_id == hub.call_id for h in state.held)
     hub = max((h for h in (hub, *state.held) if h.call_id == hub.call_id), key=lambda h: h.revision)
     state, answers = done(state)
     state = replace(state, held=tuple(h for h in state.held if h.call_id != hub.call_id))
     me = hub.member(state.user_id)
     effects: tuple[Effect, ...] = ()
-    known = hub.call_id in state.over
-    if me is not None and not known:
-        request_id = pending.command.request_id
-        call = Call(hub, Phase.DIALLING, True, (), now, request_id=request_id, streamed=was_held)
+    if me is not None and not is_over(state, hub, me):
+        call = _begun(pending.command, hub, now, was_held)
         state = replace(state, call=call)
-        state = camera.opening(state, now) if hub.type is CallType.VIDEO else state
+        if call.outgoing and hub.type is CallType.VIDEO:
+            state = camera.opening(state, now)
         state, effects = _progressed(state, now, call, me)
     state, more = _released(state, now)
     return state, (*effects, *more, *answers)
+
+
+def _begun(command: HubCommand, hub: HubCall, now: float, was_held: bool) -> Call:
+    """The call that this agent made, or enters by itself as if it had rung and been answered at once."""
+    if isinstance(command, Invite):
+        request_id = command.request_id
+        return Call(hub, Phase.DIALLING, True, (), now, request_id=request_id, streamed=was_held)
+    return Call(hub, Phase.RINGING, False, (), now, streamed=was_held, uninvited=True)
 
 
 def hung_up(state: State, now: float, reason: EndReason) -> Change:
@@ -110,19 +129,42 @@ def hung_up(state: State, now: float, reason: EndReason) -> Change:
 def ended(state: State, now: float, call: Call, reason: EndReason, by: str) -> Change:
     """The call is over: nothing of it stays open, and whoever waits for a command in it is answered."""
     state, failures = failed(state, now, _overtaken(state))
+    gone = Refused(Reason.NO_CALL, "the call ended before anybody was invited")
+    failures += tuple(Failed(asked.op, gone) for asked in state.inviting)
     closed: tuple[Effect, ...] = ()
     if not state.preview and not (state.probe is not None and state.probe.preview):
         why = Refused(Reason.NO_CALL, "the call ended before the camera was open")
         state, closed = camera.closed(state, why)
-    over = replace(call, phase=Phase.ENDED, participants=(), ended=now, end_reason=reason, ended_by=by)
-    state = finished(state, call.hub.call_id)
-    state = replace(state, call=None, previous=over, deaf=False, announced=None)
+    over = replace(
+        call,
+        phase=Phase.ENDED,
+        participants=(),
+        ended=now,
+        end_reason=reason,
+        ended_by=by,
+        other_device_id=_elsewhere(state, call, reason),
+    )
+    state = finished(state, call.hub.call_id, call.invite.invite_id, call.hub.member(state.user_id))
+    state = replace(state, call=None, previous=over, deaf=False, announced=None, inviting=())
     return state, (*failures, *closed)
 
 
-def finished(state: State, call_id: str) -> State:
-    """That call is over for this agent, whatever news of it are still on their way."""
-    return replace(state, over=(*state.over, call_id)[-MEMORY:])
+def finished(state: State, call_id: str, invite_id: str, me: Member | None) -> State:
+    """That part in a call is over for this agent, whatever news of it are still on their way."""
+    part = Over(call_id, invite_id, me.join_order if me is not None else 0)
+    return replace(state, over=(*state.over, part)[-MEMORY:])
+
+
+def is_over(state: State, hub: HubCall, me: Member) -> bool:
+    """Whether our part in the call, as it is told, is one that is over here. Who is invited again has a new
+    invitation, who joined again a higher join_order.
+    """
+    invite_id = hub.invitation(me).invite_id
+    return any(
+        (part.call_id, part.invite_id) == (hub.call_id, invite_id)
+        and (me.state is not MemberState.JOINED or not part.join_order or me.join_order <= part.join_order)
+        for part in state.over
+    )
 
 
 def unlisted(state: State, now: float) -> Change:
@@ -132,13 +174,13 @@ def unlisted(state: State, now: float) -> Change:
     if not call.streamed and call.doubted is None:
         # Named by a reply only: the list may have been made before the call. Then a push follows it.
         return replace(state, call=replace(call, doubted=now + STREAM_PATIENCE)), ()
-    timeout = call.hub.timeout
+    timeout = call.invite.timeout
     ran_out = timeout is not None and now >= call.invited + timeout
     if call.answered is not None:
         return ended(state, now, call, EndReason.HANGUP, "")
     if ran_out:
         return ended(state, now, call, EndReason.NO_RESPONSE, "")
-    return ended(state, now, call, EndReason.CANCELLED, "" if call.outgoing else call.hub.sponsor)
+    return ended(state, now, call, EndReason.CANCELLED, "" if call.outgoing else call.invite.sponsor)
 
 
 def done(state: State) -> Change:
@@ -202,16 +244,18 @@ def switch_code(type_: CallType) -> ErrorCode:
 def _stranger(state: State, now: float, hub: HubCall) -> Change:
     """A live call that is not the one we have."""
     me = hub.member(state.user_id)
-    if me is None or hub.ended or hub.call_id in state.over:
+    if me is None or hub.ended or is_over(state, hub, me):
         return state, ()
+    invite_id = hub.invitation(me).invite_id
     if me.state is MemberState.JOINED and _ours(state, me):
         # What came of a dial that we gave up, or of a run of this daemon that is gone.
-        return finished(state, hub.call_id), (Hub(0, Leave(hub.call_id)),)
+        return finished(state, hub.call_id, invite_id, me), (Hub(0, Leave(hub.call_id)),)
     if me.state is not MemberState.PENDING:
         return state, ()
     if state.call is not None:
-        return state, (Hub(0, Reject(hub.invite_id, is_busy=True)),)
-    return replace(state, call=Call(hub, Phase.RINGING, False, (), invited=now, streamed=True)), ()
+        return state, (Hub(0, Reject(invite_id, is_busy=True)),)
+    call = Call(hub, Phase.RINGING, False, (), invited=now, streamed=True, invitation=me.invitation)
+    return replace(state, call=call), ()
 
 
 def _progressed(state: State, now: float, call: Call, me: Member) -> Change:
@@ -243,7 +287,7 @@ def _end(state: State, call: Call, me: Member) -> tuple[EndReason, str] | None:
         case MemberState.NO_RESPONSE:
             return EndReason.NO_RESPONSE, ""
         case MemberState.CANCELLED:
-            return EndReason.CANCELLED, hub.ended_by or hub.sponsor
+            return EndReason.CANCELLED, hub.ended_by or call.invite.sponsor
         case MemberState.JOINED if not call.outgoing and not _ours(state, me):
             return EndReason.ANSWERED_ELSEWHERE, me.user_id
         case _:
@@ -257,11 +301,11 @@ def _joined(state: State, now: float, call: Call, me: Member) -> Change:
     call = replace(call, participants=_participants(call, me, now))
     if call.answered is None and (not call.outgoing or call.participants):
         call = replace(call, answered=now)
-    entered = before.phase is Phase.RINGING
+    answered = before.phase is Phase.RINGING
     switched = before.hub.type is not call.hub.type
     state, answers = _confirmed(replace(state, call=call), call)
     effects: tuple[Effect, ...] = ()
-    if call.hub.type is CallType.VIDEO and (entered or switched):
+    if call.hub.type is CallType.VIDEO and (answered or switched):
         state = camera.opening(state, now)
     elif switched:
         why = Refused(Reason.DEVICE_FAILED, "the switch to audio closed the camera before it was open")
@@ -316,6 +360,13 @@ def _phase(call: Call) -> Phase:
     if Link.UP in links:
         return Phase.ACTIVE
     return Phase.RECONNECTING if Link.RECONNECTING in links else Phase.CONNECTING
+
+
+def _elsewhere(state: State, call: Call, reason: EndReason) -> str:
+    """The device of this user that dealt with the invitation, empty when none else did."""
+    me = call.hub.member(state.user_id)
+    elsewhere = reason in (EndReason.ANSWERED_ELSEWHERE, EndReason.DECLINED_ELSEWHERE)
+    return me.device_id if elsewhere and me is not None else ""
 
 
 def _ours(state: State, me: Member) -> bool:

@@ -9,14 +9,17 @@ from mediaagentd.call.types import (
     Accept,
     CallsListed,
     Change,
+    Done,
     Effect,
     EndReason,
     ErrorCode,
+    Failed,
     Hub,
     HubCall,
     HubDone,
     HubFailed,
     Invite,
+    JoinCall,
     Leave,
     Link,
     Participant,
@@ -65,14 +68,14 @@ def calls_listed(state: State, now: float, report: CallsListed) -> Change:
     """The stream began: what is live at the hub, and so what is not."""
     state = replace(state, held=())
     effects: tuple[Effect, ...] = ()
-    over = state.over
+    before = state
     ended = [call for call in report.calls if call.ended]
     live = [call for call in report.calls if not call.ended]
     for hub in (*ended, *live):
         state, more = mirror.streamed(state, now, hub)
         effects += more
     # Those that we left and the hub has not heard so.
-    effects += tuple(Hub(0, Leave(hub.call_id)) for hub in live if hub.call_id in over)
+    effects += tuple(Hub(0, Leave(hub.call_id)) for hub in live if _is_left(before, hub))
     call = state.call
     if call is None:
         return state, effects
@@ -85,16 +88,18 @@ def calls_listed(state: State, now: float, report: CallsListed) -> Change:
 
 def hub_done(state: State, now: float, report: HubDone) -> Change:
     """The hub did what was asked. Whatever the reply answers, it is news of its call."""
+    asked = _inviting(state, report.op)
+    if asked is not None:
+        state, effects = _heard(_without(state, asked), now, report.call)
+        return state, (*effects, Done(asked.op))
     pending = state.pending
     if pending is None or pending.op != report.op:
-        return mirror.told(state, now, report.call) if report.call else (state, ())
-    if isinstance(pending.command, Invite):
+        return _heard(state, now, report.call)
+    if isinstance(pending.command, Invite | JoinCall):
         if report.call is None:
             return mirror.failed(state, now, Refused(Reason.INTERNAL, "the hub named no call"))
-        return mirror.dialled(state, now, report.call)
-    effects: tuple[Effect, ...] = ()
-    if report.call is not None:
-        state, effects = mirror.told(state, now, report.call)
+        return mirror.entered(state, now, report.call)
+    state, effects = _heard(state, now, report.call)
     if state.pending is not pending:
         return state, effects
     state, more = _taken(state, now, pending, report.call)
@@ -103,6 +108,9 @@ def hub_done(state: State, now: float, report: HubDone) -> Change:
 
 def hub_failed(state: State, now: float, report: HubFailed) -> Change:
     """The hub refused, or could not be reached."""
+    asked = _inviting(state, report.op)
+    if asked is not None:
+        return _without(state, asked), (Failed(asked.op, report.error),)
     if state.pending is None or state.pending.op != report.op:
         return state, ()
     return mirror.failed(state, now, report.error)
@@ -147,35 +155,85 @@ def microphone_opened(state: State) -> Change:
 def tick(state: State, now: float) -> Change:
     """A deadline has come: whatever has waited too long is over."""
     effects: tuple[Effect, ...] = ()
-    if state.pending is not None and state.pending.deadline <= now:
-        error = Refused(Reason.HUB_UNREACHABLE, "the hub did not answer in time: retry")
-        state, effects = mirror.failed(state, now, error)
-    if state.probe is not None and state.probe.deadline <= now:
-        late = Refused(Reason.TIMED_OUT, "the camera did not open in time")
-        state, more = camera.failed(state, state.probe.op, late)
+    for overdue in (_unanswered, _dark_camera, _lost_links, _doubtful_call, _silent_ring):
+        state, more = overdue(state, now)
         effects += more
+    return state, effects
+
+
+def _unanswered(state: State, now: float) -> Change:
+    """Commands that the hub has not answered."""
+    error = Refused(Reason.HUB_UNREACHABLE, "the hub did not answer in time: retry")
+    late = tuple(asked for asked in state.inviting if asked.deadline <= now)
+    effects: tuple[Effect, ...] = tuple(Failed(asked.op, error) for asked in late)
+    if late:
+        state = replace(state, inviting=tuple(asked for asked in state.inviting if asked not in late))
+    if state.pending is None or state.pending.deadline > now:
+        return state, effects
+    state, more = mirror.failed(state, now, error)
+    return state, (*effects, *more)
+
+
+def _dark_camera(state: State, now: float) -> Change:
+    """A camera that says nothing."""
+    if state.probe is None or state.probe.deadline > now:
+        return state, ()
+    late = Refused(Reason.TIMED_OUT, "the camera did not open in time")
+    return camera.failed(state, state.probe.op, late)
+
+
+def _lost_links(state: State, now: float) -> Change:
+    """Connections that did not come up, or not again; the last one may end the call."""
+    effects: tuple[Effect, ...] = ()
     for participant in state.call.participants if state.call else ():
         if participant.deadline is not None and participant.deadline <= now and state.call is not None:
             state, more = mirror.give_up(state, now, participant)
             effects += more
-    if state.call is not None and state.call.doubted is not None and state.call.doubted <= now:
-        state, more = mirror.unlisted(state, now)
-        effects += more
-    silent = rings_until(state)
-    call = state.call
-    if call is not None and silent is not None and silent <= now:
-        # No hub has ended it: it has surely run out there too, or will when the hub is back.
-        state, more = mirror.ended(state, now, call, EndReason.NO_RESPONSE, "")
-        effects += more
     return state, effects
+
+
+def _doubtful_call(state: State, now: float) -> Change:
+    """A call that the hub's stream never named."""
+    if state.call is None or state.call.doubted is None or state.call.doubted > now:
+        return state, ()
+    return mirror.unlisted(state, now)
+
+
+def _silent_ring(state: State, now: float) -> Change:
+    """What rings and no hub has ended: it has surely run out there too, or will when the hub is back."""
+    silent = rings_until(state)
+    if state.call is None or silent is None or silent > now:
+        return state, ()
+    return mirror.ended(state, now, state.call, EndReason.NO_RESPONSE, "")
 
 
 def rings_until(state: State) -> float | None:
     """When what rings falls silent by itself; not while an answer is under way."""
     call = state.call
-    if call is None or call.phase is not Phase.RINGING or call.hub.timeout is None:
+    if call is None or call.phase is not Phase.RINGING or call.invite.timeout is None:
         return None
-    return None if state.pending is not None else call.invited + call.hub.timeout + RING_GRACE
+    return None if state.pending is not None else call.invited + call.invite.timeout + RING_GRACE
+
+
+def _heard(state: State, now: float, hub: HubCall | None) -> Change:
+    """What a reply says of a call, if it names one."""
+    return mirror.told(state, now, hub) if hub is not None else (state, ())
+
+
+def _inviting(state: State, op: int) -> Pending | None:
+    """The invitation into the call that waits under that number."""
+    return next((asked for asked in state.inviting if asked.op == op), None)
+
+
+def _without(state: State, asked: Pending) -> State:
+    """That invitation into the call waits no more."""
+    return replace(state, inviting=tuple(other for other in state.inviting if other is not asked))
+
+
+def _is_left(state: State, hub: HubCall) -> bool:
+    """Whether we have left a call that the hub lists as live."""
+    me = hub.member(state.user_id)
+    return me is not None and mirror.is_over(state, hub, me)
 
 
 def _taken(state: State, now: float, pending: Pending, hub: HubCall | None) -> Change:

@@ -11,8 +11,20 @@ from mediaagentd.call.words import CallType, EndReason, Link, MemberState, Phase
 
 
 @dataclass(frozen=True, slots=True)
+class Invitation:
+    """What asks a user into a call. `timeout`: seconds left to answer when it was sent, None for no limit."""
+
+    invite_id: str
+    sponsor: str
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
-    """One member of a call as the hub keeps it; of two joined the later `join_order` offers."""
+    """One member of a call as the hub keeps it; of two joined the later `join_order` offers. `invitation`
+    asked it into the call when that ran already; None for the one that made the call, and for who joined by
+    itself.
+    """
 
     user_id: str
     state: MemberState
@@ -20,6 +32,7 @@ class Member:
     join_order: int = 0
     audio: bool = False
     video: bool = False
+    invitation: Invitation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +53,16 @@ class HubCall:
     ended: bool = False
     end_reason: EndReason | None = None
     ended_by: str = ""
+    is_group: bool = False
+    user_data: bytes = b""
 
     def member(self, user_id: str) -> Member | None:
         """The member of that name, None when there is none."""
         return next((m for m in self.members if m.user_id == user_id), None)
+
+    def invitation(self, member: Member) -> Invitation:
+        """What asked that member in: a later invitation, else the one that made the call."""
+        return member.invitation or Invitation(self.invite_id, self.sponsor, self.timeout)
 
 
 # --------------------------------------------------------------------------------- this agent's
@@ -69,11 +88,12 @@ class Participant:
 class Call:
     """The present or last call as this agent sees it. Times in seconds of the machine's clock.
 
-    `hub.timeout` stays the time left when the call was first heard of. `request_id` is the dialling
-    client's. `given_up` are connections (user, attempt) that are final and not made again, though the
-    hub still counts that user in. `streamed` tells that the hub's stream has spoken of the call, not
-    only a reply; one that a list leaves out before that is `doubted` until then, for the list may be
-    older than the call.
+    `hub.timeout` stays the time left when the call was first heard of. `other_device_id` is the device of
+    this user that answered or declined it instead of this one. `request_id` is the dialling client's.
+    `given_up` are connections (user, attempt) that are final and not made again, though the hub still counts
+    that user in. `streamed` tells that the hub's stream has spoken of the call, not only a reply; one that a
+    list leaves out before that is `doubted` until then, for the list may be older than the call.
+    `invitation` asked this user into a call that ran already; `uninvited` joined by itself.
     """
 
     hub: HubCall
@@ -85,10 +105,19 @@ class Call:
     ended: float | None = None
     end_reason: EndReason | None = None
     ended_by: str = ""
+    other_device_id: str = ""
     request_id: str = ""
     given_up: tuple[tuple[str, int], ...] = ()
     streamed: bool = False
     doubted: float | None = None
+    invitation: Invitation | None = None
+    uninvited: bool = False
+
+    @property
+    def invite(self) -> Invitation:
+        """What asked this user in; for who made the call or joined by itself, what made the call."""
+        hub = self.hub
+        return self.invitation or Invitation(hub.invite_id, hub.sponsor, hub.timeout)
 
     def participant(self, user_id: str) -> Participant | None:
         """The participant of that name, None when there is none."""
@@ -127,6 +156,17 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Over:
+    """A part in a call that is over here, whatever late news say. `join_order` is 0 when the hub had not
+    said that we joined.
+    """
+
+    call_id: str
+    invite_id: str
+    join_order: int
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything that the machine knows.
 
@@ -134,10 +174,11 @@ class State:
     carry it whole). `pending` is the command that waits for the hub, `probe` the camera being opened,
     `probes` numbers the automatic ones. `camera` tells that the camera is open; `preview` that the user
     opened it outside of a call, so that the end of a call does not close it. `deaf` tells that the
-    microphone has failed in this call. `announced` is the
-    availability (audio, video) last told to the hub for this call. `held` is what was told of other
-    calls while a dial waits for the hub: one may turn out to be the dialled call. `over` names the calls
-    of this login that are over here, the newest last and not many, whose late news are ignored.
+    microphone has failed in this call. `announced` is the availability (audio, video) last told to the hub
+    for this call. `held` is what was told of other calls while a dial or a join waits for the hub: one may
+    turn out to be that call. `inviting` are invitations into the call that wait for the hub. `over` are the
+    parts in calls of this login that are over here, the newest last and not many, whose late news are
+    ignored.
     `device_id` is empty when unknown.
     """
 
@@ -149,7 +190,8 @@ class State:
     previous: Call | None = None
     pending: Pending | None = None
     held: tuple[HubCall, ...] = ()
-    over: tuple[str, ...] = ()
+    inviting: tuple[Pending, ...] = ()
+    over: tuple[Over, ...] = ()
     camera: bool = False
     preview: bool = False
     probe: Probe | None = None

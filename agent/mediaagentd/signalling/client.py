@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
+from google.protobuf.message import Message
 from mediaagent.hub.v1 import hub_pb2
 
 from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import HubCommand, HubFailed, Report, SessionChanged, SessionPhase
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.history.types import Record
+from mediaagentd.signalling import wire
 from mediaagentd.signalling.commands import Commands
+from mediaagentd.signalling.groups import Groups
 from mediaagentd.signalling.listener import Listener
 from mediaagentd.signalling.rpc import UNANSWERED, Rpc, Session
 from mediaagentd.signalling.signals import Signals
@@ -21,6 +26,9 @@ from mediaagentd.signalling.stream import ANSWER, Stream
 __all__ = ["HubClient", "Listener"]
 
 _log = structlog.stdlib.get_logger()
+
+_ACKNOWLEDGED = 500
+"""Missed calls in one acknowledgement; the hub takes 1000."""
 
 _GOODBYE = 2.0
 """Seconds that a logout, and the closing of the channel, may take."""
@@ -49,6 +57,7 @@ class HubClient:
         self._heartbeat = heartbeat
         self._lock = asyncio.Lock()
         self._running: _Running | None = None
+        self.groups = Groups(self._ask)
 
     async def login(self, user_id: str, user_sig: str) -> None:
         """Opens the session and its stream; returns when the hub has welcomed us: ONLINE and the live calls
@@ -97,6 +106,13 @@ class HubClient:
         if self._running is not None and not self._running.over:
             self._running.signals.add(call_id, user_id, signal)
 
+    def acknowledge_missed(self, invite_ids: Sequence[str]) -> None:
+        """Tells the hub that those missed calls are kept here; what does not reach it is told again."""
+        if self._running is not None and not self._running.over:
+            for begin in range(0, len(invite_ids), _ACKNOWLEDGED):
+                some = tuple(invite_ids[begin : begin + _ACKNOWLEDGED])
+                self._running.commands.add(0, wire.AcknowledgeMissed(some))
+
     async def close(self) -> None:
         """Ends everything here without a word to the hub, which keeps the session for its lease."""
         running, self._running = self._running, None
@@ -107,6 +123,21 @@ class HubClient:
                 await self._rpc.close()
         except TimeoutError:
             _log.warning("hub_client_left_open")
+
+    async def _ask(self, name: str, request: Message) -> Any:
+        """One RPC in the present session, for whoever asks. Refused: the hub's words, NOT_LOGGED_IN,
+        HUB_UNREACHABLE.
+        """
+        running = self._running
+        if running is None or running.over:
+            raise Refused(Reason.NOT_LOGGED_IN, "this needs a logged-in user")
+        try:
+            return await self._rpc.unary(running.session, name, request, ANSWER)
+        except Refused as refused:
+            # An unknown session is about to be opened anew by the stream.
+            if refused.reason in UNANSWERED or refused.reason is Reason.SESSION_UNKNOWN:
+                raise _unreachable() from None
+            raise
 
     async def _leave(self) -> None:
         """Stops what runs, and tells the hub."""
@@ -194,6 +225,13 @@ class _Guarded:
             self._listener.on_signal(call_id, sender, signal)
         except Exception as error:
             _log.error("signal_failed", call_id=call_id, error=type(error).__name__)
+
+    def on_missed(self, records: Sequence[Record]) -> None:
+        """As the port says."""
+        try:
+            self._listener.on_missed(records)
+        except Exception as error:
+            _log.error("missed_calls_failed", error=type(error).__name__)
 
     def on_ice_servers(self, servers: Sequence[IceServer]) -> None:
         """As the port says."""

@@ -35,7 +35,7 @@ class _Entry:
     """A command. `over`: it was answered, is too late, or a newer one says it all."""
 
     op: int
-    command: HubCommand
+    command: HubCommand | wire.AcknowledgeMissed
     timer: asyncio.TimerHandle | None = None
     over: bool = False
 
@@ -53,7 +53,7 @@ class Commands:
         self._waiting: deque[_Entry] = deque()
         self._news = asyncio.Event()
 
-    def add(self, op: int, command: HubCommand) -> None:
+    def add(self, op: int, command: HubCommand | wire.AcknowledgeMissed) -> None:
         """Queues a command; `op` 0: nobody waits. The outcome of others is reported once, later."""
         if isinstance(command, SetAvailability) and op == 0:
             self._forget_older(command.call_id)
@@ -100,8 +100,7 @@ class Commands:
                     continue
                 self._fail(entry, refused)
             else:
-                call = wire.call(response.call) if response.HasField("call") else None
-                self._settle(entry, HubDone(entry.op, call))
+                self._settle(entry, HubDone(entry.op, wire.call_of(response)))
 
     def _fail(self, entry: _Entry, refused: Refused) -> None:
         if not entry.op and not entry.over:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import Report
+from mediaagentd.history.types import Record
 
 
 class Listener(Protocol):
@@ -19,6 +20,9 @@ class Listener(Protocol):
 
     def on_signal(self, call_id: str, sender: str, signal: Signal) -> None:
         """A member of the call sent something for the WebRTC connection; in its order."""
+
+    def on_missed(self, records: Sequence[Record]) -> None:
+        """Calls that came while the user was away; told again until they are acknowledged."""
 
     def on_ice_servers(self, servers: Sequence[IceServer]) -> None:
         """The STUN and TURN servers to use from now on."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
+from mediaagent.hub.v1 import group_pb2, group_pb2_grpc, hub_pb2, hub_pb2_grpc
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.interceptors import refused_from
@@ -16,6 +16,11 @@ from mediaagentd.signalling import wire
 
 UNANSWERED = frozenset({Reason.HUB_UNREACHABLE, Reason.SHUTTING_DOWN, Reason.TIMED_OUT})
 """Reasons after which nobody knows what the hub would say: worth another attempt."""
+
+_OF_GROUPS = frozenset(
+    method.name for method in group_pb2.DESCRIPTOR.services_by_name["GroupService"].methods
+)
+"""RPCs of the hub's other service."""
 
 _OPTIONS = (
     # gRPC's own pauses between connections grow to two minutes; ours decide.
@@ -68,7 +73,8 @@ class Rpc:
 
     async def unary(self, session: Session, name: str, request: Message, timeout: float) -> Any:
         """One command. Refused: the hub's words, HUB_UNREACHABLE when there were none."""
-        call = getattr(self._stub(), name)(request, timeout=timeout, metadata=session.metadata)
+        stub = self._groups() if name in _OF_GROUPS else self._stub()
+        call = getattr(stub, name)(request, timeout=timeout, metadata=session.metadata)
         try:
             return await call
         except grpc.aio.AioRpcError as error:
@@ -100,9 +106,15 @@ class Rpc:
             await channel.close()
 
     def _stub(self) -> hub_pb2_grpc.HubServiceAsyncStub:
+        return hub_pb2_grpc.HubServiceStub(self._opened())
+
+    def _groups(self) -> group_pb2_grpc.GroupServiceAsyncStub:
+        return group_pb2_grpc.GroupServiceStub(self._opened())
+
+    def _opened(self) -> grpc.aio.Channel:
         if self._channel is None:
             self._channel = self._open()
-        return hub_pb2_grpc.HubServiceStub(self._channel)
+        return self._channel
 
     def _open(self) -> grpc.aio.Channel:
         if not self._tls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import grpc
@@ -123,6 +124,8 @@ class Stream:
         self._listener.on_ice_servers(tuple(wire.ice_server(server) for server in welcome.ice_servers))
         self._change(SessionPhase.ONLINE)
         self._listener.report(CallsListed(wire.calls(welcome)))
+        if welcome.missed:
+            self._listener.on_missed(wire.missed(welcome, self._session.user_id, time.time()))
         self.online.set()
 
     async def _log_in_again(self) -> SessionChanged | None:

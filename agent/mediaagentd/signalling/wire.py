@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
+
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from mediaagent.hub.v1 import hub_pb2
 from mediaagent.v1 import call_pb2
 
@@ -14,7 +18,10 @@ from mediaagentd.call.types import (
     EndReason,
     HubCall,
     HubCommand,
+    Invitation,
     Invite,
+    InviteMore,
+    JoinCall,
     Leave,
     Member,
     MemberState,
@@ -22,6 +29,7 @@ from mediaagentd.call.types import (
     SetAvailability,
     SwitchCallType,
 )
+from mediaagentd.history.types import Record
 
 HEARD = (
     "welcome",
@@ -54,6 +62,8 @@ def call(message: hub_pb2.Call) -> HubCall | None:
             ended=message.ended,
             end_reason=EndReason(message.end_reason) if message.end_reason else None,
             ended_by=message.ended_by,
+            is_group=message.is_group,
+            user_data=message.user_data,
         )
     except ValueError:
         return None
@@ -62,6 +72,49 @@ def call(message: hub_pb2.Call) -> HubCall | None:
 def calls(message: hub_pb2.Welcome) -> tuple[HubCall, ...]:
     """Those of a welcome that this agent understands."""
     return tuple(known for known in map(call, message.calls) if known is not None)
+
+
+def call_of(response: Message) -> HubCall | None:
+    """The call that a reply carries, if it carries one."""
+    carries = "call" in response.DESCRIPTOR.fields_by_name and response.HasField("call")
+    return call(response.call) if carries else None  # type: ignore[attr-defined] # it has the field
+
+
+def missed(welcome: hub_pb2.Welcome, owner_id: str, now: float) -> tuple[Record, ...]:
+    """The missed calls of a welcome as records of that user, in the time of this device's clock, which
+    reads `now` (seconds since the epoch) and need not agree with the hub's. Those with a word in them that
+    this agent does not know are left out.
+    """
+    offset = now - _moment(welcome.hub_time)
+    found = []
+    for message in welcome.missed:
+        with suppress(ValueError):
+            found.append(_missed(message, owner_id, offset))
+    return tuple(found)
+
+
+def _missed(message: hub_pb2.MissedCall, owner_id: str, offset: float) -> Record:
+    ran_out = message.reason == call_pb2.END_REASON_NO_RESPONSE
+    return Record(
+        owner_id=owner_id,
+        call_id=message.call_id,
+        invite_id=message.invite_id,
+        room_id=0,
+        outgoing=False,
+        type=CallType(message.type),
+        sponsor=message.sponsor,
+        invitees=((owner_id, MemberState.NO_RESPONSE if ran_out else MemberState.CANCELLED),),
+        invited=_moment(message.invite_time) + offset,
+        ended=_moment(message.end_time) + offset,
+        end_reason=EndReason(message.reason),
+        ended_by="" if ran_out else message.sponsor,
+        group_id=message.group_id,
+        missed=True,
+    )
+
+
+def _moment(stamp: Timestamp) -> float:
+    return stamp.ToMicroseconds() / 1e6
 
 
 def signal(message: hub_pb2.Signal) -> Signal | None:
@@ -97,11 +150,26 @@ def relay(call_id: str, user_id: str, value: Signal) -> hub_pb2.RelayRequest:
     return hub_pb2.RelayRequest(to_user_id=user_id, signal=message)
 
 
-def request(command: HubCommand) -> tuple[str, Message]:
+@dataclass(frozen=True, slots=True)
+class AcknowledgeMissed:
+    """HubService.AcknowledgeMissed: no command of the call machine, but on the same way."""
+
+    invite_ids: tuple[str, ...]
+
+
+def request(command: HubCommand | AcknowledgeMissed) -> tuple[str, Message]:
     """The RPC's name and its request."""
     match command:
+        case AcknowledgeMissed(invite_ids):
+            return "AcknowledgeMissed", hub_pb2.AcknowledgeMissedRequest(invite_ids=invite_ids)
         case Invite():
             return "Invite", _invite(command)
+        case InviteMore():
+            return "InviteMore", _invite_more(command)
+        case JoinCall(call_id, group_id) if call_id:
+            return "JoinCall", hub_pb2.JoinCallRequest(call_id=call_id)
+        case JoinCall(_, group_id):
+            return "JoinCall", hub_pb2.JoinCallRequest(group_id=group_id)
         case Accept(invite_id):
             return "Accept", hub_pb2.AcceptRequest(invite_id=invite_id)
         case Reject(invite_id, is_busy):
@@ -123,6 +191,16 @@ def _invite(command: Invite) -> hub_pb2.InviteRequest:
         type=call_pb2.CallType.ValueType(command.type.value),
         group_id=command.group_id,
         request_id=command.request_id,
+        user_data=command.user_data,
+    )
+    if command.timeout:
+        message.timeout.FromNanoseconds(round(command.timeout * 1e9))
+    return message
+
+
+def _invite_more(command: InviteMore) -> hub_pb2.InviteMoreRequest:
+    message = hub_pb2.InviteMoreRequest(
+        call_id=command.call_id, user_ids=command.user_ids, request_id=command.request_id
     )
     if command.timeout:
         message.timeout.FromNanoseconds(round(command.timeout * 1e9))
@@ -137,4 +215,10 @@ def _member(message: hub_pb2.Member) -> Member:
         join_order=message.join_order,
         audio=message.is_audio_available,
         video=message.is_video_available,
+        invitation=_invitation(message.invitation) if message.HasField("invitation") else None,
     )
+
+
+def _invitation(message: hub_pb2.Invitation) -> Invitation:
+    timeout = seconds(message.timeout) if message.HasField("timeout") else None
+    return Invitation(message.invite_id, message.sponsor, timeout)

@@ -9,8 +9,10 @@ async with Agent("/run/mediaagent/agent.sock") as agent:
 Resources are the contract's own messages (`mediaagent.v1`); failures are `AgentError`.
 """
 
-from mediaagent.client import Agent, frames
+from mediaagent.client import Agent
 from mediaagent.errors import AgentError, AgentUnavailable
+from mediaagent.history import records_where
+from mediaagent.places import frames
 from mediaagent.subscription import Connection, Subscription
 from mediaagent.words import CallType, Event, FrameFormat, ImageFormat, VideoProfile
 
@@ -26,4 +28,5 @@ __all__ = [
     "Subscription",
     "VideoProfile",
     "frames",
+    "records_where",
 ]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import os
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import grpc
-from google.protobuf import duration_pb2
-from google.protobuf.message import Message as ProtoMessage
 
 from mediaagent import address
+from mediaagent.asking import Reply, Request, duration
 from mediaagent.errors import translated
+from mediaagent.groups import Groups
 from mediaagent.handlers import Callback, Handlers
+from mediaagent.history import History
+from mediaagent.places import ViewKind, set_kind
 from mediaagent.subscription import Connection, Subscription
 from mediaagent.v1 import (
     agent_pb2,
@@ -31,16 +32,10 @@ from mediaagent.v1 import (
     view_pb2,
     view_pb2_grpc,
 )
-from mediaagent.words import CallType, Event, FrameFormat, ImageFormat, VideoProfile
+from mediaagent.words import CallType, Event, ImageFormat, VideoProfile
 
 DEFAULT_TIMEOUT = 15.0
 """Seconds that a call of the agent may take: more than the agent's own wait of 10 s for the hub."""
-
-ViewKind = view_pb2.FramesView | view_pb2.WebrtcView | view_pb2.WindowView | view_pb2.FileView
-"""What kind of place a view is."""
-
-_Request = TypeVar("_Request", bound=ProtoMessage)
-_Reply = TypeVar("_Reply", bound=ProtoMessage)
 
 _OPTIONS = (
     # An I420 picture of 4K is 12 MB; the library's own limit is 4 MiB.
@@ -49,24 +44,6 @@ _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2000),
 )
-
-
-def frames(
-    format: FrameFormat | str = FrameFormat.JPEG,  # noqa: A002 - the contract's word
-    *,
-    max_fps: float = 0,
-    max_width: int = 0,
-    max_height: int = 0,
-    jpeg_quality: int = 0,
-) -> view_pb2.FramesView:
-    """A `frames` view: pictures streamed to the client. Zeros leave the choice to the agent."""
-    return view_pb2.FramesView(
-        format=FrameFormat(format).proto,
-        max_fps=max_fps,
-        max_width=max_width,
-        max_height=max_height,
-        jpeg_quality=jpeg_quality,
-    )
 
 
 class Agent:
@@ -95,6 +72,8 @@ class Agent:
         )
         self._views: view_pb2_grpc.ViewServiceAsyncStub = view_pb2_grpc.ViewServiceStub(self._channel)
         self._events: event_pb2_grpc.EventServiceAsyncStub = event_pb2_grpc.EventServiceStub(self._channel)
+        self.groups = Groups(self._channel, self._ask)
+        self.history = History(self._channel, self._ask)
         self._subscriptions: set[Subscription] = set()
         self._handlers = Handlers(lambda: self._subscribe(wait_for_agent=True, on_connection=on_connection))
 
@@ -184,35 +163,61 @@ class Agent:
         timeout: float = 0,
         *,
         request_id: str = "",
+        user_data: bytes = b"",
     ) -> call_pb2.Call:
         """Invites one user; `timeout` in seconds of ringing, 0 for none. What becomes of it: events."""
         request = call_pb2.CallRequest(
             user_id=user_id,
             type=CallType.of(type).proto,
-            timeout=_duration(timeout),
+            timeout=duration(timeout),
             # Without one a retry by the transport could make a second call.
             request_id=request_id or uuid.uuid4().hex,
+            user_data=user_data,
         )
         return (await self._ask(self._calls.Call, request)).call
 
     async def group_call(
         self,
-        user_ids: Iterable[str],
+        user_ids: Iterable[str] = (),
         type: CallType | str = CallType.VIDEO,  # noqa: A002 - the source's word
         group_id: str = "",
         timeout: float = 0,
         *,
         request_id: str = "",
+        user_data: bytes = b"",
     ) -> call_pb2.Call:
-        """Invites several users, through the group's channel when `group_id` is given."""
+        """Invites several users, through the group's channel when `group_id` is given: nobody named is
+        everyone in it.
+        """
         request = call_pb2.GroupCallRequest(
             user_ids=list(user_ids),
             type=CallType.of(type).proto,
             group_id=group_id,
-            timeout=_duration(timeout),
+            timeout=duration(timeout),
             request_id=request_id or uuid.uuid4().hex,
+            user_data=user_data,
         )
         return (await self._ask(self._calls.GroupCall, request)).call
+
+    async def invite_users(
+        self, user_ids: Iterable[str], timeout: float = 0, *, request_id: str = ""
+    ) -> call_pb2.Call:
+        """Invites more users into the call that this agent is in."""
+        request = call_pb2.InviteUsersRequest(
+            user_ids=list(user_ids), timeout=duration(timeout), request_id=request_id or uuid.uuid4().hex
+        )
+        return (await self._ask(self._calls.InviteUsers, request)).call
+
+    async def join_group_call(self, *, call_id: str = "", group_id: str = "") -> call_pb2.Call:
+        """Enters a running group call: the one of that id, or the one of that group."""
+        if bool(call_id) == bool(group_id):
+            raise ValueError("call_id or group_id: one of them names the call")
+        request = (
+            call_pb2.JoinGroupCallRequest(call_id=call_id)
+            if call_id
+            else call_pb2.JoinGroupCallRequest(group_id=group_id)
+        )
+        return (await self._ask(self._calls.JoinGroupCall, request)).call
 
     async def accept(
         self,
@@ -285,7 +290,7 @@ class Agent:
     ) -> view_pb2.StartRemoteViewResponse:
         """Shows a remote user's video in a place; JPEG frames for the client unless `kind` says else."""
         request = view_pb2.StartRemoteViewRequest(user_id=user_id, view_id=view_id)
-        _set_kind(request, kind)
+        set_kind(request, kind)
         return await self._ask(self._views.StartRemoteView, request)
 
     async def stop_remote_view(self, view_id: str, user_id: str = "") -> None:
@@ -298,7 +303,7 @@ class Agent:
     ) -> view_pb2.StartLocalViewResponse:
         """Shows the local camera in a place, as `start_remote_view` does."""
         request = view_pb2.StartLocalViewRequest(view_id=view_id)
-        _set_kind(request, kind)
+        set_kind(request, kind)
         return await self._ask(self._views.StartLocalView, request)
 
     async def stop_local_view(self, view_id: str) -> None:
@@ -337,7 +342,7 @@ class Agent:
             user_id=user_id,
             format=ImageFormat(format).proto,
             jpeg_quality=jpeg_quality,
-            timeout=_duration(timeout),
+            timeout=duration(timeout),
         )
         # The agent keeps the deadline and says so; ours only catches an agent that hangs.
         return await self._ask(self._views.TakeSnapshot, request, timeout + self._timeout)
@@ -356,10 +361,10 @@ class Agent:
 
     async def _ask(
         self,
-        method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Reply],
-        request: _Request,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Reply],
+        request: Request,
         timeout: float | None = None,
-    ) -> _Reply:
+    ) -> Reply:
         """One unary RPC under a deadline, its failure as `AgentError`."""
         deadline = self._timeout if timeout is None else timeout
         with contextlib.suppress(TimeoutError):
@@ -374,30 +379,6 @@ class Agent:
             call.cancel()
 
 
-def _duration(seconds: float) -> duration_pb2.Duration | None:
-    """A Duration; None for nothing, which leaves the field absent."""
-    if not seconds:
-        return None
-    duration = duration_pb2.Duration()
-    duration.FromTimedelta(datetime.timedelta(seconds=seconds))
-    return duration
-
-
 def _type_or_unsaid(value: CallType | str | None) -> call_pb2.CallType.ValueType:
     """The call type, or the value that leaves it to the agent."""
     return call_pb2.CALL_TYPE_UNSPECIFIED if value is None else CallType.of(value).proto
-
-
-def _set_kind(
-    request: view_pb2.StartRemoteViewRequest | view_pb2.StartLocalViewRequest, kind: ViewKind | None
-) -> None:
-    """Puts the kind of place into the request's oneof."""
-    match kind:
-        case view_pb2.WebrtcView():
-            request.webrtc.CopyFrom(kind)
-        case view_pb2.WindowView():
-            request.window.CopyFrom(kind)
-        case view_pb2.FileView():
-            request.file.CopyFrom(kind)
-        case _:
-            request.frames.CopyFrom(kind or frames())

@@ -84,6 +84,8 @@ class Event(enum.Enum):
     SESSION_CHANGED = ("onSessionChanged", "session_changed")
     CALL_CHANGED = ("onCallChanged", "call_changed")
     LOCAL_MEDIA_CHANGED = ("onLocalMediaChanged", "local_media_changed")
+    MISSED_CALL = ("onMissedCall", "missed_call")
+    HISTORY_CHANGED = ("onHistoryChanged", "history_changed")
 
     CALLING_END = CALL_END  # The component's older name of the same event.
 

@@ -90,6 +90,9 @@ class Clumsy(Ears):
         super().on_signal(call_id, sender, signal)
         self._fail(Signal)
 
+    def on_missed(self, records: Any) -> None:
+        self._fail("missed")
+
     def on_ice_servers(self, servers: Any) -> None:
         self._fail("ice")
 

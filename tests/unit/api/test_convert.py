@@ -12,7 +12,6 @@ from mediaagentd.api import convert, convert_events, words
 from mediaagentd.api.clock import WallClock, duration, seconds
 from mediaagentd.api.convert import Conversion, Present
 from mediaagentd.call import events
-from mediaagentd.call.events import Event
 from mediaagentd.call.types import (
     Call,
     CallType,
@@ -27,7 +26,8 @@ from mediaagentd.call.types import (
     SessionPhase,
     State,
 )
-from mediaagentd.events import Happened
+from mediaagentd.events import Event, Happened
+from mediaagentd.history.types import HistoryChanged, MissedCall, Record
 from mediaagentd.media.settings import LocalMedia, PeerFigures
 from mediaagentd.media.types import PeerStats, Size, StreamStats, VideoCodec, VideoProfile
 from mediaagentd.media.views.types import (
@@ -44,11 +44,15 @@ from mediaagentd.media.views.types import (
 HUB = HubCall(
     "c1", "i1", 7, CallType.VIDEO, "ann",
     (Member("ann", MemberState.JOINED, "d", 1), Member("bob", MemberState.JOINED, "e", 2)),
-    3, "g", 30.0,
+    3, "g", 30.0, is_group=True, user_data=b"hello",
 )  # fmt: skip
 CALL = Call(
     HUB, Phase.ENDED, True, (Participant("bob", 2, Link.UP, True, False, 12.5),), 10.0, 11.0, 20.0,
-    EndReason.HANGUP, "bob",
+    EndReason.HANGUP, "bob", "dev-2",
+)  # fmt: skip
+RECORD = Record(
+    "ann", "c1", "i1", 7, True, CallType.VIDEO, "ann", (("bob", MemberState.LEFT),), 10.0, 11.0, 20.0,
+    EndReason.HANGUP, "bob", "g", True, "dev-2", record_id=5,
 )  # fmt: skip
 LOCAL = LocalMedia(VideoProfile.P720, VideoProfile.P480, "synthetic", "none", "null")
 VIEW = View("main", "bob", FramesView(FrameFormat.JPEG, 5.0, 640, 480, 70))
@@ -77,6 +81,8 @@ SAMPLES: dict[type[Event], tuple[Event, str]] = {
     events.SessionChanged: (events.SessionChanged(SessionPhase.ONLINE, "ann"), "session_changed"),
     events.CallChanged: (events.CallChanged(CALL), "call_changed"),
     events.LocalMediaChanged: (events.LocalMediaChanged(True, False), "local_media_changed"),
+    MissedCall: (MissedCall(RECORD), "missed_call"),
+    HistoryChanged: (HistoryChanged(RECORD, (1, 2)), "history_changed"),
 }
 
 

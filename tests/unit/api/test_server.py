@@ -38,7 +38,9 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.events import EventLog, LogLimits
 from mediaagentd.media.views.types import FrameFormat, Picture
 
+from tests.fakes.groups import FakeGroups
 from tests.fakes.media_port import FakeMedia
+from tests.fakes.records import FakeRecords
 from tests.fakes.signalling import FakeSignalling
 
 
@@ -49,12 +51,12 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.signalling, self.media = FakeSignalling(), FakeMedia()
         self.log = EventLog("run", loop.time, LogLimits(heartbeat=0.05))
-        self.calls = Calls(self.signalling, self.media, self.log)
+        self.records, self.groups = FakeRecords(), FakeGroups()
+        self.calls = Calls(self.signalling, self.media, self.log, self.records)
         self.signalling.report = self.media.report = self.calls.handle
         conversion = Conversion(WallClock(loop.time, time.time), "dev-1", 1400000000)
-        house = House(
-            self.calls, self.media, self.log, conversion, About("1.2.3", "hub:1", loop.time, loop.time())
-        )
+        about = About("1.2.3", "hub:1", loop.time, loop.time())
+        house = House(self.calls, self.media, self.log, self.records, self.groups, conversion, about)
         self.socket = socket
         self.server = Server(house, socket)
         self.channel = grpc.aio.insecure_channel(f"unix:{socket}")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import grpc
 from cyclopts import Parameter
 
-from mediaagent.cli.app import DONE, UNANSWERED, Common, app, connected
+from mediaagent.cli.app import DONE, UNANSWERED, USAGE, Common, app, connected
 from mediaagent.cli.output import Output, word
 from mediaagent.client import Agent
 from mediaagent.errors import AgentError
@@ -29,6 +29,7 @@ def describe(call: call_pb2.Call) -> str:
     text += word(call_pb2.CallState, call.state, "CALL_STATE_")
     if call.state == call_pb2.CALL_STATE_ENDED:
         text += f" ({word(call_pb2.EndReason, call.end_reason, 'END_REASON_')}"
+        text += f" on {call.other_device_id}" if call.other_device_id else ""
         text += f" after {call.duration.ToTimedelta().total_seconds():.0f} s)"
     elif call.state == call_pb2.CALL_STATE_RINGING:
         text += f", invitation {call.invite_id}"
@@ -37,27 +38,28 @@ def describe(call: call_pb2.Call) -> str:
 
 @app.command
 async def call(
-    user: str,
-    /,
-    *others: str,
+    *users: Annotated[str, Parameter(name="USER")],
     video: Annotated[bool, Parameter(negative="--audio", help="With or without picture.")] = True,
     timeout: Annotated[float, Parameter(help="Seconds to ring; 0 for no limit.")] = 30,
-    group: Annotated[str, Parameter(help="Group whose channel carries the invitation.")] = "",
+    group: Annotated[str, Parameter(help="Call this group, or those of it who are named.")] = "",
     wait: Annotated[bool, Parameter(negative="", help="Wait until it is answered or over.")] = False,
     common: Common | None = None,
 ) -> int:
-    """Calls USER, or several users together (USER OTHERS ...).
+    """Calls USER, several users together (USER USER ...), or a group (--group ID).
 
     With --wait the exit code is 0 when somebody answered and 4 when nobody did; interrupting the wait
     cancels the call.
     """
+    if not users and not group:
+        Output(False).usage("call: whom? name users, or a group with --group")
+        return USAGE
     kind = "video" if video else "audio"
     async with connected(common) as (agent, out), contextlib.AsyncExitStack() as stack:
         events = await stack.enter_async_context(agent.events()) if wait else None
-        if others or group:
-            made = await agent.group_call([user, *others], kind, group, timeout)
+        if len(users) == 1 and not group:
+            made = await agent.call(users[0], kind, timeout)
         else:
-            made = await agent.call(user, kind, timeout)
+            made = await agent.group_call(users, kind, group, timeout)
         out.result(made, describe(made))
         return DONE if events is None else await _await_answer(agent, out, events, made)
 
@@ -94,6 +96,37 @@ def _call_of(message: event_pb2.Snapshot | event_pb2.Event) -> call_pb2.Call | N
     body = getattr(message, field) if field else None
     found = getattr(body, "call", None)
     return found if isinstance(found, call_pb2.Call) else None
+
+
+@app.command
+async def invite(
+    *users: Annotated[str, Parameter(name="USER")],
+    timeout: Annotated[float, Parameter(help="Seconds to ring; 0 for no limit.")] = 30,
+    common: Common | None = None,
+) -> int:
+    """Invites USERS into the running call."""
+    async with connected(common) as (agent, out):
+        grown = await agent.invite_users(users, timeout)
+        out.result(grown, describe(grown))
+    return DONE
+
+
+@app.command
+async def join(
+    call_id: str = "",
+    /,
+    *,
+    group: Annotated[str, Parameter(help="The call that runs in this group.")] = "",
+    common: Common | None = None,
+) -> int:
+    """Enters a running group call: the one named CALL_ID, or the one of a group."""
+    if bool(call_id) == bool(group):
+        Output(False).usage("join: name a call, or a group with --group")
+        return USAGE
+    async with connected(common) as (agent, out):
+        joined = await agent.join_group_call(call_id=call_id, group_id=group)
+        out.result(joined, describe(joined))
+    return DONE
 
 
 @app.command

@@ -13,9 +13,10 @@ from rich.table import Table
 
 from mediaagent.cli.app import DONE, Common, app, connected
 from mediaagent.cli.calls import describe
+from mediaagent.cli.history import ending, others
 from mediaagent.cli.output import plain, word
 from mediaagent.subscription import Subscription
-from mediaagent.v1 import call_pb2, event_pb2, session_pb2
+from mediaagent.v1 import call_pb2, event_pb2, history_pb2, session_pb2
 from mediaagent.words import Event
 
 ROWS = 25
@@ -75,7 +76,11 @@ def _row(message: event_pb2.Snapshot | event_pb2.Event) -> tuple[str, str, str]:
 
 def _text(body: Message) -> str:
     """The content of an event in one line: its own fields, then the call."""
-    parts = [f"{field.name}={_value(value)}" for field, value in body.ListFields() if field.name != "call"]
+    told = ("call", "record")
+    parts = [f"{field.name}={_value(value)}" for field, value in body.ListFields() if field.name not in told]
+    record = getattr(body, "record", None)
+    if isinstance(record, history_pb2.Record) and record.record_id:
+        parts.append(f"record {record.record_id}: {others(record)}: {ending(record)}")
     call = getattr(body, "call", None)
     if isinstance(call, call_pb2.Call):
         parts.append(describe(call))

@@ -48,6 +48,10 @@ class Output:
         sys.stdout.write(json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n")
         sys.stdout.flush()
 
+    def usage(self, message: str) -> None:
+        """How the command is not used, to stderr."""
+        sys.stderr.write(f"mediaagent: {message}\n")
+
     def failure(self, error: AgentError) -> None:
         """What went wrong, to stderr."""
         if not self.as_json:

@@ -16,7 +16,8 @@ from rich.status import Status
 
 from mediaagent.cli.app import DONE, Common, app, connected
 from mediaagent.cli.output import Output, plain
-from mediaagent.client import Agent, frames
+from mediaagent.client import Agent
+from mediaagent.places import frames
 from mediaagent.v1 import view_pb2
 
 _SUFFIX = {

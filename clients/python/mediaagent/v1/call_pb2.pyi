@@ -165,17 +165,20 @@ class Invitee(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    INVITER_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     state: Global___InviteeState.ValueType
+    inviter: _builtins.str
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         state: Global___InviteeState.ValueType = ...,
+        inviter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inviter", b"inviter", "state", b"state", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +237,9 @@ class Call(_message.Message):
     END_REASON_FIELD_NUMBER: _builtins.int
     ENDED_BY_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
+    OTHER_DEVICE_ID_FIELD_NUMBER: _builtins.int
+    IS_GROUP_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     invite_id: _builtins.str
     room_id: _builtins.int
@@ -244,6 +250,9 @@ class Call(_message.Message):
     group_id: _builtins.str
     end_reason: Global___EndReason.ValueType
     ended_by: _builtins.str
+    other_device_id: _builtins.str
+    is_group: _builtins.bool
+    user_data: _builtins.bytes
     @_builtins.property
     def invitees(self) -> _containers.RepeatedCompositeFieldContainer[Global___Invitee]: ...
     @_builtins.property
@@ -278,10 +287,13 @@ class Call(_message.Message):
         end_reason: Global___EndReason.ValueType = ...,
         ended_by: _builtins.str = ...,
         duration: _duration_pb2.Duration | None = ...,
+        other_device_id: _builtins.str = ...,
+        is_group: _builtins.bool = ...,
+        user_data: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_time", b"answer_time", "duration", b"duration", "end_time", b"end_time", "invite_time", b"invite_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_time", b"answer_time", "call_id", b"call_id", "direction", b"direction", "duration", b"duration", "end_reason", b"end_reason", "end_time", b"end_time", "ended_by", b"ended_by", "group_id", b"group_id", "invite_id", b"invite_id", "invite_time", b"invite_time", "invitees", b"invitees", "participants", b"participants", "room_id", b"room_id", "sponsor", b"sponsor", "state", b"state", "timeout", b"timeout", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_time", b"answer_time", "call_id", b"call_id", "direction", b"direction", "duration", b"duration", "end_reason", b"end_reason", "end_time", b"end_time", "ended_by", b"ended_by", "group_id", b"group_id", "invite_id", b"invite_id", "invite_time", b"invite_time", "invitees", b"invitees", "is_group", b"is_group", "other_device_id", b"other_device_id", "participants", b"participants", "room_id", b"room_id", "sponsor", b"sponsor", "state", b"state", "timeout", b"timeout", "type", b"type", "user_data", b"user_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -295,9 +307,11 @@ class CallRequest(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     type: Global___CallType.ValueType
     request_id: _builtins.str
+    user_data: _builtins.bytes
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration: ...
     def __init__(
@@ -307,10 +321,11 @@ class CallRequest(_message.Message):
         type: Global___CallType.ValueType = ...,
         timeout: _duration_pb2.Duration | None = ...,
         request_id: _builtins.str = ...,
+        user_data: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "timeout", b"timeout", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "timeout", b"timeout", "type", b"type", "user_data", b"user_data", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -345,9 +360,11 @@ class GroupCallRequest(_message.Message):
     GROUP_ID_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
     type: Global___CallType.ValueType
     group_id: _builtins.str
     request_id: _builtins.str
+    user_data: _builtins.bytes
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -360,10 +377,11 @@ class GroupCallRequest(_message.Message):
         group_id: _builtins.str = ...,
         timeout: _duration_pb2.Duration | None = ...,
         request_id: _builtins.str = ...,
+        user_data: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "request_id", b"request_id", "timeout", b"timeout", "type", b"type", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "request_id", b"request_id", "timeout", b"timeout", "type", b"type", "user_data", b"user_data", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -388,6 +406,97 @@ class GroupCallResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GroupCallResponse: _TypeAlias = GroupCallResponse  # noqa: Y015
+
+@_typing.final
+class InviteUsersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        user_ids: _abc.Iterable[_builtins.str] | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "timeout", b"timeout", "user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InviteUsersRequest: _TypeAlias = InviteUsersRequest  # noqa: Y015
+
+@_typing.final
+class InviteUsersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def call(self) -> Global___Call: ...
+    def __init__(
+        self,
+        *,
+        call: Global___Call | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InviteUsersResponse: _TypeAlias = InviteUsersResponse  # noqa: Y015
+
+@_typing.final
+class JoinGroupCallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    group_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "group_id", b"group_id", "which", b"which"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "group_id", b"group_id", "which", b"which"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_which: _TypeAlias = _typing.Literal["call_id", "group_id"]  # noqa: Y015
+    _WhichOneofArgType_which: _TypeAlias = _typing.Literal["which", b"which"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_which) -> _WhichOneofReturnType_which | None: ...
+
+Global___JoinGroupCallRequest: _TypeAlias = JoinGroupCallRequest  # noqa: Y015
+
+@_typing.final
+class JoinGroupCallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def call(self) -> Global___Call: ...
+    def __init__(
+        self,
+        *,
+        call: Global___Call | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinGroupCallResponse: _TypeAlias = JoinGroupCallResponse  # noqa: Y015
 
 @_typing.final
 class AcceptRequest(_message.Message):

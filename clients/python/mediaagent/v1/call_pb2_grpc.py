@@ -44,6 +44,16 @@ class CallServiceStub:
                 request_serializer=mediaagent_dot_v1_dot_call__pb2.GroupCallRequest.SerializeToString,
                 response_deserializer=mediaagent_dot_v1_dot_call__pb2.GroupCallResponse.FromString,
                 _registered_method=True)
+        self.InviteUsers = channel.unary_unary(
+                '/mediaagent.v1.CallService/InviteUsers',
+                request_serializer=mediaagent_dot_v1_dot_call__pb2.InviteUsersRequest.SerializeToString,
+                response_deserializer=mediaagent_dot_v1_dot_call__pb2.InviteUsersResponse.FromString,
+                _registered_method=True)
+        self.JoinGroupCall = channel.unary_unary(
+                '/mediaagent.v1.CallService/JoinGroupCall',
+                request_serializer=mediaagent_dot_v1_dot_call__pb2.JoinGroupCallRequest.SerializeToString,
+                response_deserializer=mediaagent_dot_v1_dot_call__pb2.JoinGroupCallResponse.FromString,
+                _registered_method=True)
         self.Accept = channel.unary_unary(
                 '/mediaagent.v1.CallService/Accept',
                 request_serializer=mediaagent_dot_v1_dot_call__pb2.AcceptRequest.SerializeToString,
@@ -86,6 +96,18 @@ class CallServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GroupCall(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InviteUsers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JoinGroupCall(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,6 +161,16 @@ def add_CallServiceServicer_to_server(servicer, server):
                     servicer.GroupCall,
                     request_deserializer=mediaagent_dot_v1_dot_call__pb2.GroupCallRequest.FromString,
                     response_serializer=mediaagent_dot_v1_dot_call__pb2.GroupCallResponse.SerializeToString,
+            ),
+            'InviteUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.InviteUsers,
+                    request_deserializer=mediaagent_dot_v1_dot_call__pb2.InviteUsersRequest.FromString,
+                    response_serializer=mediaagent_dot_v1_dot_call__pb2.InviteUsersResponse.SerializeToString,
+            ),
+            'JoinGroupCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.JoinGroupCall,
+                    request_deserializer=mediaagent_dot_v1_dot_call__pb2.JoinGroupCallRequest.FromString,
+                    response_serializer=mediaagent_dot_v1_dot_call__pb2.JoinGroupCallResponse.SerializeToString,
             ),
             'Accept': grpc.unary_unary_rpc_method_handler(
                     servicer.Accept,
@@ -225,6 +257,60 @@ class CallService:
             '/mediaagent.v1.CallService/GroupCall',
             mediaagent_dot_v1_dot_call__pb2.GroupCallRequest.SerializeToString,
             mediaagent_dot_v1_dot_call__pb2.GroupCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InviteUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediaagent.v1.CallService/InviteUsers',
+            mediaagent_dot_v1_dot_call__pb2.InviteUsersRequest.SerializeToString,
+            mediaagent_dot_v1_dot_call__pb2.InviteUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JoinGroupCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediaagent.v1.CallService/JoinGroupCall',
+            mediaagent_dot_v1_dot_call__pb2.JoinGroupCallRequest.SerializeToString,
+            mediaagent_dot_v1_dot_call__pb2.JoinGroupCallResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,6 +33,8 @@ class CallServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CallServiceAsyncStub: ...
     Call: _grpc.UnaryUnaryMultiCallable[_call_pb2.CallRequest, _call_pb2.CallResponse]
     GroupCall: _grpc.UnaryUnaryMultiCallable[_call_pb2.GroupCallRequest, _call_pb2.GroupCallResponse]
+    InviteUsers: _grpc.UnaryUnaryMultiCallable[_call_pb2.InviteUsersRequest, _call_pb2.InviteUsersResponse]
+    JoinGroupCall: _grpc.UnaryUnaryMultiCallable[_call_pb2.JoinGroupCallRequest, _call_pb2.JoinGroupCallResponse]
     Accept: _grpc.UnaryUnaryMultiCallable[_call_pb2.AcceptRequest, _call_pb2.AcceptResponse]
     Reject: _grpc.UnaryUnaryMultiCallable[_call_pb2.RejectRequest, _call_pb2.RejectResponse]
     Hangup: _grpc.UnaryUnaryMultiCallable[_call_pb2.HangupRequest, _call_pb2.HangupResponse]
@@ -45,6 +47,8 @@ class CallServiceAsyncStub(CallServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Call: _aio.UnaryUnaryMultiCallable[_call_pb2.CallRequest, _call_pb2.CallResponse]  # type: ignore[assignment]
     GroupCall: _aio.UnaryUnaryMultiCallable[_call_pb2.GroupCallRequest, _call_pb2.GroupCallResponse]  # type: ignore[assignment]
+    InviteUsers: _aio.UnaryUnaryMultiCallable[_call_pb2.InviteUsersRequest, _call_pb2.InviteUsersResponse]  # type: ignore[assignment]
+    JoinGroupCall: _aio.UnaryUnaryMultiCallable[_call_pb2.JoinGroupCallRequest, _call_pb2.JoinGroupCallResponse]  # type: ignore[assignment]
     Accept: _aio.UnaryUnaryMultiCallable[_call_pb2.AcceptRequest, _call_pb2.AcceptResponse]  # type: ignore[assignment]
     Reject: _aio.UnaryUnaryMultiCallable[_call_pb2.RejectRequest, _call_pb2.RejectResponse]  # type: ignore[assignment]
     Hangup: _aio.UnaryUnaryMultiCallable[_call_pb2.HangupRequest, _call_pb2.HangupResponse]  # type: ignore[assignment]
@@ -66,6 +70,20 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _call_pb2.GroupCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_call_pb2.GroupCallResponse, _abc.Awaitable[_call_pb2.GroupCallResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def InviteUsers(
+        self,
+        request: _call_pb2.InviteUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_pb2.InviteUsersResponse, _abc.Awaitable[_call_pb2.InviteUsersResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def JoinGroupCall(
+        self,
+        request: _call_pb2.JoinGroupCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_pb2.JoinGroupCallResponse, _abc.Awaitable[_call_pb2.JoinGroupCallResponse]]: ...
 
     @_abc_1.abstractmethod
     def Accept(

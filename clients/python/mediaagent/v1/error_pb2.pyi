@@ -74,6 +74,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STREAM_REPLACED: _ErrorReason.ValueType  # 74
     ERROR_REASON_FAULTS_OFF: _ErrorReason.ValueType  # 75
     ERROR_REASON_FAULT_INJECTED: _ErrorReason.ValueType  # 76
+    ERROR_REASON_RECORD_UNKNOWN: _ErrorReason.ValueType  # 80
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper): ...
 
@@ -129,4 +130,5 @@ ERROR_REASON_INVITED_TOO_OFTEN: ErrorReason.ValueType  # 73
 ERROR_REASON_STREAM_REPLACED: ErrorReason.ValueType  # 74
 ERROR_REASON_FAULTS_OFF: ErrorReason.ValueType  # 75
 ERROR_REASON_FAULT_INJECTED: ErrorReason.ValueType  # 76
+ERROR_REASON_RECORD_UNKNOWN: ErrorReason.ValueType  # 80
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mediaagent.v1 import call_pb2 as mediaagent_dot_v1_dot_call__pb2
+from mediaagent.v1 import history_pb2 as mediaagent_dot_v1_dot_history__pb2
 from mediaagent.v1 import media_pb2 as mediaagent_dot_v1_dot_media__pb2
 from mediaagent.v1 import session_pb2 as mediaagent_dot_v1_dot_session__pb2
 from mediaagent.v1 import view_pb2 as mediaagent_dot_v1_dot_view__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediaagent/v1/event.proto\x12\rmediaagent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18mediaagent/v1/call.proto\x1a\x19mediaagent/v1/media.proto\x1a\x1bmediaagent/v1/session.proto\x1a\x18mediaagent/v1/view.proto\"v\n\x10SubscribeRequest\x12\x41\n\x05types\x18\x01 \x03(\x0e\x32\x18.mediaagent.v1.EventTypeB\x11\xbaH\x0e\x92\x01\x0b\x10@\"\x07\x82\x01\x04\x10\x01 \x00R\x05types\x12\x1f\n\x06\x63ursor\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x06\x63ursor\"\xee\x01\n\x11SubscribeResponse\x12\x35\n\x08snapshot\x18\x01 \x01(\x0b\x32\x17.mediaagent.v1.SnapshotH\x00R\x08snapshot\x12\x32\n\x07resumed\x18\x02 \x01(\x0b\x32\x16.mediaagent.v1.ResumedH\x00R\x07resumed\x12,\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x14.mediaagent.v1.EventH\x00R\x05\x65vent\x12\x38\n\theartbeat\x18\x04 \x01(\x0b\x32\x18.mediaagent.v1.HeartbeatH\x00R\theartbeatB\x06\n\x04\x62ody\"\xd9\x01\n\x08Snapshot\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\x12\x30\n\x07session\x18\x02 \x01(\x0b\x32\x16.mediaagent.v1.SessionR\x07session\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\x12/\n\x05media\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\x12)\n\x05views\x18\x05 \x03(\x0b\x32\x13.mediaagent.v1.ViewR\x05views\"!\n\x07Resumed\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"#\n\tHeartbeat\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"\xc6\t\n\x05\x45vent\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12,\n\x04type\x18\x03 \x01(\x0e\x32\x18.mediaagent.v1.EventTypeR\x04type\x12\x32\n\x07invited\x18\x04 \x01(\x0b\x32\x16.mediaagent.v1.InvitedH\x00R\x07invited\x12\x35\n\x08rejected\x18\x05 \x01(\x0b\x32\x17.mediaagent.v1.RejectedH\x00R\x08rejected\x12\x42\n\rnot_responded\x18\x06 \x01(\x0b\x32\x1b.mediaagent.v1.NotRespondedH\x00R\x0cnotResponded\x12\x36\n\tline_busy\x18\x07 \x01(\x0b\x32\x17.mediaagent.v1.LineBusyH\x00R\x08lineBusy\x12N\n\x11\x63\x61lling_cancelled\x18\x08 \x01(\x0b\x32\x1f.mediaagent.v1.CallingCancelledH\x00R\x10\x63\x61llingCancelled\x12L\n\x11\x63\x61lling_timed_out\x18\t \x01(\x0b\x32\x1e.mediaagent.v1.CallingTimedOutH\x00R\x0f\x63\x61llingTimedOut\x12?\n\x0cuser_entered\x18\n \x01(\x0b\x32\x1a.mediaagent.v1.UserEnteredH\x00R\x0buserEntered\x12\x36\n\tuser_left\x18\x0b \x01(\x0b\x32\x17.mediaagent.v1.UserLeftH\x00R\x08userLeft\x12\x39\n\ncall_ended\x18\x0c \x01(\x0b\x32\x18.mediaagent.v1.CallEndedH\x00R\tcallEnded\x12\x39\n\nkicked_out\x18\r \x01(\x0b\x32\x18.mediaagent.v1.KickedOutH\x00R\tkickedOut\x12O\n\x12user_video_changed\x18\x0e \x01(\x0b\x32\x1f.mediaagent.v1.UserVideoChangedH\x00R\x10userVideoChanged\x12O\n\x12user_audio_changed\x18\x0f \x01(\x0b\x32\x1f.mediaagent.v1.UserAudioChangedH\x00R\x10userAudioChanged\x12?\n\x0c\x65rror_raised\x18\x10 \x01(\x0b\x32\x1a.mediaagent.v1.ErrorRaisedH\x00R\x0b\x65rrorRaised\x12H\n\x0fsession_changed\x18\x11 \x01(\x0b\x32\x1d.mediaagent.v1.SessionChangedH\x00R\x0esessionChanged\x12?\n\x0c\x63\x61ll_changed\x18\x12 \x01(\x0b\x32\x1a.mediaagent.v1.CallChangedH\x00R\x0b\x63\x61llChanged\x12R\n\x13local_media_changed\x18\x13 \x01(\x0b\x32 .mediaagent.v1.LocalMediaChangedH\x00R\x11localMediaChangedB\x06\n\x04\x62ody\"u\n\nInviteData\x12\x18\n\x07version\x18\x01 \x01(\rR\x07version\x12\x34\n\tcall_type\x18\x02 \x01(\x0e\x32\x17.mediaagent.v1.CallTypeR\x08\x63\x61llType\x12\x17\n\x07room_id\x18\x03 \x01(\rR\x06roomId\"\xeb\x01\n\x07Invited\x12\x18\n\x07sponsor\x18\x01 \x01(\tR\x07sponsor\x12 \n\x0cuser_id_list\x18\x02 \x03(\tR\nuserIdList\x12\"\n\ris_from_group\x18\x03 \x01(\x08R\x0bisFromGroup\x12:\n\x0binvite_data\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.InviteDataR\ninviteData\x12\x1b\n\tinvite_id\x18\x05 \x01(\tR\x08inviteId\x12\'\n\x04\x63\x61ll\x18\x06 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"L\n\x08Rejected\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"r\n\x0cNotResponded\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12 \n\x0cuser_id_list\x18\x02 \x03(\tR\nuserIdList\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"L\n\x08LineBusy\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"q\n\x10\x43\x61llingCancelled\x12\x1b\n\tinvite_id\x18\x01 \x01(\tR\x08inviteId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"W\n\x0f\x43\x61llingTimedOut\x12\x1b\n\tinvite_id\x18\x01 \x01(\tR\x08inviteId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"O\n\x0bUserEntered\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"L\n\x08UserLeft\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"4\n\tCallEnded\x12\'\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"@\n\tKickedOut\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x1b\n\tdevice_id\x18\x02 \x01(\tR\x08\x64\x65viceId\"\x82\x01\n\x10UserVideoChanged\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12,\n\x12is_video_available\x18\x02 \x01(\x08R\x10isVideoAvailable\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"\x82\x01\n\x10UserAudioChanged\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12,\n\x12is_audio_available\x18\x02 \x01(\x08R\x10isAudioAvailable\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\";\n\x0b\x45rrorRaised\x12\x12\n\x04\x63ode\x18\x01 \x01(\rR\x04\x63ode\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"B\n\x0eSessionChanged\x12\x30\n\x07session\x18\x01 \x01(\x0b\x32\x16.mediaagent.v1.SessionR\x07session\"6\n\x0b\x43\x61llChanged\x12\'\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"D\n\x11LocalMediaChanged\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media*\xf2\x03\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_TYPE_INVITED\x10\x01\x12\x15\n\x11\x45VENT_TYPE_REJECT\x10\x02\x12\x16\n\x12\x45VENT_TYPE_NO_RESP\x10\x03\x12\x18\n\x14\x45VENT_TYPE_LINE_BUSY\x10\x04\x12\x1d\n\x19\x45VENT_TYPE_CALLING_CANCEL\x10\x05\x12\x1e\n\x1a\x45VENT_TYPE_CALLING_TIMEOUT\x10\x06\x12\x19\n\x15\x45VENT_TYPE_USER_ENTER\x10\x07\x12\x19\n\x15\x45VENT_TYPE_USER_LEAVE\x10\x08\x12\x17\n\x13\x45VENT_TYPE_CALL_END\x10\t\x12\x19\n\x15\x45VENT_TYPE_KICKED_OUT\x10\n\x12#\n\x1f\x45VENT_TYPE_USER_VIDEO_AVAILABLE\x10\x0b\x12#\n\x1f\x45VENT_TYPE_USER_AUDIO_AVAILABLE\x10\x0c\x12\x14\n\x10\x45VENT_TYPE_ERROR\x10\r\x12\x1e\n\x1a\x45VENT_TYPE_SESSION_CHANGED\x10\x0e\x12\x1b\n\x17\x45VENT_TYPE_CALL_CHANGED\x10\x0f\x12\"\n\x1e\x45VENT_TYPE_LOCAL_MEDIA_CHANGED\x10\x10\x32`\n\x0c\x45ventService\x12P\n\tSubscribe\x12\x1f.mediaagent.v1.SubscribeRequest\x1a .mediaagent.v1.SubscribeResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediaagent/v1/event.proto\x12\rmediaagent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18mediaagent/v1/call.proto\x1a\x1bmediaagent/v1/history.proto\x1a\x19mediaagent/v1/media.proto\x1a\x1bmediaagent/v1/session.proto\x1a\x18mediaagent/v1/view.proto\"v\n\x10SubscribeRequest\x12\x41\n\x05types\x18\x01 \x03(\x0e\x32\x18.mediaagent.v1.EventTypeB\x11\xbaH\x0e\x92\x01\x0b\x10@\"\x07\x82\x01\x04\x10\x01 \x00R\x05types\x12\x1f\n\x06\x63ursor\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x06\x63ursor\"\xee\x01\n\x11SubscribeResponse\x12\x35\n\x08snapshot\x18\x01 \x01(\x0b\x32\x17.mediaagent.v1.SnapshotH\x00R\x08snapshot\x12\x32\n\x07resumed\x18\x02 \x01(\x0b\x32\x16.mediaagent.v1.ResumedH\x00R\x07resumed\x12,\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x14.mediaagent.v1.EventH\x00R\x05\x65vent\x12\x38\n\theartbeat\x18\x04 \x01(\x0b\x32\x18.mediaagent.v1.HeartbeatH\x00R\theartbeatB\x06\n\x04\x62ody\"\xd9\x01\n\x08Snapshot\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\x12\x30\n\x07session\x18\x02 \x01(\x0b\x32\x16.mediaagent.v1.SessionR\x07session\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\x12/\n\x05media\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\x12)\n\x05views\x18\x05 \x03(\x0b\x32\x13.mediaagent.v1.ViewR\x05views\"!\n\x07Resumed\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"#\n\tHeartbeat\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\"\xce\n\n\x05\x45vent\x12\x16\n\x06\x63ursor\x18\x01 \x01(\tR\x06\x63ursor\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12,\n\x04type\x18\x03 \x01(\x0e\x32\x18.mediaagent.v1.EventTypeR\x04type\x12\x32\n\x07invited\x18\x04 \x01(\x0b\x32\x16.mediaagent.v1.InvitedH\x00R\x07invited\x12\x35\n\x08rejected\x18\x05 \x01(\x0b\x32\x17.mediaagent.v1.RejectedH\x00R\x08rejected\x12\x42\n\rnot_responded\x18\x06 \x01(\x0b\x32\x1b.mediaagent.v1.NotRespondedH\x00R\x0cnotResponded\x12\x36\n\tline_busy\x18\x07 \x01(\x0b\x32\x17.mediaagent.v1.LineBusyH\x00R\x08lineBusy\x12N\n\x11\x63\x61lling_cancelled\x18\x08 \x01(\x0b\x32\x1f.mediaagent.v1.CallingCancelledH\x00R\x10\x63\x61llingCancelled\x12L\n\x11\x63\x61lling_timed_out\x18\t \x01(\x0b\x32\x1e.mediaagent.v1.CallingTimedOutH\x00R\x0f\x63\x61llingTimedOut\x12?\n\x0cuser_entered\x18\n \x01(\x0b\x32\x1a.mediaagent.v1.UserEnteredH\x00R\x0buserEntered\x12\x36\n\tuser_left\x18\x0b \x01(\x0b\x32\x17.mediaagent.v1.UserLeftH\x00R\x08userLeft\x12\x39\n\ncall_ended\x18\x0c \x01(\x0b\x32\x18.mediaagent.v1.CallEndedH\x00R\tcallEnded\x12\x39\n\nkicked_out\x18\r \x01(\x0b\x32\x18.mediaagent.v1.KickedOutH\x00R\tkickedOut\x12O\n\x12user_video_changed\x18\x0e \x01(\x0b\x32\x1f.mediaagent.v1.UserVideoChangedH\x00R\x10userVideoChanged\x12O\n\x12user_audio_changed\x18\x0f \x01(\x0b\x32\x1f.mediaagent.v1.UserAudioChangedH\x00R\x10userAudioChanged\x12?\n\x0c\x65rror_raised\x18\x10 \x01(\x0b\x32\x1a.mediaagent.v1.ErrorRaisedH\x00R\x0b\x65rrorRaised\x12H\n\x0fsession_changed\x18\x11 \x01(\x0b\x32\x1d.mediaagent.v1.SessionChangedH\x00R\x0esessionChanged\x12?\n\x0c\x63\x61ll_changed\x18\x12 \x01(\x0b\x32\x1a.mediaagent.v1.CallChangedH\x00R\x0b\x63\x61llChanged\x12R\n\x13local_media_changed\x18\x13 \x01(\x0b\x32 .mediaagent.v1.LocalMediaChangedH\x00R\x11localMediaChanged\x12<\n\x0bmissed_call\x18\x14 \x01(\x0b\x32\x19.mediaagent.v1.MissedCallH\x00R\nmissedCall\x12H\n\x0fhistory_changed\x18\x15 \x01(\x0b\x32\x1d.mediaagent.v1.HistoryChangedH\x00R\x0ehistoryChangedB\x06\n\x04\x62ody\"u\n\nInviteData\x12\x18\n\x07version\x18\x01 \x01(\rR\x07version\x12\x34\n\tcall_type\x18\x02 \x01(\x0e\x32\x17.mediaagent.v1.CallTypeR\x08\x63\x61llType\x12\x17\n\x07room_id\x18\x03 \x01(\rR\x06roomId\"\x88\x02\n\x07Invited\x12\x18\n\x07sponsor\x18\x01 \x01(\tR\x07sponsor\x12 \n\x0cuser_id_list\x18\x02 \x03(\tR\nuserIdList\x12\"\n\ris_from_group\x18\x03 \x01(\x08R\x0bisFromGroup\x12:\n\x0binvite_data\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.InviteDataR\ninviteData\x12\x1b\n\tinvite_id\x18\x05 \x01(\tR\x08inviteId\x12\'\n\x04\x63\x61ll\x18\x06 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\x12\x1b\n\tuser_data\x18\x07 \x01(\x0cR\x08userData\"L\n\x08Rejected\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"r\n\x0cNotResponded\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12 \n\x0cuser_id_list\x18\x02 \x03(\tR\nuserIdList\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"L\n\x08LineBusy\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"q\n\x10\x43\x61llingCancelled\x12\x1b\n\tinvite_id\x18\x01 \x01(\tR\x08inviteId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"W\n\x0f\x43\x61llingTimedOut\x12\x1b\n\tinvite_id\x18\x01 \x01(\tR\x08inviteId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"O\n\x0bUserEntered\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"L\n\x08UserLeft\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\'\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"4\n\tCallEnded\x12\'\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"@\n\tKickedOut\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x1b\n\tdevice_id\x18\x02 \x01(\tR\x08\x64\x65viceId\"\x82\x01\n\x10UserVideoChanged\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12,\n\x12is_video_available\x18\x02 \x01(\x08R\x10isVideoAvailable\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"\x82\x01\n\x10UserAudioChanged\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12,\n\x12is_audio_available\x18\x02 \x01(\x08R\x10isAudioAvailable\x12\'\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\";\n\x0b\x45rrorRaised\x12\x12\n\x04\x63ode\x18\x01 \x01(\rR\x04\x63ode\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"B\n\x0eSessionChanged\x12\x30\n\x07session\x18\x01 \x01(\x0b\x32\x16.mediaagent.v1.SessionR\x07session\"6\n\x0b\x43\x61llChanged\x12\'\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x13.mediaagent.v1.CallR\x04\x63\x61ll\"D\n\x11LocalMediaChanged\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\";\n\nMissedCall\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x15.mediaagent.v1.RecordR\x06record\"m\n\x0eHistoryChanged\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x15.mediaagent.v1.RecordR\x06record\x12,\n\x12\x64\x65leted_record_ids\x18\x02 \x03(\tR\x10\x64\x65letedRecordIds*\xae\x04\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_TYPE_INVITED\x10\x01\x12\x15\n\x11\x45VENT_TYPE_REJECT\x10\x02\x12\x16\n\x12\x45VENT_TYPE_NO_RESP\x10\x03\x12\x18\n\x14\x45VENT_TYPE_LINE_BUSY\x10\x04\x12\x1d\n\x19\x45VENT_TYPE_CALLING_CANCEL\x10\x05\x12\x1e\n\x1a\x45VENT_TYPE_CALLING_TIMEOUT\x10\x06\x12\x19\n\x15\x45VENT_TYPE_USER_ENTER\x10\x07\x12\x19\n\x15\x45VENT_TYPE_USER_LEAVE\x10\x08\x12\x17\n\x13\x45VENT_TYPE_CALL_END\x10\t\x12\x19\n\x15\x45VENT_TYPE_KICKED_OUT\x10\n\x12#\n\x1f\x45VENT_TYPE_USER_VIDEO_AVAILABLE\x10\x0b\x12#\n\x1f\x45VENT_TYPE_USER_AUDIO_AVAILABLE\x10\x0c\x12\x14\n\x10\x45VENT_TYPE_ERROR\x10\r\x12\x1e\n\x1a\x45VENT_TYPE_SESSION_CHANGED\x10\x0e\x12\x1b\n\x17\x45VENT_TYPE_CALL_CHANGED\x10\x0f\x12\"\n\x1e\x45VENT_TYPE_LOCAL_MEDIA_CHANGED\x10\x10\x12\x1a\n\x16\x45VENT_TYPE_MISSED_CALL\x10\x11\x12\x1e\n\x1a\x45VENT_TYPE_HISTORY_CHANGED\x10\x12\x32`\n\x0c\x45ventService\x12P\n\tSubscribe\x12\x1f.mediaagent.v1.SubscribeRequest\x1a .mediaagent.v1.SubscribeResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,54 +41,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBSCRIBEREQUEST'].fields_by_name['types']._serialized_options = b'\272H\016\222\001\013\020@\"\007\202\001\004\020\001 \000'
   _globals['_SUBSCRIBEREQUEST'].fields_by_name['cursor']._loaded_options = None
   _globals['_SUBSCRIBEREQUEST'].fields_by_name['cursor']._serialized_options = b'\272H\004r\002\030@'
-  _globals['_EVENTTYPE']._serialized_start=3697
-  _globals['_EVENTTYPE']._serialized_end=4195
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=185
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=303
-  _globals['_SUBSCRIBERESPONSE']._serialized_start=306
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=544
-  _globals['_SNAPSHOT']._serialized_start=547
-  _globals['_SNAPSHOT']._serialized_end=764
-  _globals['_RESUMED']._serialized_start=766
-  _globals['_RESUMED']._serialized_end=799
-  _globals['_HEARTBEAT']._serialized_start=801
-  _globals['_HEARTBEAT']._serialized_end=836
-  _globals['_EVENT']._serialized_start=839
-  _globals['_EVENT']._serialized_end=2061
-  _globals['_INVITEDATA']._serialized_start=2063
-  _globals['_INVITEDATA']._serialized_end=2180
-  _globals['_INVITED']._serialized_start=2183
-  _globals['_INVITED']._serialized_end=2418
-  _globals['_REJECTED']._serialized_start=2420
-  _globals['_REJECTED']._serialized_end=2496
-  _globals['_NOTRESPONDED']._serialized_start=2498
-  _globals['_NOTRESPONDED']._serialized_end=2612
-  _globals['_LINEBUSY']._serialized_start=2614
-  _globals['_LINEBUSY']._serialized_end=2690
-  _globals['_CALLINGCANCELLED']._serialized_start=2692
-  _globals['_CALLINGCANCELLED']._serialized_end=2805
-  _globals['_CALLINGTIMEDOUT']._serialized_start=2807
-  _globals['_CALLINGTIMEDOUT']._serialized_end=2894
-  _globals['_USERENTERED']._serialized_start=2896
-  _globals['_USERENTERED']._serialized_end=2975
-  _globals['_USERLEFT']._serialized_start=2977
-  _globals['_USERLEFT']._serialized_end=3053
-  _globals['_CALLENDED']._serialized_start=3055
-  _globals['_CALLENDED']._serialized_end=3107
-  _globals['_KICKEDOUT']._serialized_start=3109
-  _globals['_KICKEDOUT']._serialized_end=3173
-  _globals['_USERVIDEOCHANGED']._serialized_start=3176
-  _globals['_USERVIDEOCHANGED']._serialized_end=3306
-  _globals['_USERAUDIOCHANGED']._serialized_start=3309
-  _globals['_USERAUDIOCHANGED']._serialized_end=3439
-  _globals['_ERRORRAISED']._serialized_start=3441
-  _globals['_ERRORRAISED']._serialized_end=3500
-  _globals['_SESSIONCHANGED']._serialized_start=3502
-  _globals['_SESSIONCHANGED']._serialized_end=3568
-  _globals['_CALLCHANGED']._serialized_start=3570
-  _globals['_CALLCHANGED']._serialized_end=3624
-  _globals['_LOCALMEDIACHANGED']._serialized_start=3626
-  _globals['_LOCALMEDIACHANGED']._serialized_end=3694
-  _globals['_EVENTSERVICE']._serialized_start=4197
-  _globals['_EVENTSERVICE']._serialized_end=4293
+  _globals['_EVENTTYPE']._serialized_start=4063
+  _globals['_EVENTTYPE']._serialized_end=4621
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=214
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=332
+  _globals['_SUBSCRIBERESPONSE']._serialized_start=335
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=573
+  _globals['_SNAPSHOT']._serialized_start=576
+  _globals['_SNAPSHOT']._serialized_end=793
+  _globals['_RESUMED']._serialized_start=795
+  _globals['_RESUMED']._serialized_end=828
+  _globals['_HEARTBEAT']._serialized_start=830
+  _globals['_HEARTBEAT']._serialized_end=865
+  _globals['_EVENT']._serialized_start=868
+  _globals['_EVENT']._serialized_end=2226
+  _globals['_INVITEDATA']._serialized_start=2228
+  _globals['_INVITEDATA']._serialized_end=2345
+  _globals['_INVITED']._serialized_start=2348
+  _globals['_INVITED']._serialized_end=2612
+  _globals['_REJECTED']._serialized_start=2614
+  _globals['_REJECTED']._serialized_end=2690
+  _globals['_NOTRESPONDED']._serialized_start=2692
+  _globals['_NOTRESPONDED']._serialized_end=2806
+  _globals['_LINEBUSY']._serialized_start=2808
+  _globals['_LINEBUSY']._serialized_end=2884
+  _globals['_CALLINGCANCELLED']._serialized_start=2886
+  _globals['_CALLINGCANCELLED']._serialized_end=2999
+  _globals['_CALLINGTIMEDOUT']._serialized_start=3001
+  _globals['_CALLINGTIMEDOUT']._serialized_end=3088
+  _globals['_USERENTERED']._serialized_start=3090
+  _globals['_USERENTERED']._serialized_end=3169
+  _globals['_USERLEFT']._serialized_start=3171
+  _globals['_USERLEFT']._serialized_end=3247
+  _globals['_CALLENDED']._serialized_start=3249
+  _globals['_CALLENDED']._serialized_end=3301
+  _globals['_KICKEDOUT']._serialized_start=3303
+  _globals['_KICKEDOUT']._serialized_end=3367
+  _globals['_USERVIDEOCHANGED']._serialized_start=3370
+  _globals['_USERVIDEOCHANGED']._serialized_end=3500
+  _globals['_USERAUDIOCHANGED']._serialized_start=3503
+  _globals['_USERAUDIOCHANGED']._serialized_end=3633
+  _globals['_ERRORRAISED']._serialized_start=3635
+  _globals['_ERRORRAISED']._serialized_end=3694
+  _globals['_SESSIONCHANGED']._serialized_start=3696
+  _globals['_SESSIONCHANGED']._serialized_end=3762
+  _globals['_CALLCHANGED']._serialized_start=3764
+  _globals['_CALLCHANGED']._serialized_end=3818
+  _globals['_LOCALMEDIACHANGED']._serialized_start=3820
+  _globals['_LOCALMEDIACHANGED']._serialized_end=3888
+  _globals['_MISSEDCALL']._serialized_start=3890
+  _globals['_MISSEDCALL']._serialized_end=3949
+  _globals['_HISTORYCHANGED']._serialized_start=3951
+  _globals['_HISTORYCHANGED']._serialized_end=4060
+  _globals['_EVENTSERVICE']._serialized_start=4623
+  _globals['_EVENTSERVICE']._serialized_end=4719
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from mediaagent.v1 import call_pb2 as _call_pb2
+from mediaagent.v1 import history_pb2 as _history_pb2
 from mediaagent.v1 import media_pb2 as _media_pb2
 from mediaagent.v1 import session_pb2 as _session_pb2
 from mediaagent.v1 import view_pb2 as _view_pb2
@@ -47,6 +48,8 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     EVENT_TYPE_SESSION_CHANGED: _EventType.ValueType  # 14
     EVENT_TYPE_CALL_CHANGED: _EventType.ValueType  # 15
     EVENT_TYPE_LOCAL_MEDIA_CHANGED: _EventType.ValueType  # 16
+    EVENT_TYPE_MISSED_CALL: _EventType.ValueType  # 17
+    EVENT_TYPE_HISTORY_CHANGED: _EventType.ValueType  # 18
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper): ...
 
@@ -67,6 +70,8 @@ EVENT_TYPE_ERROR: EventType.ValueType  # 13
 EVENT_TYPE_SESSION_CHANGED: EventType.ValueType  # 14
 EVENT_TYPE_CALL_CHANGED: EventType.ValueType  # 15
 EVENT_TYPE_LOCAL_MEDIA_CHANGED: EventType.ValueType  # 16
+EVENT_TYPE_MISSED_CALL: EventType.ValueType  # 17
+EVENT_TYPE_HISTORY_CHANGED: EventType.ValueType  # 18
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 @_typing.final
@@ -222,6 +227,8 @@ class Event(_message.Message):
     SESSION_CHANGED_FIELD_NUMBER: _builtins.int
     CALL_CHANGED_FIELD_NUMBER: _builtins.int
     LOCAL_MEDIA_CHANGED_FIELD_NUMBER: _builtins.int
+    MISSED_CALL_FIELD_NUMBER: _builtins.int
+    HISTORY_CHANGED_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     type: Global___EventType.ValueType
     @_builtins.property
@@ -258,6 +265,10 @@ class Event(_message.Message):
     def call_changed(self) -> Global___CallChanged: ...
     @_builtins.property
     def local_media_changed(self) -> Global___LocalMediaChanged: ...
+    @_builtins.property
+    def missed_call(self) -> Global___MissedCall: ...
+    @_builtins.property
+    def history_changed(self) -> Global___HistoryChanged: ...
     def __init__(
         self,
         *,
@@ -280,12 +291,14 @@ class Event(_message.Message):
         session_changed: Global___SessionChanged | None = ...,
         call_changed: Global___CallChanged | None = ...,
         local_media_changed: Global___LocalMediaChanged | None = ...,
+        missed_call: Global___MissedCall | None = ...,
+        history_changed: Global___HistoryChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_changed", b"call_changed", "call_ended", b"call_ended", "calling_cancelled", b"calling_cancelled", "calling_timed_out", b"calling_timed_out", "error_raised", b"error_raised", "event_time", b"event_time", "invited", b"invited", "kicked_out", b"kicked_out", "line_busy", b"line_busy", "local_media_changed", b"local_media_changed", "not_responded", b"not_responded", "rejected", b"rejected", "session_changed", b"session_changed", "user_audio_changed", b"user_audio_changed", "user_entered", b"user_entered", "user_left", b"user_left", "user_video_changed", b"user_video_changed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_changed", b"call_changed", "call_ended", b"call_ended", "calling_cancelled", b"calling_cancelled", "calling_timed_out", b"calling_timed_out", "error_raised", b"error_raised", "event_time", b"event_time", "history_changed", b"history_changed", "invited", b"invited", "kicked_out", b"kicked_out", "line_busy", b"line_busy", "local_media_changed", b"local_media_changed", "missed_call", b"missed_call", "not_responded", b"not_responded", "rejected", b"rejected", "session_changed", b"session_changed", "user_audio_changed", b"user_audio_changed", "user_entered", b"user_entered", "user_left", b"user_left", "user_video_changed", b"user_video_changed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_changed", b"call_changed", "call_ended", b"call_ended", "calling_cancelled", b"calling_cancelled", "calling_timed_out", b"calling_timed_out", "cursor", b"cursor", "error_raised", b"error_raised", "event_time", b"event_time", "invited", b"invited", "kicked_out", b"kicked_out", "line_busy", b"line_busy", "local_media_changed", b"local_media_changed", "not_responded", b"not_responded", "rejected", b"rejected", "session_changed", b"session_changed", "type", b"type", "user_audio_changed", b"user_audio_changed", "user_entered", b"user_entered", "user_left", b"user_left", "user_video_changed", b"user_video_changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_changed", b"call_changed", "call_ended", b"call_ended", "calling_cancelled", b"calling_cancelled", "calling_timed_out", b"calling_timed_out", "cursor", b"cursor", "error_raised", b"error_raised", "event_time", b"event_time", "history_changed", b"history_changed", "invited", b"invited", "kicked_out", b"kicked_out", "line_busy", b"line_busy", "local_media_changed", b"local_media_changed", "missed_call", b"missed_call", "not_responded", b"not_responded", "rejected", b"rejected", "session_changed", b"session_changed", "type", b"type", "user_audio_changed", b"user_audio_changed", "user_entered", b"user_entered", "user_left", b"user_left", "user_video_changed", b"user_video_changed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["invited", "rejected", "not_responded", "line_busy", "calling_cancelled", "calling_timed_out", "user_entered", "user_left", "call_ended", "kicked_out", "user_video_changed", "user_audio_changed", "error_raised", "session_changed", "call_changed", "local_media_changed"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["invited", "rejected", "not_responded", "line_busy", "calling_cancelled", "calling_timed_out", "user_entered", "user_left", "call_ended", "kicked_out", "user_video_changed", "user_audio_changed", "error_raised", "session_changed", "call_changed", "local_media_changed", "missed_call", "history_changed"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -326,9 +339,11 @@ class Invited(_message.Message):
     INVITE_DATA_FIELD_NUMBER: _builtins.int
     INVITE_ID_FIELD_NUMBER: _builtins.int
     CALL_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
     sponsor: _builtins.str
     is_from_group: _builtins.bool
     invite_id: _builtins.str
+    user_data: _builtins.bytes
     @_builtins.property
     def user_id_list(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -344,10 +359,11 @@ class Invited(_message.Message):
         invite_data: Global___InviteData | None = ...,
         invite_id: _builtins.str = ...,
         call: _call_pb2.Call | None = ...,
+        user_data: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "invite_data", b"invite_data"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "invite_data", b"invite_data", "invite_id", b"invite_id", "is_from_group", b"is_from_group", "sponsor", b"sponsor", "user_id_list", b"user_id_list"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "invite_data", b"invite_data", "invite_id", b"invite_id", "is_from_group", b"is_from_group", "sponsor", b"sponsor", "user_data", b"user_data", "user_id_list", b"user_id_list"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -696,3 +712,47 @@ class LocalMediaChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LocalMediaChanged: _TypeAlias = LocalMediaChanged  # noqa: Y015
+
+@_typing.final
+class MissedCall(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def record(self) -> _history_pb2.Record: ...
+    def __init__(
+        self,
+        *,
+        record: _history_pb2.Record | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissedCall: _TypeAlias = MissedCall  # noqa: Y015
+
+@_typing.final
+class HistoryChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: _builtins.int
+    DELETED_RECORD_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def record(self) -> _history_pb2.Record: ...
+    @_builtins.property
+    def deleted_record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        record: _history_pb2.Record | None = ...,
+        deleted_record_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_record_ids", b"deleted_record_ids", "record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HistoryChanged: _TypeAlias = HistoryChanged  # noqa: Y015

@@ -1,0 +1,1 @@
+"""The calls of this device, kept on its disk."""
