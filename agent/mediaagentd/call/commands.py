@@ -194,6 +194,8 @@ def _asked(state: State, now: float, op: int, command: HubCommand) -> Change:
             return _joining(state, op)
         raise Refused(Reason.CALL_IN_PROGRESS, "another answer to the invitation is under way")
     _require_hub(state)
+    if isinstance(command, Accept) and state.call is not None:
+        state = replace(state, call=replace(state.call, accepting=True))
     return _sent(state, now, op, command)
 
 

@@ -100,7 +100,8 @@ def entered(state: State, now: float, hub: HubCall) -> Change:
     state = replace(state, held=tuple(h for h in state.held if h.call_id != hub.call_id))
     me = hub.member(state.user_id)
     effects: tuple[Effect, ...] = ()
-    if me is not None and not is_over(state, hub, me):
+    # Who joins anew may have left that very call before.
+    if me is not None and (isinstance(pending.command, JoinCall) or not is_over(state, hub, me)):
         call = _begun(pending.command, hub, now, was_held)
         state = replace(state, call=call)
         if call.outgoing and hub.type is CallType.VIDEO:
@@ -144,15 +145,18 @@ def ended(state: State, now: float, call: Call, reason: EndReason, by: str) -> C
         ended_by=by,
         other_device_id=_elsewhere(state, call, reason),
     )
-    state = finished(state, call.hub.call_id, call.invite.invite_id, call.hub.member(state.user_id))
+    me = call.hub.member(state.user_id)
+    joined = me.join_order if me is not None else 0
+    part = Over(call.hub.call_id, call.invite.invite_id, joined or (None if call.accepting else 0))
+    state = finished(state, part)
     state = replace(state, call=None, previous=over, deaf=False, announced=None, inviting=())
     return state, (*failures, *closed)
 
 
-def finished(state: State, call_id: str, invite_id: str, me: Member | None) -> State:
+def finished(state: State, part: Over) -> State:
     """That part in a call is over for this agent, whatever news of it are still on their way."""
-    part = Over(call_id, invite_id, me.join_order if me is not None else 0)
-    return replace(state, over=(*state.over, part)[-MEMORY:])
+    others = tuple(o for o in state.over if (o.call_id, o.invite_id) != (part.call_id, part.invite_id))
+    return replace(state, over=(*others, part)[-MEMORY:])
 
 
 def is_over(state: State, hub: HubCall, me: Member) -> bool:
@@ -162,7 +166,9 @@ def is_over(state: State, hub: HubCall, me: Member) -> bool:
     invite_id = hub.invitation(me).invite_id
     return any(
         (part.call_id, part.invite_id) == (hub.call_id, invite_id)
-        and (me.state is not MemberState.JOINED or not part.join_order or me.join_order <= part.join_order)
+        and (
+            me.state is not MemberState.JOINED or part.join_order is None or me.join_order <= part.join_order
+        )
         for part in state.over
     )
 
@@ -249,7 +255,7 @@ def _stranger(state: State, now: float, hub: HubCall) -> Change:
     invite_id = hub.invitation(me).invite_id
     if me.state is MemberState.JOINED and _ours(state, me):
         # What came of a dial that we gave up, or of a run of this daemon that is gone.
-        return finished(state, hub.call_id, invite_id, me), (Hub(0, Leave(hub.call_id)),)
+        return finished(state, Over(hub.call_id, invite_id, me.join_order)), (Hub(0, Leave(hub.call_id)),)
     if me.state is not MemberState.PENDING:
         return state, ()
     if state.call is not None:

@@ -93,7 +93,8 @@ class Call:
     `given_up` are connections (user, attempt) that are final and not made again, though the hub still counts
     that user in. `streamed` tells that the hub's stream has spoken of the call, not only a reply; one that a
     list leaves out before that is `doubted` until then, for the list may be older than the call.
-    `invitation` asked this user into a call that ran already; `uninvited` joined by itself.
+    `invitation` asked this user into a call that ran already; `uninvited` joined by itself. `accepting`
+    tells that the hub was asked to let us join by it, whatever came of that.
     """
 
     hub: HubCall
@@ -112,6 +113,7 @@ class Call:
     doubted: float | None = None
     invitation: Invitation | None = None
     uninvited: bool = False
+    accepting: bool = False
 
     @property
     def invite(self) -> Invitation:
@@ -157,13 +159,13 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """A part in a call that is over here, whatever late news say. `join_order` is 0 when the hub had not
-    said that we joined.
+    """A part in a call that is over here, whatever late news say. `join_order` is 0 when we never joined,
+    None when the hub may have let us join without our knowing.
     """
 
     call_id: str
     invite_id: str
-    join_order: int
+    join_order: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,9 @@ def _show(out: Output, records: list[history_pb2.Record]) -> None:
         return
     table = Table()
     for name in ("id", "when", "", "with", "kind", "how long", "how it ended"):
-        table.add_column(name, justify="right" if name in ("id", "how long") else "left")
+        table.add_column(
+            name, justify="right" if name in ("id", "how long") else "left", no_wrap=name == "when"
+        )
     for record in records:
         table.add_row(*_row(record), style="red" if record.is_missed else None)
     out.result({}, table if records else "no calls")
