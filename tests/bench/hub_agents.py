@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
+from mediaagent.hub.v1 import group_pb2, group_pb2_grpc, hub_pb2, hub_pb2_grpc
 from mediaagent.v1 import call_pb2
 from mediaagentd.hub.usersig import mint
 
@@ -66,6 +66,7 @@ class Agent:
         self._heard = heard
         self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
         self._stub = hub_pb2_grpc.HubServiceStub(self._channel)
+        self._groups = group_pb2_grpc.GroupServiceStub(self._channel)
         self._metadata: Any = ()
         self._lease = 0.0
         self._reader: asyncio.Task[None] | None = None
@@ -87,6 +88,11 @@ class Agent:
         self.welcomes += 1
         self._reader = asyncio.create_task(self._read(stream))
         self._renewer = asyncio.create_task(self._renew())
+
+    async def make_group(self, group_id: str, members: list[str]) -> None:
+        """Makes a group of itself and them."""
+        request = group_pb2.CreateGroupRequest(group_id=group_id, member_ids=members, request_id=group_id)
+        await self._groups.CreateGroup(request, metadata=self._metadata, timeout=_PATIENCE)
 
     async def invite(self, invitees: list[str], group_id: str = "") -> Any:
         """Makes a call; its reply."""
@@ -188,10 +194,15 @@ class Crowd:
         spent = time.monotonic() - begun
         return {"seconds": spent, "replies": replies, "rings": rings, "failed": failed}
 
-    async def ring(self, invitees: list[str], group_id: str) -> dict[str, Any]:
-        """The first agent invites them all, and leaves it ringing."""
+    async def group(self, group_id: str, members: list[str]) -> dict[str, Any]:
+        """The first agent makes a group."""
+        await self._agents[0].make_group(group_id, members)
+        return {}
+
+    async def ring(self, group_id: str) -> dict[str, Any]:
+        """The first agent calls its group, and leaves it ringing."""
         begun = time.monotonic()
-        call = await self._agents[0].invite(invitees, group_id)
+        call = await self._agents[0].invite([], group_id)
         return {"call_id": call.call_id, "begun": begun, "reply": (time.monotonic() - begun) * 1e3}
 
     async def cancel(self, call_id: str) -> dict[str, Any]:

@@ -30,6 +30,9 @@ RATES = (200, 400)
 SECONDS = 10.0
 """How long each rate is held."""
 
+FAN_OUT = 999
+"""Others in the group."""
+
 FAN_OUTS = 5
 _ORDER_WITHIN = 120.0
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -141,12 +144,12 @@ class Bench:
         ]
 
     async def fan_out(self, size: int) -> list[Figure]:
-        """One invites `size` others at once; it is over when it rings at the last."""
-        invitees = [user(n) for n in range(1, size + 1)]
+        """One calls a group of `size` others; it is over when it rings at the last."""
+        await self._workers[0].do("group", group_id="all", members=[user(n) for n in range(1, size + 1)])
         lasts, shares = [], []
         before = self.used()
         for _ in range(FAN_OUTS):
-            call = await self._workers[0].do("ring", invitees=invitees, group_id="")
+            call = await self._workers[0].do("ring", group_id="all")
             expected = [
                 sum(index * PER_PROCESS <= n < (index + 1) * PER_PROCESS for n in range(1, size + 1))
                 for index in range(len(self._workers))
@@ -186,7 +189,7 @@ def _figure(name: str, unit: str, value: float, checked: str) -> Figure:
 async def measure(directory: Path, agents: int, rates: tuple[int, ...], fan_out: int) -> list[Figure]:
     """A hub on a database of its own, and `agents` that use it."""
     async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(processes.hub(directory, members="100"))
+        hub = await stack.enter_async_context(processes.hub(directory))
         workers = [
             await stack.enter_async_context(worker(hub.target, first, min(PER_PROCESS, agents - first)))
             for first in range(0, agents, PER_PROCESS)
@@ -201,7 +204,7 @@ async def measure(directory: Path, agents: int, rates: tuple[int, ...], fan_out:
 
 def run_all(directory: Path) -> list[Figure]:
     """As published."""
-    return asyncio.run(measure(directory, AGENTS, RATES, 99))
+    return asyncio.run(measure(directory, AGENTS, RATES, FAN_OUT))
 
 
 def main() -> None:
