@@ -112,13 +112,18 @@ class _Edge(grpc.aio.ServerInterceptor):
             return grpc.unary_stream_rpc_method_handler(
                 _stream(method, handler.unary_stream),
                 handler.request_deserializer,
-                handler.response_serializer,
+                _unless_bytes(handler.response_serializer),
             )
         return grpc.unary_unary_rpc_method_handler(
             _unary(method, handler.unary_unary),
             handler.request_deserializer,
             handler.response_serializer,
         )
+
+
+def _unless_bytes(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Lets a stream hand out messages that are serialized already, because many get the same."""
+    return lambda message: message if type(message) is bytes else serialize(message)
 
 
 def _unary(method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
 
@@ -12,6 +13,7 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub import wire
 from mediaagentd.hub.credentials import Context, bearer, token
 from mediaagentd.hub.ice import ice_servers
+from mediaagentd.hub.letters import HEARTBEAT, Letters
 from mediaagentd.hub.outbox import Kicked, Parcel, Reader
 from mediaagentd.hub.settings import HubSettings
 from mediaagentd.hub.shell import Shell, digest
@@ -48,6 +50,7 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
     def __init__(self, settings: HubSettings, shell: Shell, wall: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._shell = shell
+        self._letters = Letters()
         self._rules = Rules(settings.allowed_candidates)
         # Others' clocks are compared with the machine's: it may have been set since the hub began.
         self._wall = wall
@@ -98,9 +101,9 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
 
     async def Subscribe(
         self, request: hub_pb2.SubscribeRequest, context: Context
-    ) -> AsyncIterator[hub_pb2.SubscribeResponse]:
-        """Welcome, then pushes and heartbeats. Ends by itself when a newer stream takes over, and while
-        the TURN credentials of its welcome are good: the next welcome has new ones.
+    ) -> AsyncIterator[Any]:  # a welcome as message, the rest as bytes
+        """Welcome, then pushes and heartbeats. Ends by itself while the TURN credentials of its welcome are
+        good: the next welcome has new ones.
         """
         opened = await self._shell.subscribe(token(context), request.cursor)
         begun = self._shell.now()
@@ -202,13 +205,13 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         await self._shell.perform(AcknowledgeMissed(token(context), tuple(request.invite_ids)))
         return hub_pb2.AcknowledgeMissedResponse()
 
-    async def _tail(self, reader: Reader, until: float) -> AsyncIterator[hub_pb2.SubscribeResponse]:
+    async def _tail(self, reader: Reader, until: float) -> AsyncIterator[bytes]:
         while self._shell.now() < until:
             push = await reader.next(self._settings.heartbeat)
             if push is None:
-                yield hub_pb2.SubscribeResponse(heartbeat=hub_pb2.Heartbeat())
+                yield HEARTBEAT
                 continue
-            yield wire.push(push, self._shell.now())
+            yield self._letters.write(push, self._shell.now())
             if isinstance(push.body, Kicked):
                 return
 
