@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from ipaddress import ip_network
 
 from mediaagentd.config import Config, ConfigError
@@ -19,6 +20,7 @@ def run_hub(config: Config) -> int:
 
     async def run() -> None:
         async def ready() -> str:
+            _tame_collector()
             return f"listening on {config.hub.listen}"
 
         async def healthy() -> bool:
@@ -28,6 +30,16 @@ def run_hub(config: Config) -> int:
 
     asyncio.run(run())
     return 0
+
+
+def _tame_collector() -> None:
+    """Full collections become rare. With 2,000 agents online one stops everything for 0.1 s, and came every
+    few seconds under load: it was the p99 of an invitation. Cycles that die young, and nearly all do, are
+    collected as before.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 class Hub:
