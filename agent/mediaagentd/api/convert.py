@@ -137,8 +137,8 @@ def view(value: View) -> view_pb2.View:
             )
         case WebrtcView(offer_sdp):
             made.webrtc.CopyFrom(view_pb2.WebrtcView(offer_sdp=offer_sdp))
-        case WindowView(display):
-            made.window.CopyFrom(view_pb2.WindowView(display=display))
+        case WindowView(display, fullscreen):
+            made.window.CopyFrom(view_pb2.WindowView(display=display, is_fullscreen=fullscreen))
         case FileView(path):
             made.file.CopyFrom(view_pb2.FileView(path=path))
         case _:
@@ -168,7 +168,7 @@ def view_kind(
         case "webrtc":
             return WebrtcView(request.webrtc.offer_sdp)
         case "window":
-            return WindowView(request.window.display)
+            return WindowView(request.window.display, request.window.is_fullscreen)
         case _:
             return FileView(request.file.path)
 

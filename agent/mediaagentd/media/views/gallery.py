@@ -25,6 +25,7 @@ from mediaagentd.media.views.types import (
     WebrtcView,
     WindowView,
 )
+from mediaagentd.media.views.window import OPEN, Window, Windows
 
 MOST_VIEWS = 64
 """Views at once; more is a client that forgets to stop them."""
@@ -53,6 +54,8 @@ class Gallery:
         self._streams: dict[str, FrameStream] = {}
         self._recorders: dict[str, Recorder] = {}
         self._pages: dict[str, Page] = {}
+        self._windows: dict[str, Window] = {}
+        self._screens = Windows()
         self._completing: list[Recorder] = []
         self._leaving: set[asyncio.Task[None]] = set()
         self._awaited: dict[str, list[asyncio.Future[RawPicture]]] = {}
@@ -73,10 +76,7 @@ class Gallery:
             self._make(view, codecs)
             self._views[view.view_id] = view
             self._changed()
-        page = self._pages.get(view.view_id)
-        if page is None or not isinstance(view.kind, WebrtcView):
-            return ""
-        return await self._answer(view.view_id, page, view.kind.offer_sdp)
+        return await self._begun(present or view)
 
     def stop(self, view_id: str, user_id: str | None) -> None:
         """Ends a view of `user_id`, of any remote user when None. Raises: Refused VIEW_UNKNOWN."""
@@ -133,10 +133,10 @@ class Gallery:
             self.end_user(user_id)
 
     async def complete(self) -> None:
-        """Waits, for a bounded time, until the recordings that have ended are complete and pages are gone."""
+        """Waits, for a bounded time, until what has ended is complete: recordings, pages, windows."""
         recorders, self._completing = self._completing, []
         joined = (asyncio.to_thread(recorder.join) for recorder in recorders)
-        await asyncio.gather(*joined, *self._leaving)
+        await asyncio.gather(*joined, *self._leaving, asyncio.to_thread(self._screens.join))
 
     # --- what is wanted, and what comes ---------------------------------------------------------------
 
@@ -157,6 +157,7 @@ class Gallery:
         """Who wants that user's decoded pictures; the sinks may be called in any thread."""
         streams = [self._streams[view.view_id] for view in self._of(user_id) if view.view_id in self._streams]
         wanted: list[PictureSink] = [stream.on_picture for stream in streams if stream.wants_decoded]
+        wanted += [window.on_picture for window in self._shown(user_id, self._windows)]
         if self._awaited.get(user_id):
             wanted.append(lambda picture: self._offer(user_id, picture))
         return tuple(wanted)
@@ -210,23 +211,37 @@ class Gallery:
                     gone=lambda: self._leave(view),
                 )
             case WindowView():
-                raise Refused(Reason.NOT_OFFERED, "kind: this build has no views of kind window")
+                self._windows[view.view_id] = self._screens.open(
+                    view.kind,
+                    view.user_id or "camera",
+                    gone=lambda: self._leave_soon(view),
+                )
             case _:
                 assert_never(view.kind)
 
-    async def _answer(self, view_id: str, page: Page, offer: str) -> str:
+    async def _begun(self, view: View) -> str:
+        """Waits until a page is answered or a window is on the screen; ends a view that cannot begin."""
         try:
-            return await page.answer(offer)
+            if (page := self._pages.get(view.view_id)) is not None and isinstance(view.kind, WebrtcView):
+                return await page.answer(view.kind.offer_sdp)
+            if (window := self._windows.get(view.view_id)) is not None:
+                async with asyncio.timeout(OPEN):
+                    await asyncio.shield(asyncio.wrap_future(window.opened))
         except Exception as error:
-            if self._pages.get(view_id) is not page:
+            if self._views.get(view.view_id) is not view:
                 raise Refused(Reason.USER_NOT_IN_CALL, "view_id: the view is over") from None
-            self._end(view_id)
+            self._leave(view)
             if isinstance(error, TimeoutError):
-                raise Refused(Reason.TIMED_OUT, "offer_sdp: no answer in time") from None
+                raise Refused(Reason.TIMED_OUT, "kind: the view could not begin in time") from None
             raise
+        return ""
+
+    def _leave_soon(self, view: View) -> None:
+        """In any thread."""
+        self._loop.call_soon_threadsafe(self._leave, view)
 
     def _leave(self, view: View) -> None:
-        """A page has gone by itself."""
+        """A page or window has gone by itself."""
         if self._views.get(view.view_id) is view:
             self._end(view.view_id)
             self._changed()
@@ -242,6 +257,8 @@ class Gallery:
             leaving = self._loop.create_task(page.close())
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
+        if (window := self._windows.pop(view_id, None)) is not None:
+            window.close()
 
     async def _watched(self, stream: FrameStream, user_id: str) -> AsyncGenerator[Picture, None]:
         if stream.view.format is FrameFormat.ENCODED:

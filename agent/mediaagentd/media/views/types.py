@@ -44,9 +44,10 @@ class WebrtcView:
 
 @dataclass(frozen=True, slots=True)
 class WindowView:
-    """A window or the bare display of the device."""
+    """A window or the bare display of the device; `display` as `sdl.driver_of` says."""
 
     display: str = ""
+    fullscreen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""view and snapshot."""
+"""view, show and snapshot."""
 
 from __future__ import annotations
 
@@ -123,6 +123,30 @@ def _tell(out: Output, line: Status | None, picture: view_pb2.WatchViewResponse,
         return
     told = {name: value for name, value in plain(picture).items() if name != "data"}
     out.result({**told, "fps": round(fps, 2)}, text)
+
+
+@app.command
+async def show(
+    user: str = "",
+    /,
+    *,
+    display: Annotated[str, Parameter(help=":0, wayland-0 or kmsdrm; the daemon's own when left out.")] = "",
+    fullscreen: bool = False,
+    stop: Annotated[bool, Parameter(help="Takes the window away.")] = False,
+    common: Common | None = None,
+) -> int:
+    """Shows USER's video, or the local camera, in a window of the device, until the call ends or --stop."""
+    view_id = f"window-{user or 'camera'}"
+    kind = view_pb2.WindowView(display=display, is_fullscreen=fullscreen)
+    async with connected(common) as (agent, out):
+        if stop:
+            await (agent.stop_remote_view(view_id) if user else agent.stop_local_view(view_id))
+        elif user:
+            await agent.start_remote_view(user, view_id, kind)
+        else:
+            await agent.start_local_view(view_id, kind)
+        out.result({"view_id": view_id, "is_shown": not stop}, view_id)
+    return DONE
 
 
 @app.command

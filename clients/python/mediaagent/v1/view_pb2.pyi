@@ -129,15 +129,18 @@ class WindowView(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DISPLAY_FIELD_NUMBER: _builtins.int
+    IS_FULLSCREEN_FIELD_NUMBER: _builtins.int
     display: _builtins.str
+    is_fullscreen: _builtins.bool
     def __init__(
         self,
         *,
         display: _builtins.str = ...,
+        is_fullscreen: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display", b"display"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display", b"display", "is_fullscreen", b"is_fullscreen"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

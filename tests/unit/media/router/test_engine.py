@@ -255,7 +255,7 @@ async def test_views_are_refused_as_documented(agent: Agent) -> None:
     await agent.engine.start_view(View("v", "bob", frames))
     for view, reason in (
         (View("v", LOCAL, frames), Reason.VIEW_EXISTS),
-        (View("w", "bob", WindowView()), Reason.NOT_OFFERED),
+        (View("w", "bob", WindowView("tv")), Reason.FIELD_INVALID),
         (View("x", "bob", WebrtcView("offer")), Reason.SIGNAL_INVALID),
     ):
         with pytest.raises(Refused) as refused:

@@ -1,0 +1,127 @@
+"""`window` views on a display of the test's own, whose frame buffer is read back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.capture.pattern import read_counter
+from mediaagentd.media.views.types import LOCAL, View, WindowView
+from numpy.typing import NDArray
+
+from tests.integration.media.pair import Pair, settings, until, within
+
+WIDTH, HEIGHT = 1280, 720
+SCREENS = list(Path("/dev/dri").glob("card*"))
+"""Real ones; on a machine with one "" is no refusal."""
+
+
+@dataclass
+class Display:
+    """A virtual display; its frame buffer is a file in X's window dump format."""
+
+    name: str
+    file: Path
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Rows, columns, and blue, green, red."""
+        data = self.file.read_bytes()
+        header, *_ = struct.unpack(">I", data[:4])
+        colours = struct.unpack(">I", data[76:80])[0]
+        start = header + colours * 12
+        plane: NDArray[np.uint8] = np.frombuffer(data, np.uint8, WIDTH * HEIGHT * 4, start)
+        return plane.reshape(HEIGHT, WIDTH, 4)[:, :, :3]
+
+    def window(self) -> NDArray[np.uint8]:
+        """Luma of what is not the black background, nothing above or left of it."""
+        luma: NDArray[np.uint8] = (self.pixels() @ np.array([0.114, 0.587, 0.299])).astype(np.uint8)
+        rows, columns = np.flatnonzero(luma.max(axis=1) > 40), np.flatnonzero(luma.max(axis=0) > 40)
+        if len(rows) == 0:
+            return np.zeros((0, 0), np.uint8)
+        return luma[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+@pytest.fixture
+def display() -> Iterator[Display]:
+    if shutil.which("Xvfb") is None:
+        pytest.skip("needs xvfb")
+    with tempfile.TemporaryDirectory(prefix="xv") as folder:
+        ready, ours = os.pipe()
+        server = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(ours), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-fbdir", folder,
+             "-nolisten", "tcp", "-br"],
+            pass_fds=[ours], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(ours)
+        try:
+            with os.fdopen(ready) as said:
+                name = ":" + said.readline().strip()
+            yield Display(name, Path(folder) / "Xvfb_screen0")
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+async def test_a_window_shows_a_remote_user_and_the_camera(display: Display) -> None:
+    async with Pair(settings("alice"), settings("bob")) as pair:
+        await pair.bob.open_camera()
+        await pair.connect()
+        engine = pair.alice.engine
+        assert await within(engine.start_view(View("main", "bob", WindowView(display.name)))) == ""
+        await until(lambda: read_counter(display.window()) is not None)
+        first = read_counter(display.window())
+        assert first is not None
+        await until(lambda: (read_counter(display.window()) or 0) > first + 20)
+        assert display.window().shape == (480, 640)
+        keep(display)
+        engine.stop_view("main", "bob")
+        await until(lambda: display.window().size == 0)
+        await until(lambda: "windows" not in threads())
+        decoded = pair.alice.figures().frames_decoded
+        await pair.alice.open_camera()
+        full = View("self", LOCAL, WindowView(display.name, fullscreen=True))
+        await within(engine.start_view(full))
+        await until(lambda: read_counter(display.window()) is not None)
+        assert display.window().shape == (720, 960), "the shape is kept"
+        assert pair.alice.figures().frames_decoded <= decoded + 1
+
+
+async def test_no_display_is_refused_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    async with Pair(settings("alice"), settings("bob")) as pair:
+        for display in (":4711", "") if not SCREENS else (":4711",):
+            with pytest.raises(Refused) as refused:
+                await within(pair.alice.engine.start_view(View("v", LOCAL, WindowView(display))))
+            assert refused.value.reason is Reason.NOT_OFFERED
+            assert refused.value.metadata == {"what": "window"}
+            assert "display" in refused.value.message
+            assert display in refused.value.message
+        assert pair.alice.engine.views() == ()
+
+
+def threads() -> set[str]:
+    import threading
+
+    return {thread.name for thread in threading.enumerate()}
+
+
+def keep(display: Display) -> None:
+    """A screenshot for people, where somebody wants one."""
+    if folder := os.environ.get("MEDIAAGENT_TEST_SHOTS"):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(display.pixels()), format="bgr24")
+        with av.open(str(Path(folder) / "window.png"), "w", format="image2") as container:
+            stream = container.add_stream("png")
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "rgb24"
+            container.mux(stream.encode(frame.reformat(format="rgb24")))
+            container.mux(stream.encode(None))
