@@ -133,6 +133,8 @@ class Config(BaseModel):
     video_codecs: Words = ("H264", "VP8")
     video_profile: Literal["480p", "720p", "1080p"] = "720p"
 
+    reconnect_budget: float = Field(default=60.0, ge=5, le=300)
+
     history: HistoryConfig = HistoryConfig()
     hub: HubConfig = HubConfig()
 

@@ -24,7 +24,7 @@ from mediaagentd.api.house import About, House
 from mediaagentd.api.server import Server
 from mediaagentd.call.events import Invited
 from mediaagentd.call.signal import IceServer, Signal
-from mediaagentd.call.types import Answer, Phase, Report
+from mediaagentd.call.types import Answer, PeerDown, Phase, Report, SessionChanged, SessionPhase
 from mediaagentd.calls import Calls
 from mediaagentd.config import Config, ConfigError
 from mediaagentd.errors import Reason, Refused
@@ -35,6 +35,7 @@ from mediaagentd.lifecycle import Part, serve, step
 from mediaagentd.media.door import MediaDoor
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import VideoCodec, VideoProfile
+from mediaagentd.network import NetworkWatch
 from mediaagentd.signalling.client import HubClient
 from mediaagentd.systemd import Notifier
 
@@ -54,8 +55,22 @@ class Wires:
         self.history: History
 
     def report(self, report: Report) -> None:
-        """Signalling and media tell the call machine."""
+        """Signalling and media tell the call machine; media hears when signals can be sent again."""
         self.calls.handle(report)
+        if isinstance(report, SessionChanged) and report.session is SessionPhase.ONLINE:
+            self.media.signalling_back()
+        elif isinstance(report, PeerDown) and not report.final:
+            self.hub.network_changed(lost=False)  # what swallows media may swallow signals
+
+    def network_changed(self, now: frozenset[str], before: frozenset[str]) -> None:
+        """The kernel says so."""
+        self.hub.network_changed(lost=bool(before - now))
+        self.media.network_changed(now)
+
+    def notified(self) -> int:
+        """A client says so: how many connections are made anew."""
+        self.hub.network_changed(lost=True)
+        return self.media.network_changed(None)
 
     def on_signal(self, call_id: str, sender: str, signal: Signal) -> None:
         """A peer's SDP or candidate passes by the call machine."""
@@ -113,9 +128,17 @@ class Agent:
         conversion = Conversion(WallClock(loop.time, time.time), device_id, config.sdk_app_id)
         about = About(_version(), config.hub_target, loop.time, loop.time())
         house = House(
-            self._calls, self._media, self._events, self._history, self._hub.groups, conversion, about
+            self._calls,
+            self._media,
+            self._events,
+            self._history,
+            self._hub.groups,
+            conversion,
+            about,
+            wires.notified,
         )
         self._server = Server(house, config.socket, config.listen)
+        self._network = NetworkWatch(wires.network_changed)
 
     async def start(self) -> None:
         """Takes the lock, opens the socket, begins to log in if a user is configured.
@@ -136,6 +159,7 @@ class Agent:
             await self.stop()
             raise
         self._media.begin()
+        self._network.start()
         if self._config.user_id:
             self._tasks.append(asyncio.create_task(self._log_in(), name="login"))
         if self._echo:
@@ -153,6 +177,7 @@ class Agent:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._network.stop()
         await step("log out", self._calls.logout())
         await step("close signalling", self._hub.close())
         await step("stop media", self._media.stop())
@@ -289,6 +314,7 @@ def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings
         profile=VideoProfile[f"P{config.video_profile.removesuffix('p')}"],
         label=config.user_id or device_id,
         echo=echo,
+        reconnect_budget=config.reconnect_budget,
     )
 
 

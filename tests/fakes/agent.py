@@ -315,6 +315,12 @@ class FakeAgent(
             version="fake", session=self.session, call=self.current, media=self.media, hub="unix:/hub"
         )
 
+    async def NotifyNetworkChanged(
+        self, request: Any, context: Any
+    ) -> agent_pb2.NotifyNetworkChangedResponse:
+        self._record(request)
+        return agent_pb2.NotifyNetworkChangedResponse(connections=2)
+
     async def GetStats(self, request: Any, context: Any) -> agent_pb2.GetStatsResponse:
         reply = agent_pb2.GetStatsResponse()
         reply.peers.add(user_id="bob", frames_decoded=3)

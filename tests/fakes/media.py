@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.media.link import Link
+from mediaagentd.media.leg import Leg
 from mediaagentd.media.types import AudioFrame, PeerStats, StreamStats, VideoCodec, VideoFrame
 
 
 class FakePeer:
     """Implements `link.PeerPort`; keeps what it was told. Descriptions that begin with "bad" are refused."""
 
-    def __init__(self, link: Link, codec: VideoCodec | None = VideoCodec.H264) -> None:
+    def __init__(self, link: Leg, codec: VideoCodec | None = VideoCodec.H264) -> None:
         self.link = link
         self.codec = codec
         self.video: list[VideoFrame] = []
@@ -20,12 +20,22 @@ class FakePeer:
         self.accepted: list[str] = []
         self.candidates: list[str] = []
         self.keyframe_requests = 0
-        self.closed = False
+        self.probes = 0
+        self.silent_since: float | None = None
+        self.local_address: str | None = "192.0.2.1"
+        self.gone = asyncio.Event()
         self.changed = asyncio.Event()
 
     @property
     def video_codec(self) -> VideoCodec | None:
         return self.codec
+
+    @property
+    def heard(self) -> float:
+        return asyncio.get_running_loop().time() if self.silent_since is None else self.silent_since
+
+    def probe(self) -> None:
+        self.probes += 1
 
     async def create_offer(self) -> str:
         return "offer"
@@ -60,7 +70,7 @@ class FakePeer:
         return PeerStats(none, none, none, none, self.codec, None, 0.0)
 
     async def close(self) -> None:
-        self.closed = True
+        self.gone.set()
 
     async def sent(self, pictures: int) -> None:
         """Waits until that many pictures were sent."""
@@ -82,7 +92,7 @@ class FakePeers:
         self.made: list[FakePeer] = []
         self.codecs: dict[str, VideoCodec | None] = {}
 
-    def __call__(self, link: Link) -> FakePeer:
+    def __call__(self, link: Leg) -> FakePeer:
         peer = FakePeer(link, self.codecs.get(link.user_id, VideoCodec.H264))
         self.made.append(peer)
         return peer

@@ -57,6 +57,9 @@ class FakeMedia:
     def set_sending(self, audio: bool, video: bool) -> None:
         self.sending = (audio, video)
 
+    def network_changed(self, addresses: frozenset[str] | None) -> int:
+        return len(self.peers)
+
     def set_in_call(self, in_call: bool) -> None:
         self.in_call.append(in_call)
 

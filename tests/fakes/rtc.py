@@ -29,6 +29,7 @@ class Recorder:
     def __init__(self) -> None:
         self.connected = 0
         self.closed: list[str] = []
+        self.candidates: list[str] = []
         self.video: list[VideoFrame] = []
         self.audio: list[AudioFrame] = []
         self.keyframe_requests = 0
@@ -40,7 +41,11 @@ class Recorder:
         self.connected += 1
         self._changed.set()
 
-    def on_closed(self, reason: str) -> None:
+    def on_candidate(self, candidate: str, mid: str) -> None:
+        self.candidates.append(candidate)
+        self._changed.set()
+
+    def on_closed(self, reason: str, *, by_far_end: bool = False) -> None:
         self.closed.append(reason)
         self._changed.set()
 

@@ -44,6 +44,12 @@ class AgentService(AgentServiceServicer):
             peers=[convert.peer_stats(figures) for figures in self._house.engine.figures()],
         )
 
+    async def NotifyNetworkChanged(
+        self, _request: pb.NotifyNetworkChangedRequest, _context: Context
+    ) -> pb.NotifyNetworkChangedResponse:
+        """Connections are made anew."""
+        return pb.NotifyNetworkChangedResponse(connections=self._house.network_changed())
+
 
 def _cpu_time() -> float:
     """Seconds of user and system time of this process, all threads."""

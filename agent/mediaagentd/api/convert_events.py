@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from mediaagent.v1 import call_pb2
 from mediaagent.v1 import event_pb2 as pb
 
 from mediaagentd.api import convert, convert_history, words
@@ -77,8 +78,9 @@ def _fill(made: pb.Event, event: Event, conversion: Conversion, present: Present
             made.calling_timed_out.CopyFrom(pb.CallingTimedOut(invite_id=invite_id, call=call(about)))
         case events.UserEntered(user_id, about):
             made.user_entered.CopyFrom(pb.UserEntered(user_id=user_id, call=call(about)))
-        case events.UserLeft(user_id, about):
-            made.user_left.CopyFrom(pb.UserLeft(user_id=user_id, call=call(about)))
+        case events.UserLeft(user_id, about, reason):
+            why = call_pb2.EndReason.ValueType(reason.value)
+            made.user_left.CopyFrom(pb.UserLeft(user_id=user_id, call=call(about), reason=why))
         case events.CallEnded(about):
             made.call_ended.CopyFrom(pb.CallEnded(call=call(about)))
         case events.KickedOut(device_id):

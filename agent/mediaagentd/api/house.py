@@ -107,7 +107,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The parts behind the services."""
+    """The parts behind the services. `network_changed` makes connections anew and says how many."""
 
     calls: Calls
     engine: Engine
@@ -116,6 +116,7 @@ class House:
     groups: Groups
     conversion: Conversion
     about: About
+    network_changed: Callable[[], int]
 
     def present(self) -> Present:
         """Everything as it is now."""

@@ -80,10 +80,13 @@ class UserEntered:
 
 @dataclass(frozen=True, slots=True)
 class UserLeft:
-    """USER_LEAVE, for a user that entered; also for everyone when this agent leaves."""
+    """USER_LEAVE, for a user that entered; also for everyone when this agent leaves. `reason` is
+    CONNECTION_LOST for a connection that could not be regained.
+    """
 
     user_id: str
     call: Call
+    reason: EndReason = EndReason.HANGUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +223,7 @@ def _comings_and_goings(old: Call | None, new: Call) -> list[Event]:
     """Who left, who entered and with what, and who turned microphone or camera on or off."""
     before = _entered(old) if old else {}
     after = _entered(new)
-    found: list[Event] = [UserLeft(user, new) for user, attempt in before if (user, attempt) not in after]
+    found: list[Event] = [UserLeft(key[0], new, _reason(new, key)) for key in before if key not in after]
     for key, participant in after.items():
         known = before.get(key)
         if known is None:
@@ -230,6 +233,12 @@ def _comings_and_goings(old: Call | None, new: Call) -> list[Event]:
         if participant.video != (known.video if known else False):
             found.append(UserVideoChanged(participant.user_id, participant.video, new))
     return found
+
+
+def _reason(call: Call, left: tuple[str, int]) -> EndReason:
+    if left in call.given_up:
+        return EndReason.CONNECTION_LOST
+    return call.end_reason or EndReason.HANGUP
 
 
 def _entered(call: Call) -> dict[tuple[str, int], Participant]:

@@ -35,8 +35,9 @@ from mediaagentd.call.types import (
 )
 from mediaagentd.errors import Reason, Refused
 
-RECONNECT_PATIENCE = 60.0
-"""Seconds until a lost connection counts as lost for good, should media not say so before."""
+RECONNECT_PATIENCE = 400.0
+"""Seconds until a lost connection counts as lost for good, should media not say so before: more than the
+longest budget that it may be given."""
 
 FAREWELL_PATIENCE = 3.0
 """Seconds that the hub has to say that the far end has left, once media has ended for good: the far end's

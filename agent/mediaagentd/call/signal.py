@@ -28,11 +28,19 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebuild:
+    """Asks the side that offers for a new offer, of the signal's generation or a later one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
-    """One message of attempt number `attempt` (the join_order of the later of the two members)."""
+    """One message of attempt number `attempt` (the join_order of the later of the two members), and
+    within it of the connection number `generation`: one more each time that it is made anew.
+    """
 
     attempt: int
-    body: Offer | AnswerSdp | Candidate
+    body: Offer | AnswerSdp | Candidate | Rebuild
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mediaagentd.hub.letters import HEARTBEAT, Letters
 from mediaagentd.hub.outbox import Kicked, Parcel, Reader
 from mediaagentd.hub.settings import HubSettings
 from mediaagentd.hub.shell import Shell, digest
-from mediaagentd.hub.signals import Rules
+from mediaagentd.hub.signals import Generation, Rules
 from mediaagentd.hub.types import (
     Accept,
     AcknowledgeMissed,
@@ -172,9 +172,11 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
                 signal.offer = self._rules.sdp(signal.offer)
             case "answer":
                 signal.answer = self._rules.sdp(signal.answer)
-            case _:
+            case "candidate":
                 self._rules.candidate(signal.candidate.candidate)
-                outbox.candidates.count(signal.call_id, request.to_user_id, signal.attempt)
+                outbox.candidates.count(_generation(request))
+            case _:  # a wish for a new offer
+                outbox.candidates.count(_generation(request))
         parcel = Parcel(signal, signal.ByteSize())
         await self._shell.perform(Relay(sender, signal.call_id, request.to_user_id, parcel))
         return hub_pb2.RelayResponse()
@@ -218,3 +220,8 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
     async def _perform(self, command: Input) -> hub_pb2.Call | None:
         call = await self._shell.perform(command)
         return wire.call(call, self._shell.now()) if isinstance(call, Call) else None
+
+
+def _generation(request: hub_pb2.RelayRequest) -> Generation:
+    signal = request.signal
+    return signal.call_id, request.to_user_id, signal.attempt, signal.generation

@@ -21,10 +21,13 @@ MAX_SECTIONS = 8
 """Media sections (m= lines) of an SDP; ours have three."""
 
 MAX_CANDIDATES = 64
-"""Candidates of one attempt from one member to another, those within an SDP and those trickled."""
+"""Candidates of one connection from one member to another, those within an SDP and those trickled."""
 
-_MAX_ATTEMPTS = 64
-"""Attempts that are counted for one session; the oldest is forgotten."""
+_MAX_GENERATIONS = 64
+"""Connections that are counted for one session; the oldest is forgotten."""
+
+Generation = tuple[str, str, int, int]
+"""One connection: call, receiver, attempt, generation."""
 
 _LINE = re.compile(
     r"candidate:[A-Za-z0-9+/]{1,32} [0-9]{1,5} [A-Za-z]{1,8} [0-9]{1,10} (?P<address>[!-~]{1,255})"
@@ -117,18 +120,17 @@ class Rules:
 
 
 class Candidates:
-    """Counts the candidates that one session has trickled, by (call, receiver, attempt)."""
+    """Counts what one session has trickled beside its SDP, by connection."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str, int], int] = {}
+        self._counts: dict[Generation, int] = {}
 
-    def count(self, call_id: str, to_user_id: str, attempt: int) -> None:
+    def count(self, key: Generation) -> None:
         """Counts one more. Refused(TOO_MANY_CANDIDATES) beyond the limit."""
-        key = (call_id, to_user_id, attempt)
         # The end of candidates counts too.
         if self._counts.get(key, 0) > MAX_CANDIDATES:
             _too_many()
-        if key not in self._counts and len(self._counts) >= _MAX_ATTEMPTS:
+        if key not in self._counts and len(self._counts) >= _MAX_GENERATIONS:
             del self._counts[next(iter(self._counts))]
         self._counts[key] = self._counts.get(key, 0) + 1
 

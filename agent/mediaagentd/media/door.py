@@ -114,6 +114,15 @@ class MediaDoor:
         if self._engine is not None:
             self._engine.set_ice_servers(servers)
 
+    def network_changed(self, addresses: frozenset[str] | None) -> int:
+        """See `MediaEngine`."""
+        return self._engine.network_changed(addresses) if self._engine is not None else 0
+
+    def signalling_back(self) -> None:
+        """See `MediaEngine`."""
+        if self._engine is not None:
+            self._engine.signalling_back()
+
     # --- what is not ----------------------------------------------------------------------------------
 
     def open_peer(self, call_id: str, user_id: str, attempt: int, offers: bool) -> None:

@@ -14,7 +14,8 @@ from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, Report
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media import devices
-from mediaagentd.media.link import LinkKey, MakePeer
+from mediaagentd.media.leg import MakePeer
+from mediaagentd.media.link import LinkKey
 from mediaagentd.media.playout.playout import Playout
 from mediaagentd.media.playout.sinks import make_sink
 from mediaagentd.media.settings import LocalMedia, MediaSettings, PeerFigures
@@ -147,6 +148,16 @@ class MediaEngine:
     def set_ice_servers(self, servers: Sequence[IceServer]) -> None:
         """For the connections that begin from now on."""
         self._board.set_ice_servers(servers)
+
+    def network_changed(self, addresses: frozenset[str] | None) -> int:
+        """The machine has these addresses now; None: somebody says that its network has changed, and every
+        connection is made anew. Says how many are.
+        """
+        return self._board.network_changed(addresses)
+
+    def signalling_back(self) -> None:
+        """The hub is there again."""
+        self._board.signalling_back()
 
     # --- for api --------------------------------------------------------------------------------------
 

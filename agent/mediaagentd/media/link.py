@@ -1,72 +1,53 @@
-"""The media connection with one user: makes the peer, passes the signals, keeps the figures."""
+"""The connection with one user for as long as both are in the call, however often it is made anew."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Protocol, assert_never
 
 import structlog
 
-from mediaagentd.call.signal import AnswerSdp, Candidate, Offer, Signal
-from mediaagentd.errors import Refused
+from mediaagentd.call.signal import Offer, Rebuild, Signal
+from mediaagentd.media import continuity, splice
+from mediaagentd.media.continuity import Adopt, Ask, Drop, Effect, Lost, Make, Over, Phase, Probe, Take, Up
+from mediaagentd.media.leg import Leg, LegSignal, MakePeer, PeerPort
 from mediaagentd.media.router import RateControl
-from mediaagentd.media.types import AudioFrame, Feedback, PeerStats, VideoCodec, VideoFrame, VideoProfile
+from mediaagentd.media.tasks import Tasks
+from mediaagentd.media.types import (
+    AudioFrame,
+    Feedback,
+    PeerStats,
+    StreamStats,
+    VideoCodec,
+    VideoFrame,
+    VideoProfile,
+)
 
 _log = structlog.stdlib.get_logger()
-
-SignalBody = Offer | AnswerSdp | Candidate
 
 EARLY_SIGNALS = 128
 """Signals kept for attempts that are not open yet."""
 
-SIGNALS = 256
-"""Signals that may wait to be processed; more is a far end that floods, and is dropped."""
+LINGER = 2.0
+"""Seconds that a connection outlives its successor's beginning: the far end may be behind."""
 
-
-class PeerPort(Protocol):
-    """What we need of `rtc.peer.Peer`."""
-
-    @property
-    def video_codec(self) -> VideoCodec | None:
-        """The codec of our video."""
-
-    async def create_offer(self) -> str:
-        """Our offer."""
-
-    async def accept_offer(self, sdp: str) -> str:
-        """Our answer. Raises: Refused."""
-
-    async def accept_answer(self, sdp: str) -> None:
-        """Raises: Refused."""
-
-    async def add_candidate(self, candidate: str, mid: str) -> None:
-        """Raises: Refused."""
-
-    def send_video(self, frame: VideoFrame) -> None:
-        """Queues a picture."""
-
-    def send_audio(self, frame: AudioFrame) -> None:
-        """Queues a packet of sound."""
-
-    def request_keyframe(self) -> None:
-        """Asks the far end."""
-
-    def stats(self) -> PeerStats:
-        """Totals."""
-
-    async def close(self) -> None:
-        """Under a deadline."""
+OFFERS = 6
+OFFERS_RATE = 1.0
+"""Connections that the far end may begin at once, and a second: each costs us a certificate."""
 
 
 class LinkOwner(Protocol):
     """What a link tells the engine; on the loop, must not block."""
 
     def on_up(self, link: Link) -> None:
-        """Connected."""
+        """Connected, connected again, or over another connection than before."""
+
+    def on_lost(self, link: Link) -> None:
+        """Nothing is heard; it is being regained."""
 
     def on_down(self, link: Link, reason: str) -> None:
         """Failed or lost, for good; once."""
@@ -84,9 +65,6 @@ class LinkOwner(Protocol):
         """`link.rate` or `link.audio_loss` has changed."""
 
 
-MakePeer = Callable[["Link"], PeerPort]
-
-
 @dataclass(frozen=True, slots=True)
 class LinkKey:
     """Names one attempt to connect with a user."""
@@ -100,29 +78,31 @@ class EarlySignals:
     """Signals of attempts that are not open yet, of all users together; when full the oldest goes."""
 
     def __init__(self) -> None:
-        self._kept: deque[tuple[LinkKey, SignalBody]] = deque(maxlen=EARLY_SIGNALS)
+        self._kept: deque[tuple[LinkKey, Signal]] = deque(maxlen=EARLY_SIGNALS)
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def keep(self, key: LinkKey, body: SignalBody) -> None:
+    def keep(self, key: LinkKey, signal: Signal) -> None:
         """For later."""
-        self._kept.append((key, body))
+        self._kept.append((key, signal))
 
-    def take(self, key: LinkKey) -> list[SignalBody]:
+    def take(self, key: LinkKey) -> list[Signal]:
         """Those of that attempt, in order. Those of older ones of the same user are forgotten."""
         kept = list(self._kept)
         self._kept.clear()
         self._kept.extend(
-            (each, body)
-            for each, body in kept
+            (each, signal)
+            for each, signal in kept
             if each.user_id != key.user_id or (each.call_id == key.call_id and each.attempt > key.attempt)
         )
-        return [body for each, body in kept if each == key]
+        return [signal for each, signal in kept if each == key]
 
 
 class Link:
-    """Owns one peer, from open to close. It is the peer's observer."""
+    """Owns the legs; does what `continuity` decides. `budget`: seconds until a lost connection is given
+    up.
+    """
 
     def __init__(
         self,
@@ -133,6 +113,7 @@ class Link:
         owner: LinkOwner,
         make_peer: MakePeer,
         send: Callable[[LinkKey, Signal], None],
+        budget: float = 60.0,
     ) -> None:
         self.key = key
         self.rate = RateControl(profile)
@@ -141,16 +122,22 @@ class Link:
         self.opened = time.monotonic()
         self.connected: float | None = None
         self.first_arrival: float | None = None
-        self._offers = offers
         self._owner = owner
         self._make_peer = make_peer
         self._send = send
-        self._peer: PeerPort | None = None
-        self._signals: asyncio.Queue[SignalBody] = asyncio.Queue(SIGNALS)
-        self._described = False
-        self._flooded = False
-        self._over = False
-        self._task = asyncio.create_task(self._run(), name=f"link {key.user_id}")
+        self._loop = asyncio.get_running_loop()
+        self._legs: dict[int, Leg] = {}
+        self._current: Leg | None = None
+        self._past: list[PeerStats] = []
+        self._video, self._audio = splice.video(), splice.audio()
+        self._offers_left, self._offers_filled = float(OFFERS), self._loop.time()
+        self._tasks = Tasks()
+        self._timer: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._state, effects = continuity.begin(self._loop.time(), offers=offers, budget=budget)
+        self._perform(effects)
+        self._arm()
 
     @property
     def user_id(self) -> str:
@@ -159,8 +146,13 @@ class Link:
 
     @property
     def is_up(self) -> bool:
-        """Whether media flows."""
+        """Whether media flows, or flowed and is to flow again."""
         return self.connected is not None and not self._over
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is being regained."""
+        return self._state.phase is Phase.LOST
 
     @property
     def video_codec(self) -> VideoCodec | None:
@@ -168,17 +160,38 @@ class Link:
         return self._peer.video_codec if self._peer is not None else None
 
     def stats(self) -> PeerStats | None:
-        """Totals; None before there is a peer."""
-        return self._peer.stats() if self._peer is not None else None
+        """Totals of all connections so far; None before there is one."""
+        peer = self._peer or next((leg.peer for leg in self._legs.values() if leg.peer is not None), None)
+        if peer is None:
+            return self._past[-1] if self._past else None
+        return _total([*self._past, peer.stats()])
 
-    def receive(self, body: SignalBody) -> None:
+    def receive(self, signal: Signal) -> None:
         """A signal of this attempt."""
-        try:
-            self._signals.put_nowait(body)
-        except asyncio.QueueFull:
-            if not self._flooded:
-                _log.warning("link_signals_dropped", user_id=self.user_id)
-            self._flooded = True
+        generation, body = signal.generation, signal.body
+        match body:
+            case Rebuild():
+                self._step(continuity.Asked(generation))
+            case Offer() if generation > self._state.newest and not self._state.offers:
+                if self._may_offer():
+                    self._step(continuity.Offered(generation))
+                    self._hand(generation, body)
+            case _:
+                self._hand(generation, body)
+
+    def network_changed(self, addresses: frozenset[str] | None) -> bool:
+        """The machine has these addresses now; None: all that was made before is to be made anew. Says
+        whether a new connection is begun.
+        """
+        local = self._current.peer.local_address if self._current and self._current.peer else None
+        broken = addresses is None or (local is not None and local not in addresses)
+        before = self._state.begun
+        self._step(continuity.NetworkChanged(broken))
+        return self._state.begun != before
+
+    def signalling_back(self) -> None:
+        """The hub is there again."""
+        self._step(continuity.SignallingBack())
 
     def send_video(self, frame: VideoFrame) -> None:
         """To that user, when connected."""
@@ -197,90 +210,181 @@ class Link:
 
     async def close(self) -> None:
         """Ends it; nothing is told after it."""
-        self._over = True
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        if self._peer is not None:
-            await self._peer.close()
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._lingering is not None:
+            self._lingering.cancel()
+        legs, self._legs = list(self._legs.values()), {}
+        await asyncio.gather(*(leg.close() for leg in legs), *self._tasks.running, return_exceptions=True)
 
-    # --- observer of the peer -------------------------------------------------------------------------
+    @property
+    def _over(self) -> bool:
+        return self._closed or self._state.phase is Phase.OVER
 
-    def on_connected(self) -> None:
-        """See `PeerObserver`."""
-        if not self._over and self.connected is None:
-            self.connected = time.monotonic()
-            self._owner.on_up(self)
+    @property
+    def _peer(self) -> PeerPort | None:
+        return self._current.peer if self._current is not None else None
 
-    def on_closed(self, reason: str) -> None:
-        """See `PeerObserver`."""
-        self._fail(reason)
+    # --- owner of the legs ----------------------------------------------------------------------------
 
-    def on_video(self, frame: VideoFrame) -> None:
-        """See `PeerObserver`."""
+    def on_leg_connected(self, leg: Leg) -> None:
+        """See `LegOwner`."""
+        self._step(continuity.Connected(leg.generation))
+
+    def on_leg_closed(self, leg: Leg, reason: str, *, final: bool) -> None:
+        """See `LegOwner`."""
+        self._step(continuity.Closed(leg.generation, reason, final))
+
+    def on_leg_described(self, leg: Leg) -> None:
+        """See `LegOwner`."""
+        self._step(continuity.Answered(leg.generation))
+
+    def on_leg_signal(self, leg: Leg, body: LegSignal) -> None:
+        """See `LegOwner`."""
+        if not self._over:
+            self._send(self.key, Signal(self.key.attempt, body, leg.generation))
+
+    def on_leg_video(self, leg: Leg, frame: VideoFrame) -> None:
+        """See `LegOwner`."""
         if self.first_arrival is None:
             self.first_arrival = time.monotonic()
-        if not self._over:
-            self._owner.on_video(self, frame)
+        placed = self._video.place(leg.generation, frame)
+        if placed is not None and not self._over:
+            self._owner.on_video(self, placed)
 
-    def on_audio(self, frame: AudioFrame) -> None:
-        """See `PeerObserver`."""
-        if not self._over:
-            self._owner.on_audio(self, frame)
+    def on_leg_audio(self, leg: Leg, frame: AudioFrame) -> None:
+        """See `LegOwner`."""
+        placed = self._audio.place(leg.generation, frame)
+        if placed is not None and not self._over:
+            self._owner.on_audio(self, placed)
 
-    def on_keyframe_request(self) -> None:
-        """See `PeerObserver`."""
-        if not self._over:
+    def on_leg_keyframe_request(self, leg: Leg) -> None:
+        """See `LegOwner`."""
+        if leg is self._current and not self._over:
             self._owner.on_keyframe_request(self)
 
-    def on_feedback(self, feedback: Feedback) -> None:
-        """See `PeerObserver`."""
-        self.rate.feedback(feedback, time.monotonic())
-        if not self._over:
+    def on_leg_feedback(self, leg: Leg, feedback: Feedback) -> None:
+        """See `LegOwner`."""
+        if leg is self._current and not self._over:
+            self.rate.feedback(feedback, time.monotonic())
             self._owner.on_feedback(self)
 
-    def on_audio_loss(self, loss: float) -> None:
-        """See `PeerObserver`."""
-        self.audio_loss = loss
-        if not self._over:
+    def on_leg_audio_loss(self, leg: Leg, loss: float) -> None:
+        """See `LegOwner`."""
+        if leg is self._current and not self._over:
+            self.audio_loss = loss
             self._owner.on_feedback(self)
 
-    # --- signals --------------------------------------------------------------------------------------
+    # --- what continuity decides ----------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        try:
-            self._peer = self._make_peer(self)
-            if self._offers:
-                self._send(self.key, Signal(self.key.attempt, Offer(await self._peer.create_offer())))
-            while True:
-                await self._process(self._peer, await self._signals.get())
-        except Refused as refused:
-            self._fail(refused.message)
-        except Exception as error:  # the library's errors end this link, not the daemon
-            _log.error("link_failed", user_id=self.user_id, error=type(error).__name__, exc_info=True)
-            self._fail(type(error).__name__)
+    def _step(self, given: continuity.Input, now: float | None = None) -> None:
+        if self._closed:
+            return
+        now = self._loop.time() if now is None else now
+        self._state, effects = continuity.step(self._state, now, given)
+        self._perform(effects)
+        self._arm()
 
-    async def _process(self, peer: PeerPort, body: SignalBody) -> None:
-        match body:
-            case Candidate():
-                await self._tolerant(peer.add_candidate(body.candidate, body.mid))
-            case Offer() if not self._offers and not self._described:
-                answer = await peer.accept_offer(body.sdp)
-                self._described = True
-                self._send(self.key, Signal(self.key.attempt, AnswerSdp(answer)))
-            case AnswerSdp() if self._offers and not self._described:
-                await peer.accept_answer(body.sdp)
-                self._described = True
-            case _:  # told twice, or by the wrong side
-                _log.info("link_signal_ignored", user_id=self.user_id, kind=type(body).__name__)
+    def _perform(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Make(generation):
+                    self._open(generation, offers=True)
+                case Take(generation):
+                    self._open(generation, offers=False)
+                case Ask(generation):
+                    self._send(self.key, Signal(self.key.attempt, Rebuild(), generation))
+                case Adopt(generation, instead):
+                    self._adopt(generation, instead)
+                case Drop(generation):
+                    self._drop(generation)
+                case Probe():
+                    if self._peer is not None:
+                        self._peer.probe()
+                case Up():
+                    self._log_phase()
+                    self._owner.on_up(self)
+                case Lost():
+                    self._log_phase()
+                    self._owner.on_lost(self)
+                case Over(reason):
+                    self._owner.on_down(self, reason)
+                case _:
+                    assert_never(effect)
 
-    async def _tolerant(self, adding: Awaitable[None]) -> None:
-        """A candidate that cannot be used costs no call."""
-        try:
-            await adding
-        except Refused as refused:
-            _log.info("link_candidate_refused", user_id=self.user_id, reason=refused.reason.name)
+    def _open(self, generation: int, *, offers: bool) -> None:
+        if generation:
+            _log.info("link_made_anew", user_id=self.user_id, generation=generation, offers=offers)
+        self._legs[generation] = Leg(
+            generation, self.user_id, offers=offers, owner=self, make_peer=self._make_peer
+        )
 
-    def _fail(self, reason: str) -> None:
-        if not self._over:
-            self._over = True
-            self._owner.on_down(self, reason)
+    def _hand(self, generation: int, body: LegSignal) -> None:
+        leg = self._legs.get(generation)
+        if leg is not None:
+            leg.receive(body)
+        else:
+            _log.debug("link_signal_ignored", user_id=self.user_id, kind=type(body).__name__)
+
+    def _may_offer(self) -> bool:
+        now = self._loop.time()
+        filled = self._offers_left + (now - self._offers_filled) * OFFERS_RATE
+        self._offers_left, self._offers_filled = min(float(OFFERS), filled), now
+        if self._offers_left < 1:
+            _log.info("link_offer_ignored", user_id=self.user_id)
+            return False
+        self._offers_left -= 1
+        return True
+
+    def _adopt(self, generation: int, instead: int | None) -> None:
+        self._current = self._legs[generation]
+        if self.connected is None:
+            self.connected = time.monotonic()
+        if instead is None:
+            return
+        if self._lingering is not None:
+            self._lingering.cancel()
+        for left in [left for left in self._legs if left < instead]:
+            self._drop(left)
+        self._lingering = self._loop.call_later(LINGER, self._drop, instead)
+        self._owner.on_up(self)
+
+    def _drop(self, generation: int) -> None:
+        leg = self._legs.pop(generation, None)
+        if leg is None:
+            return
+        if leg.peer is not None:
+            self._past = [_total([*self._past, leg.peer.stats()])]
+        if leg is self._current:
+            self._current = None
+        self._tasks.spawn(leg.close())
+
+    def _arm(self) -> None:
+        """Sets the one timer to the machine's deadline."""
+        if self._timer is not None:
+            self._timer.cancel()
+        when = continuity.deadline(self._state)
+        self._timer = None if when is None or self._closed else self._loop.call_at(when, self._tick, when)
+
+    def _tick(self, when: float) -> None:
+        heard = self._peer.heard if self._peer is not None else float("-inf")
+        # A loop may call one clock tick early; the machine must see the deadline reached.
+        self._step(continuity.Tick(heard), max(when, self._loop.time()))
+
+    def _log_phase(self) -> None:
+        _log.info("link", user_id=self.user_id, phase=self._state.phase.name, generation=self._state.current)
+
+
+def _total(stats: list[PeerStats]) -> PeerStats:
+    """The last one's, with the totals of all."""
+    summed = {
+        stream: StreamStats(
+            **{
+                field.name: sum(getattr(getattr(each, stream), field.name) for each in stats)
+                for field in fields(StreamStats)
+            }
+        )
+        for stream in ("audio_sent", "audio_received", "video_sent", "video_received")
+    }
+    return replace(stats[-1], **summed)  # type: ignore[arg-type]

@@ -21,7 +21,8 @@ class MediaSettings:
     `file:/path`; microphone `synthetic`, `synthetic:440`, `none`, `default`, a device's name,
     `file:/path`; speaker `null`, `default`, a name, `wav:/path`; `auto` for each. `video_codecs` in
     order of preference. `label` is written into the synthetic picture. `echo` sends back to every peer
-    what that peer sends; nothing is captured or encoded then. Rates in bits a second.
+    what that peer sends; nothing is captured or encoded then. Rates in bits a second. A lost
+    connection is given up after `reconnect_budget` seconds.
     """
 
     camera: str = "auto"
@@ -32,6 +33,7 @@ class MediaSettings:
     label: str = ""
     echo: bool = False
     audio_bitrate: int = 32_000
+    reconnect_budget: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from mediaagentd.call.types import MicrophoneFailed, MicrophoneOpened, PeerDown,
 from mediaagentd.errors import Refused
 from mediaagentd.media import router
 from mediaagentd.media.figures import figures_of
-from mediaagentd.media.link import EarlySignals, Link, LinkKey, MakePeer, PeerPort
+from mediaagentd.media.leg import Leg, MakePeer, PeerPort
+from mediaagentd.media.link import EarlySignals, Link, LinkKey
 from mediaagentd.media.local import LocalStreams
 from mediaagentd.media.playout.playout import Playout, Slots
 from mediaagentd.media.remote import RemoteVideo
 from mediaagentd.media.rtc import ice
+from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.peer import Peer
 from mediaagentd.media.settings import MediaSettings, PeerFigures
 from mediaagentd.media.tasks import Tasks
@@ -69,6 +71,7 @@ class Switchboard:
         self._links: dict[str, Link] = {}
         self._remotes: dict[str, RemoteVideo] = {}
         self._early = EarlySignals()
+        self._names = Names()
         self._heard: frozenset[str] = frozenset()
         self._profile = settings.profile
         self._camera_open = False
@@ -85,11 +88,17 @@ class Switchboard:
             return
         self._drop(user_id)
         self._links[user_id] = Link(
-            key, offers=offers, profile=self._profile, owner=self, make_peer=self._make_peer, send=self._send
+            key,
+            offers=offers,
+            profile=self._profile,
+            owner=self,
+            make_peer=self._make_peer,
+            send=self._send,
+            budget=self._settings.reconnect_budget,
         )
         self._remotes[user_id] = RemoteVideo(self._links[user_id], self._codecs, self._loop)
-        for body in self._early.take(key):
-            self._links[user_id].receive(body)
+        for signal in self._early.take(key):
+            self._links[user_id].receive(signal)
 
     def close(self, key: LinkKey) -> None:
         """Ends that connection; its views end unless another attempt begins at once."""
@@ -108,13 +117,22 @@ class Switchboard:
         """A signal of the present attempt is processed, of an older one ignored, of a later one kept."""
         link = self._links.get(sender)
         if link is None or link.key.call_id != call_id or link.key.attempt < signal.attempt:
-            self._early.keep(LinkKey(call_id, sender, signal.attempt), signal.body)
+            self._early.keep(LinkKey(call_id, sender, signal.attempt), signal)
         elif link.key.attempt == signal.attempt:
-            link.receive(signal.body)
+            link.receive(signal)
 
     def set_ice_servers(self, servers: Sequence[IceServer]) -> None:
         """For the connections that begin from now on."""
         self._ice_servers = tuple(servers)
+
+    def network_changed(self, addresses: frozenset[str] | None) -> int:
+        """The machine has these addresses now; None: everything is made anew. Says how many links are."""
+        return sum(link.network_changed(addresses) for link in self._links.values())
+
+    def signalling_back(self) -> None:
+        """The hub is there again: what was lost on the way is said anew."""
+        for link in self._links.values():
+            link.signalling_back()
 
     def has(self, user_id: str) -> bool:
         """Whether there is a connection with that user, up or not."""
@@ -239,6 +257,11 @@ class Switchboard:
         self.reroute()
         self._report(PeerUp(key.call_id, key.user_id, key.attempt))
 
+    def on_lost(self, link: Link) -> None:
+        """See `LinkOwner`."""
+        key = link.key
+        self._report(PeerDown(key.call_id, key.user_id, key.attempt, final=False))
+
     def on_down(self, link: Link, reason: str) -> None:
         """See `LinkOwner`."""
         key = link.key
@@ -281,9 +304,11 @@ class Switchboard:
         """Whether the peers are not a test's."""
         return self._make_peer == self._real_peer
 
-    def _real_peer(self, link: Link) -> PeerPort:
+    def _real_peer(self, leg: Leg) -> PeerPort:
         servers = [ice.IceServer(each.urls, each.username, each.credential) for each in self._ice_servers]
-        return Peer(ice_servers=servers, video_codecs=self._settings.video_codecs, observer=link)
+        return Peer(
+            ice_servers=servers, video_codecs=self._settings.video_codecs, observer=leg, names=self._names
+        )
 
     def _send(self, key: LinkKey, signal: Signal) -> None:
         self._send_signal(key.call_id, key.user_id, signal)

@@ -113,6 +113,13 @@ class HubClient:
                 some = tuple(invite_ids[begin : begin + _ACKNOWLEDGED])
                 self._running.commands.add(0, wire.AcknowledgeMissed(some))
 
+    def network_changed(self, *, lost: bool) -> None:
+        """The machine's network has changed. `lost`: the connection is surely gone with it; else it is
+        looked after, and begun anew unless the hub answers soon.
+        """
+        if self._running is not None and not self._running.over:
+            self._running.network_changed(lost)
+
     async def close(self) -> None:
         """Ends everything here without a word to the hub, which keeps the session for its lease."""
         running, self._running = self._running, None
@@ -164,6 +171,7 @@ class _Running:
         self._welcomed = asyncio.get_running_loop().create_task(self._stream.online.wait())
         self.commands = Commands(rpc, session, listener.report, self._stream.online)
         self.signals = Signals(rpc, session, self._stream.online)
+        self._doubts: list[asyncio.Task[None]] = []
         self._task = asyncio.get_running_loop().create_task(self._run(), name="hub-session")
 
     @property
@@ -176,6 +184,13 @@ class _Running:
         await asyncio.wait({self._welcomed, self._task}, return_when=asyncio.FIRST_COMPLETED)
         if self.over:
             raise _kicked_out()
+
+    def network_changed(self, lost: bool) -> None:
+        """See `HubClient`."""
+        self._doubts.append(
+            asyncio.get_running_loop().create_task(self._stream.doubt(lost), name="hub-doubt")
+        )
+        self._doubts = [doubt for doubt in self._doubts if not doubt.done()]
 
     async def stop(self) -> None:
         """Stops everything; whoever waits for a command is told."""
@@ -198,6 +213,7 @@ class _Running:
                 )
             self._report(ended)
         finally:
+            helpers += self._doubts
             for helper in helpers:
                 helper.cancel()
             await asyncio.wait(helpers)

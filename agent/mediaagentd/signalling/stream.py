@@ -26,6 +26,9 @@ CAP = 7.0
 ANSWER = 5.0
 """Seconds in which the hub has to welcome, or to answer a login."""
 
+PROOF = 1.5
+"""Seconds that the hub has to answer after the network has changed; then the connection is begun anew."""
+
 _BRIEF = 1.0
 """Seconds; a stream that the hub ended so soon is begun again with a pause."""
 
@@ -37,6 +40,7 @@ class Stream:
         self, rpc: Rpc, session: Session, listener: Listener, device_id: str, heartbeat: float
     ) -> None:
         self.online = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._rpc = rpc
         self._session = session
         self._listener = listener
@@ -64,7 +68,7 @@ class Stream:
                     return self._phased(SessionPhase.KICKED_OUT, kicked)
                 if loop.time() - begun >= _BRIEF:
                     continue  # in good order, to hand out new TURN credentials
-            await self._backoff.pause()
+            await self._backoff.pause(self._hurry)
 
     async def keep_lease(self) -> None:
         """Renews the lease until cancelled; a stream that begins renews it too. What the hub answers does
@@ -77,6 +81,22 @@ class Stream:
                 await self._rpc.unary(self._session, "RenewLease", hub_pb2.RenewLeaseRequest(), third)
             except Refused as refused:
                 _log.debug("lease_not_renewed", reason=refused.reason.name)
+
+    async def doubt(self, lost: bool) -> None:
+        """Begins the connection anew when it is `lost`, or does not prove within `PROOF` that it lives; and
+        no pause goes on. Whatever waits on it then is sent anew.
+        """
+        self._hurry.set()
+        if not lost:
+            try:
+                await self._rpc.unary(self._session, "RenewLease", hub_pb2.RenewLeaseRequest(), PROOF)
+            except Refused as refused:
+                if refused.reason not in UNANSWERED:
+                    return
+            else:
+                return
+        _log.info("hub_connection_begun_anew")
+        await self._rpc.reconnect()
 
     async def _listen(self) -> str | None:
         """One stream to its end: the device that kicked us out, or None when the hub ended it in good order.
@@ -99,6 +119,12 @@ class Stream:
         except TimeoutError:
             await self._rpc.reconnect()
             raise Refused(Reason.HUB_UNREACHABLE, "the hub has fallen silent") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not we were cancelled but the stream, by `doubt`.
+            raise Refused(Reason.HUB_UNREACHABLE, "the connection was given up") from None
         finally:
             call.cancel()
 

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mediaagent.hub.v1 import hub_pb2
 from mediaagent.v1 import call_pb2
 
-from mediaagentd.call.signal import AnswerSdp, Candidate, IceServer, Offer, Signal
+from mediaagentd.call.signal import AnswerSdp, Candidate, IceServer, Offer, Rebuild, Signal
 from mediaagentd.call.types import (
     Accept,
     CallType,
@@ -119,16 +119,19 @@ def _moment(stamp: Timestamp) -> float:
 
 def signal(message: hub_pb2.Signal) -> Signal | None:
     """The signal; None when it is of a kind that this agent does not know."""
+    body: Offer | AnswerSdp | Candidate | Rebuild
     match message.WhichOneof("body"):
         case "offer":
-            return Signal(message.attempt, Offer(message.offer))
+            body = Offer(message.offer)
         case "answer":
-            return Signal(message.attempt, AnswerSdp(message.answer))
+            body = AnswerSdp(message.answer)
         case "candidate":
-            candidate = Candidate(message.candidate.candidate, message.candidate.mid)
-            return Signal(message.attempt, candidate)
+            body = Candidate(message.candidate.candidate, message.candidate.mid)
+        case "rebuild":
+            body = Rebuild()
         case _:
             return None
+    return Signal(message.attempt, body, message.generation)
 
 
 def ice_server(message: hub_pb2.IceServer) -> IceServer:
@@ -138,7 +141,7 @@ def ice_server(message: hub_pb2.IceServer) -> IceServer:
 
 def relay(call_id: str, user_id: str, value: Signal) -> hub_pb2.RelayRequest:
     """The request that hands a signal to `user_id`."""
-    message = hub_pb2.Signal(call_id=call_id, attempt=value.attempt)
+    message = hub_pb2.Signal(call_id=call_id, attempt=value.attempt, generation=value.generation)
     match value.body:
         case Offer(sdp):
             message.offer = sdp
@@ -147,6 +150,8 @@ def relay(call_id: str, user_id: str, value: Signal) -> hub_pb2.RelayRequest:
         case Candidate(line, mid):
             message.candidate.candidate, message.candidate.mid = line, mid
             message.candidate.SetInParent()
+        case Rebuild():
+            message.rebuild.SetInParent()
     return hub_pb2.RelayRequest(to_user_id=user_id, signal=message)
 
 

@@ -357,6 +357,11 @@ class Agent:
         """Totals of the present call, per remote user."""
         return await self._ask(self._agent.GetStats, agent_pb2.GetStatsRequest())
 
+    async def notify_network_changed(self) -> int:
+        """Tells the agent that its network has changed; returns how many connections it makes anew."""
+        request = agent_pb2.NotifyNetworkChangedRequest()
+        return (await self._ask(self._agent.NotifyNetworkChanged, request)).connections
+
     # --- asking -----------------------------------------------------------------------------------
 
     async def _ask(

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-from typing import cast
 
 import pytest
-from aioice import stun
 from mediaagentd.errors import Refused
-from mediaagentd.media.rtc import gathering, peer, seams
-from mediaagentd.media.rtc.ice import IceServer
+from mediaagentd.media.rtc import consent, peer, seams
 from mediaagentd.media.types import VideoCodec
 from structlog.testing import capture_logs
 
-from tests.fakes.rtc import Picture, Recorder, opus, until_no_tasks_but
+from tests.fakes.rtc import Picture, opus, until_no_tasks_but
 from tests.integration.rtc.conftest import Stage
 
 
@@ -97,8 +93,8 @@ async def test_close_has_a_deadline(stage: Stage, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_far_end_that_vanishes_is_noticed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "CONSENT_EXPIRY", 1.0)
-    monkeypatch.setattr(gathering, "CONSENT_INTERVAL", 0.1)
+    monkeypatch.setattr(consent, "EXPIRY", 1.0)
+    monkeypatch.setattr(consent, "INTERVAL", 0.1)
     alice, bob = await stage.pair()
     await asyncio.sleep(1.2)  # consent is renewed: nothing may happen
     assert not alice.seen.closed
@@ -118,58 +114,6 @@ async def test_a_connection_that_never_comes_is_given_up(
     await bob.seen.until(lambda: bool(bob.seen.closed))
     assert bob.seen.closed == ["not connected in time"]
     assert bob.seen.connected == 0
-
-
-async def test_dead_servers_delay_by_no_more_than_the_deadline() -> None:
-    """A bound socket that never answers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dead:
-        dead.bind(("127.0.0.1", 0))
-        port = dead.getsockname()[1]
-        seen = Recorder()
-        alice = peer.Peer(
-            ice_servers=(
-                IceServer((f"stun:127.0.0.1:{port}",)),
-                IceServer((f"turn:127.0.0.1:{port}",), "u", "p"),
-            ),
-            video_codecs=tuple(VideoCodec),
-            observer=seen,
-            allow_loopback=True,
-        )
-        started = asyncio.get_running_loop().time()
-        offer = await alice.create_offer()
-        assert "127.0.0.1" in offer
-        assert asyncio.get_running_loop().time() - started < gathering.GATHER_TIMEOUT + 0.5
-        await alice.close()
-
-
-class StunServer(asyncio.DatagramProtocol):
-    """Answers each binding request with an address that it makes up."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        request = stun.parse_message(data)
-        answer = stun.Message(request.message_method, stun.Class.RESPONSE, request.transaction_id)
-        answer.attributes["XOR-MAPPED-ADDRESS"] = ("198.51.100.7", 4242)
-        self.transport.sendto(bytes(answer), addr)
-
-
-async def test_a_stun_server_gives_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: [])
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(StunServer, local_addr=("127.0.0.1", 0))
-    port = transport.get_extra_info("sockname")[1]
-    alice = peer.Peer(
-        ice_servers=(IceServer((f"stun:127.0.0.1:{port}",)),),
-        video_codecs=tuple(VideoCodec),
-        observer=Recorder(),
-    )
-    try:
-        assert "198.51.100.7 4242 typ srflx" in await alice.create_offer()
-    finally:
-        await alice.close()
-        transport.close()
 
 
 async def test_many_calls_leave_no_tasks_and_no_sockets(stage: Stage) -> None:

@@ -19,6 +19,10 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
 from mediaagentd.media.rtc import description, gathering, receiver, seams, sender
+from mediaagentd.media.rtc.consent import Consent
+from mediaagentd.media.rtc.gate import Gate
+from mediaagentd.media.rtc.guard import GuardedProtocol
+from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.types import VideoCodec
 
@@ -121,10 +125,11 @@ async def test_gathering_and_consent_are_looked_up_on_the_instance(
         inspect.getsource(aioice.ice.Connection.gather_candidates)
     )
     assert "create_task(self.query_consent())" in inspect.getsource(aioice.ice.Connection.connect)
-    gathering.install(ice, allow_loopback=True, on_expired=lambda: None)
+    gathering.Gatherer(ice, [], Gate(), names=Names(), allow_loopback=True, on_candidate=lambda _: None)
+    seams.keep_consent(ice, Consent(ice, lambda: None).keep)
     await ice.gather_candidates()
     assert gathering.LOOPBACK in [candidate.host for candidate in ice.local_candidates]
-    assert all(isinstance(p, gathering.GuardedProtocol) for p in ice._protocols)
+    assert all(isinstance(p, GuardedProtocol) for p in ice._protocols)
     assert isinstance(ice._queue, asyncio.Queue)
     assert ice._nominated == {}
     assert ice._query_consent_task is None
@@ -166,8 +171,8 @@ async def test_the_transport_is_hardened_by_its_instance_fields(
     source = inspect.getsource(RTCDtlsTransport._recv_next)
     assert "self._handle_rtcp_data(data)" in source
     assert "self._handle_rtp_data(data, arrival_time_ms=arrival_time_ms)" in source
-    transport, tally = seams.dtls_transport(connection), gathering.Tally("x")
-    seams.harden(transport, tally)
+    transport = seams.dtls_transport(connection)
+    seams.harden(transport, Gate())
     await transport._handle_rtcp_data(b"\x80")
     await transport._handle_rtp_data(b"", arrival_time_ms=0)
 

@@ -72,7 +72,7 @@ SAMPLES: dict[type[Event], tuple[Event, str]] = {
     events.CallingCancelled: (events.CallingCancelled("i1", "ann", CALL), "calling_cancelled"),
     events.CallingTimedOut: (events.CallingTimedOut("i1", CALL), "calling_timed_out"),
     events.UserEntered: (events.UserEntered("bob", CALL), "user_entered"),
-    events.UserLeft: (events.UserLeft("bob", CALL), "user_left"),
+    events.UserLeft: (events.UserLeft("bob", CALL, EndReason.CONNECTION_LOST), "user_left"),
     events.CallEnded: (events.CallEnded(CALL), "call_ended"),
     events.KickedOut: (events.KickedOut("other"), "kicked_out"),
     events.UserVideoChanged: (events.UserVideoChanged("bob", True, CALL), "user_video_changed"),
@@ -103,6 +103,8 @@ def test_every_event_converts(kind: type[Event], conversion: Conversion) -> None
         if field.name == "call":
             assert value.call_id == "c1"
             assert value.ended_by == "bob"
+    if event.__class__ is events.UserLeft:
+        assert made.user_left.reason == call_pb2.END_REASON_CONNECTION_LOST
     missing = {field.name for field in getattr(made, body).DESCRIPTOR.fields} - {
         field.name for field, _ in getattr(made, body).ListFields()
     }

@@ -56,7 +56,10 @@ class Daemon:
         self.signalling.report = self.media.report = self.calls.handle
         conversion = Conversion(WallClock(loop.time, time.time), "dev-1", 1400000000)
         about = About("1.2.3", "hub:1", loop.time, loop.time())
-        house = House(self.calls, self.media, self.log, self.records, self.groups, conversion, about)
+        house = House(
+            self.calls, self.media, self.log, self.records, self.groups, conversion, about,
+            lambda: self.media.network_changed(None),
+        )  # fmt: skip
         self.socket = socket
         self.server = Server(house, socket)
         self.channel = grpc.aio.insecure_channel(f"unix:{socket}")
@@ -294,3 +297,9 @@ async def test_a_command_that_media_keeps_waiting_ends_at_its_deadline(daemon: D
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await media.OpenCamera(media_pb2.OpenCameraRequest(), timeout=0.05)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_client_may_say_that_the_network_changed(daemon: Daemon) -> None:
+    agent = agent_pb2_grpc.AgentServiceStub(daemon.channel)
+    reply = await agent.NotifyNetworkChanged(agent_pb2.NotifyNetworkChangedRequest())
+    assert reply.connections == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mediaagentd.call import machine
+from mediaagentd.call import machine, reports
 from mediaagentd.call import types as t
 from mediaagentd.errors import Reason, Refused
 
@@ -348,9 +348,9 @@ def test_the_hubs_word_comes_before_the_end_of_patience() -> None:
     """A link that is away for now and then for good waits for the hub, not longer than before."""
     ann = Stage().connect(AUDIO)
     ann.tell(t.PeerDown("c1", "bob", 2, final=False))
-    ann.now = 58.5
+    ann.now = reports.RECONNECT_PATIENCE - 1.5
     ann.tell(t.PeerDown("c1", "bob", 2))
-    assert machine.deadline(ann.state) == 60.0
+    assert machine.deadline(ann.state) == reports.RECONNECT_PATIENCE
     end = over(call(member("bob", S.LEFT), joined("ann", 2), revision=3), t.EndReason.HANGUP, "bob")
     ann.tell(t.CallChanged(end))
     assert ann.end == (t.EndReason.HANGUP, "bob")
@@ -367,7 +367,7 @@ def test_a_link_that_does_not_come_back_is_given_up() -> None:
     ann = Stage().connect(AUDIO)
     ann.tell(t.PeerDown("c1", "bob", 2, final=False))
     ann.tick()
-    assert ann.now == 60.0
+    assert ann.now == reports.RECONNECT_PATIENCE
     assert ann.end == (t.EndReason.CONNECTION_LOST, "ann")
 
 

@@ -184,6 +184,7 @@ async def test_events_are_lines(fake: FakeAgent, socket: str) -> None:
         (["switch", "video"], "video call"),
         (["status"], "nobody: logged out"),
         (["stats", "--interval", "0"], "bob"),
+        (["network-changed"], "2 media connections"),
         (["call", "bob", "carol"], "dialling"),
         (["completion", "bash"], "_mediaagent"),
         (["--help"], "Exit codes"),

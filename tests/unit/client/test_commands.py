@@ -130,3 +130,4 @@ async def test_snapshot_and_figures(agent: Agent) -> None:
     assert (await agent.take_snapshot("bob")).image == PNG
     assert (await agent.status()).version == "fake"
     assert (await agent.stats()).peers[0].user_id == "bob"
+    assert await agent.notify_network_changed() == 2

@@ -152,13 +152,13 @@ def test_as_much_as_may_be() -> None:
 def test_candidates_are_counted_for_each_attempt() -> None:
     counted = Candidates()
     for _ in range(MAX_CANDIDATES + 1):  # and the end of them
-        counted.count("call", "bob", 2)
-    counted.count("call", "bob", 3)
-    counted.count("call", "cat", 2)
+        counted.count(("call", "bob", 2, 0))
+    counted.count(("call", "bob", 3, 0))
+    counted.count(("call", "cat", 2, 0))
     with pytest.raises(Refused) as refused:
-        counted.count("call", "bob", 2)
+        counted.count(("call", "bob", 2, 0))
     assert refused.value.reason is Reason.TOO_MANY_CANDIDATES
     assert refused.value.metadata == {"limit": "candidates", "value": "64"}
     for attempt in range(100):
-        counted.count("call", "dan", attempt)
+        counted.count(("call", "dan", attempt, 0))
     assert len(counted._counts) == 64

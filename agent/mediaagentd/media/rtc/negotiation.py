@@ -121,6 +121,11 @@ def split_candidates(sdp: str) -> tuple[str, tuple[str, ...], bool]:
     return "\r\n".join(kept) + "\r\n", tuple(dict.fromkeys(found)), ended
 
 
+def without_end(sdp: str) -> str:
+    """The description without the word that its candidates are all: more will be trickled."""
+    return sdp.replace("a=end-of-candidates\r\n", "")
+
+
 def sending_codec(preferences: Sequence[VideoCodec], negotiated: Sequence[str]) -> VideoCodec | None:
     """The first of our preferences among the negotiated encoding names."""
     names = {name.upper() for name in negotiated}

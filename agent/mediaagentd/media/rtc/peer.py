@@ -16,8 +16,12 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.media.rtc import description, gathering, negotiation, seams, sound
-from mediaagentd.media.rtc.ice import IceServer, library_servers, unusable
+from mediaagentd.media.rtc import description, negotiation, seams, sound
+from mediaagentd.media.rtc.consent import Consent
+from mediaagentd.media.rtc.gate import Gate
+from mediaagentd.media.rtc.gathering import Gatherer
+from mediaagentd.media.rtc.ice import IceServer, servers, unusable
+from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.receiver import AudioReceiver, VideoReceiver
 from mediaagentd.media.rtc.sender import AudioSender, VideoSender
 from mediaagentd.media.types import (
@@ -43,8 +47,11 @@ class PeerObserver(Protocol):
     def on_connected(self) -> None:
         """ICE and DTLS are up; once."""
 
-    def on_closed(self, reason: str) -> None:
+    def on_closed(self, reason: str, *, by_far_end: bool = False) -> None:
         """The connection failed or the far end closed it; once, and not after `Peer.close`."""
+
+    def on_candidate(self, candidate: str, mid: str) -> None:
+        """A candidate of ours that came after the description, "" when no more will."""
 
     def on_video(self, frame: VideoFrame) -> None:
         """A whole remote picture; decodable if those before it were decoded."""
@@ -69,7 +76,8 @@ class Peer:
     becomes a video call without a word of signalling. Make one with a running event loop; call either
     `create_offer` then `accept_answer`, or `accept_offer`, once; `close` it in the end.
 
-    `allow_loopback` adds 127.0.0.1 to the addresses; without any other address it is used anyway.
+    `allow_loopback` adds 127.0.0.1 to the addresses; without any other address it is used anyway. `names`
+    is shared by those who look up the same servers.
     """
 
     def __init__(
@@ -79,11 +87,13 @@ class Peer:
         video_codecs: Sequence[VideoCodec],
         observer: PeerObserver,
         allow_loopback: bool = False,
+        names: Names | None = None,
     ) -> None:
         self._codecs = tuple(video_codecs)
         self._observer = observer
         self._connection = RTCPeerConnection(
-            RTCConfiguration(iceServers=library_servers(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+            # Its own asking is replaced; None would mean a public STUN server on the Internet.
+            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
         if bad := unusable(ice_servers):
             _log.warning("ice_servers_malformed", count=bad)
@@ -99,16 +109,24 @@ class Peer:
         seams.swap(audio, self._audio_out, self._audio_in)
         seams.swap(video, self._video_out, self._video_in)
         ice = seams.ice_transport(self._connection)._connection
-        tally = gathering.install(
+        self._gate = Gate()
+        self._gatherer = Gatherer(
             ice,
+            servers(ice_servers),
+            self._gate,
+            names=names or Names(),
             allow_loopback=allow_loopback,
-            on_expired=lambda: self._end("connection lost"),
+            on_candidate=self._on_late_candidate,
         )
-        seams.harden(transport, tally)
+        self._consent = Consent(ice, on_expired=lambda: self._end("connection lost"))
+        seams.keep_consent(ice, self._consent.keep)
+        seams.harden(transport, self._gate)
         self._connection.on("connectionstatechange", self._on_state)
         self._connected = self._ended = False
         self._remote_set = False
         self._offered = ""
+        self._described = False
+        self._late: list[str] = []
         self._early: list[str] = []
         self._candidates = 0
         self._codec: VideoCodec | None = None
@@ -129,23 +147,38 @@ class Peer:
         """
         return self._codec
 
+    @property
+    def heard(self) -> float:
+        """When anything authentic last came from the far end, in the loop's time; -inf before."""
+        return self._gate.heard
+
+    @property
+    def local_address(self) -> str | None:
+        """The address of this machine that it goes over; None before it is connected."""
+        return seams.local_address(self._connection)
+
+    def probe(self) -> None:
+        """Asks the far end for a sign of life, which shows in `heard`."""
+        if self.connected:
+            self._consent.ask()
+
     async def create_offer(self) -> str:
-        """The offer with all candidates. Raises `Refused` when the peer is past that."""
+        """The offer, with the candidates that are known soon. Raises `Refused` when the peer is past that."""
         async with self._lock:
             self._require("stable")
             await self._connection.setLocalDescription()
-            self._offered = sound.offer(self._connection.localDescription.sdp)
+            self._offered = self._told(sound.offer(self._connection.localDescription.sdp))
             return self._offered
 
     async def accept_offer(self, sdp: str) -> str:
-        """The answer with all candidates. Raises `Refused` with nothing changed when the offer is bad
-        or the peer is past that.
+        """The answer, with the candidates that are known soon. Raises `Refused` with nothing changed when
+        the offer is bad or the peer is past that.
         """
         async with self._lock:
             self._require("stable")
             await self._apply(sdp, "offer")
             await self._connection.setLocalDescription()
-            local = sound.answer(self._connection.localDescription.sdp, sdp)
+            local = self._told(sound.answer(self._connection.localDescription.sdp, sdp))
             self._negotiated(local, sdp)
             return local
 
@@ -216,6 +249,23 @@ class Peer:
             raise Refused(Reason.SIGNAL_INVALID, "peer: closed")
         if self._connection.signalingState != state or (state == "stable" and self._remote_set):
             raise negotiation.invalid(f"peer: not in state {state} but {self._connection.signalingState}")
+
+    def _told(self, sdp: str) -> str:
+        """Our description as it leaves; later candidates follow it, never precede it."""
+        self._described = True
+        asyncio.get_running_loop().call_soon(self._tell_late_candidates)
+        return sdp if self._gatherer.complete and not self._late else negotiation.without_end(sdp)
+
+    def _on_late_candidate(self, line: str) -> None:
+        self._late.append(line)
+        if self._described:
+            self._tell_late_candidates()
+
+    def _tell_late_candidates(self) -> None:
+        late, self._late = self._late, []
+        for line in late:
+            if not self._ended and self._closing is None:
+                self._observer.on_candidate(line, seams.first_mid(self._connection))
 
     async def _apply(self, sdp: str, kind: str) -> None:
         description.check(sdp, kind, self._codecs)
@@ -288,21 +338,23 @@ class Peer:
         state = self._connection.connectionState
         if state == "connected" and not self._connected and not self._ended:
             self._connected = True
+            self._gate.alive(asyncio.get_running_loop().time())
+            self._gatherer.stop()
             self._stop_timer()
             self._observer.on_connected()
         elif state == "failed":
             self._end("connection lost" if self._connected else "connection failed")
         elif state == "closed":
             shut = seams.shut_by_far_end(self._connection)
-            self._end("closed by the far end" if shut else "connection lost")
+            self._end("closed by the far end" if shut else "connection lost", by_far_end=shut)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, *, by_far_end: bool = False) -> None:
         self._stop_timer()
         if self._ended or self._closing is not None:
             return
         self._ended = True
         _log.info("peer_ended", reason=reason)
-        self._observer.on_closed(reason)
+        self._observer.on_closed(reason, by_far_end=by_far_end)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -311,6 +363,7 @@ class Peer:
 
     async def _close(self) -> None:
         self._stop_timer()
+        self._gatherer.stop()
         for task in self._tasks:
             task.cancel()
         closing = asyncio.create_task(self._connection.close())

@@ -4,17 +4,19 @@ holds each against the pinned version, so that an upgrade fails loudly.
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from aioice import Connection
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from OpenSSL import SSL
 
-from mediaagentd.media.rtc.gathering import Tally
+from mediaagentd.media.rtc.gate import Gate, Tally
 from mediaagentd.media.rtc.sound import Sound
 
 
@@ -76,24 +78,59 @@ def abort(connection: RTCPeerConnection) -> None:
         protocol.transport.close()
 
 
-def harden(transport: RTCDtlsTransport, tally: Tally) -> None:
+def first_mid(connection: RTCPeerConnection) -> str:
+    """The a=mid of the section that candidates belong to."""
+    return connection.getTransceivers()[0].mid or "0"
+
+
+def local_address(connection: RTCPeerConnection) -> str | None:
+    """The address of this machine that the nominated pair goes over, be it to a relay."""
+    pairs = list(ice_transport(connection)._connection._nominated.values())
+    if not pairs:
+        return None
+    transport = pairs[0].protocol.transport
+    inner = transport.__dict__.get("_TurnTransport__inner_protocol")
+    if inner is not None:
+        transport = inner.transport
+    name = transport.get_extra_info("sockname")
+    return str(name[0]) if name else None
+
+
+def keep_consent(ice: Connection, keep: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Replaces the library's consent checks."""
+    ice.__dict__["query_consent"] = keep
+
+
+def harden(transport: RTCDtlsTransport, gate: Gate) -> None:
     """Keeps an authentic but malformed RTP or RTCP packet from ending the call: the library's loop
-    catches `ValueError`, its parsers also raise `struct.error` and others.
+    catches `ValueError`, its parsers also raise `struct.error` and others. What comes here has passed
+    SRTP, so it is a sign of life.
     """
-    for name in ("_handle_rtp_data", "_handle_rtcp_data"):
-        transport.__dict__[name] = _surviving(getattr(transport, name), tally)
+    now, handle_rtcp = asyncio.get_running_loop().time, transport._handle_rtcp_data
+
+    async def bounded(data: bytes) -> None:
+        if gate.may_report(now()):
+            await handle_rtcp(data)
+        else:
+            gate.tally.add()
+
+    transport.__dict__["_handle_rtcp_data"] = _surviving(bounded, gate, now)
+    transport.__dict__["_handle_rtp_data"] = _surviving(transport._handle_rtp_data, gate, now)
 
 
-def _surviving(handle: Callable[..., Awaitable[None]], tally: Tally) -> Callable[..., Awaitable[None]]:
+def _surviving(
+    handle: Callable[..., Awaitable[None]], gate: Gate, now: Callable[[], float]
+) -> Callable[..., Awaitable[None]]:
     defects = Tally("packet_handling_failed")
 
     async def handled(*args: Any, **kwargs: Any) -> None:
+        gate.heard = now()
         try:
             await handle(*args, **kwargs)
         except ConnectionError:
             raise
         except (ValueError, IndexError, struct.error, AssertionError):  # the far end's doing
-            tally.add()
+            gate.tally.add()
         except Exception as error:  # ours, or an observer's; the next packet may be better
             defects.add(error)
 

@@ -39,7 +39,7 @@ from aiortc.rtp import (
 from aiortc.stats import RTCStatsReport
 from aiortc.utils import random32
 
-from mediaagentd.media.rtc.gathering import Tally
+from mediaagentd.media.rtc.gate import Tally
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
 from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy

@@ -97,9 +97,12 @@ class Page:
         self._up()
         self._keyframe()
 
-    def on_closed(self, _reason: str) -> None:
+    def on_closed(self, reason: str, *, by_far_end: bool = False) -> None:  # noqa: ARG002 - the port's
         """See `PeerObserver`."""
         self._leave()
+
+    def on_candidate(self, candidate: str, mid: str) -> None:
+        """See `PeerObserver`: without servers none comes late."""
 
     def on_video(self, frame: VideoFrame) -> None:
         """See `PeerObserver`: what a page sends is not looked at."""

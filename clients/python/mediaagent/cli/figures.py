@@ -1,4 +1,4 @@
-"""status and stats."""
+"""status, stats and network-changed."""
 
 from __future__ import annotations
 
@@ -50,6 +50,16 @@ def _status_table(reply: agent_pb2.GetStatusResponse) -> Table:
 
 def _view(view: view_pb2.View) -> str:
     return f"{view.view_id} ({view.user_id or 'local'}, {view.WhichOneof('kind')})"
+
+
+@app.command(name="network-changed")
+async def network_changed(*, common: Common | None = None) -> int:
+    """Tells the agent that this device's network has changed: connections are made anew under the call."""
+    async with connected(common) as (agent, out):
+        count = await agent.notify_network_changed()
+        reply = agent_pb2.NotifyNetworkChangedResponse(connections=count)
+        out.result(reply, f"{count} media connections are made anew")
+    return DONE
 
 
 @app.command

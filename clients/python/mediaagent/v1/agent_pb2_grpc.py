@@ -44,6 +44,11 @@ class AgentServiceStub:
                 request_serializer=mediaagent_dot_v1_dot_agent__pb2.GetStatsRequest.SerializeToString,
                 response_deserializer=mediaagent_dot_v1_dot_agent__pb2.GetStatsResponse.FromString,
                 _registered_method=True)
+        self.NotifyNetworkChanged = channel.unary_unary(
+                '/mediaagent.v1.AgentService/NotifyNetworkChanged',
+                request_serializer=mediaagent_dot_v1_dot_agent__pb2.NotifyNetworkChangedRequest.SerializeToString,
+                response_deserializer=mediaagent_dot_v1_dot_agent__pb2.NotifyNetworkChangedResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -61,6 +66,12 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def NotifyNetworkChanged(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -73,6 +84,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.GetStats,
                     request_deserializer=mediaagent_dot_v1_dot_agent__pb2.GetStatsRequest.FromString,
                     response_serializer=mediaagent_dot_v1_dot_agent__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'NotifyNetworkChanged': grpc.unary_unary_rpc_method_handler(
+                    servicer.NotifyNetworkChanged,
+                    request_deserializer=mediaagent_dot_v1_dot_agent__pb2.NotifyNetworkChangedRequest.FromString,
+                    response_serializer=mediaagent_dot_v1_dot_agent__pb2.NotifyNetworkChangedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -129,6 +145,33 @@ class AgentService:
             '/mediaagent.v1.AgentService/GetStats',
             mediaagent_dot_v1_dot_agent__pb2.GetStatsRequest.SerializeToString,
             mediaagent_dot_v1_dot_agent__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NotifyNetworkChanged(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediaagent.v1.AgentService/NotifyNetworkChanged',
+            mediaagent_dot_v1_dot_agent__pb2.NotifyNetworkChangedRequest.SerializeToString,
+            mediaagent_dot_v1_dot_agent__pb2.NotifyNetworkChangedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,12 +33,14 @@ class AgentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AgentServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetStatusRequest, _agent_pb2.GetStatusResponse]
     GetStats: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetStatsRequest, _agent_pb2.GetStatsResponse]
+    NotifyNetworkChanged: _grpc.UnaryUnaryMultiCallable[_agent_pb2.NotifyNetworkChangedRequest, _agent_pb2.NotifyNetworkChangedResponse]
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetStatusRequest, _agent_pb2.GetStatusResponse]  # type: ignore[assignment]
     GetStats: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetStatsRequest, _agent_pb2.GetStatsResponse]  # type: ignore[assignment]
+    NotifyNetworkChanged: _aio.UnaryUnaryMultiCallable[_agent_pb2.NotifyNetworkChangedRequest, _agent_pb2.NotifyNetworkChangedResponse]  # type: ignore[assignment]
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -54,5 +56,12 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.GetStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.GetStatsResponse, _abc.Awaitable[_agent_pb2.GetStatsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def NotifyNetworkChanged(
+        self,
+        request: _agent_pb2.NotifyNetworkChangedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.NotifyNetworkChangedResponse, _abc.Awaitable[_agent_pb2.NotifyNetworkChangedResponse]]: ...
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

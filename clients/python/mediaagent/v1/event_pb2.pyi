@@ -520,7 +520,9 @@ class UserLeft(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     CALL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
+    reason: _call_pb2.EndReason.ValueType
     @_builtins.property
     def call(self) -> _call_pb2.Call: ...
     def __init__(
@@ -528,10 +530,11 @@ class UserLeft(_message.Message):
         *,
         user_id: _builtins.str = ...,
         call: _call_pb2.Call | None = ...,
+        reason: _call_pb2.EndReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "reason", b"reason", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

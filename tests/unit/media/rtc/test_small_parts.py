@@ -10,8 +10,9 @@ import pytest
 from aioice import Connection
 from hypothesis import given
 from hypothesis import strategies as st
-from mediaagentd.media.rtc.gathering import QUEUE_BOUND, GuardedProtocol, Tally
-from mediaagentd.media.rtc.ice import IceServer, library_servers, unusable
+from mediaagentd.media.rtc.gate import Gate
+from mediaagentd.media.rtc.guard import QUEUE_BOUND, GuardedProtocol
+from mediaagentd.media.rtc.ice import IceServer, Server, parse, servers, unusable
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize, packetize
 from mediaagentd.media.rtc.reception import Reception, Unwrapper
@@ -153,8 +154,9 @@ class Sink:
 
     def __init__(self) -> None:
         self.connection = Connection(ice_controlling=False)
-        self.protocol = GuardedProtocol(self.connection, Tally("dropped"))
+        self.protocol = GuardedProtocol(self.connection, Gate())
         self.protocol.local_candidate = type("Local", (), {"component": 1})()
+        self.protocol._gate.trust(("192.0.2.1", 1), 0.0)
 
     def receive(self, data: bytes) -> bool:
         before = self.connection._queue.qsize()
@@ -167,7 +169,7 @@ async def test_empty_and_foreign_datagrams_are_dropped() -> None:
     with capture_logs() as logs:
         for data in [b"", b"GET / HTTP/1.1", b"\xff" * 30, bytes([70]) * 30, bytes([10]) * 30]:
             assert not sink.receive(data)
-    assert sink.protocol._tally.count == 5
+    assert sink.protocol._gate.tally.count == 5
     assert len(logs) == 1
 
 
@@ -178,13 +180,15 @@ async def test_dtls_and_rtp_pass() -> None:
 
 
 async def test_malformed_stun_raises_nothing() -> None:
-    """Each attribute of a well-known length, with one byte."""
+    """Each attribute of a well-known length, with one byte; and our fragment, so that it is looked at."""
     sink = Sink()
+    ours = f"{sink.connection.local_username}:x".encode()
+    name = struct.pack("!HH", 6, len(ours)) + ours + bytes(-len(ours) % 4)
     for attribute in [*range(0x30), *range(0x8020, 0x8030)]:
-        body = struct.pack("!HH", attribute, 1) + b"\xff\0\0\0"
+        body = name + struct.pack("!HH", attribute, 1) + b"\xff\0\0\0"
         header = struct.pack("!HHI12s", 1, len(body), 0x2112A442, b"x" * 12)
         sink.receive(header + body)
-    assert sink.protocol._tally.count > 5
+    assert sink.protocol._gate.tally.count > 5
 
 
 @pytest.mark.parametrize("first", [22, 128])
@@ -196,14 +200,67 @@ async def test_the_queue_in_front_of_dtls_is_bounded(first: int) -> None:
     await asyncio.sleep(0)
 
 
+async def test_a_stranger_reaches_nothing() -> None:
+    sink = Sink()
+    sink.protocol.datagram_received(bytes([22]) + b"x" * 20, ("192.0.2.2", 1))
+    sink.protocol.datagram_received(bytes([128, 96]) + b"x" * 20, ("192.0.2.1", 2))
+    sink.protocol.datagram_received(struct.pack("!HHI12s", 1, 0, 0x2112A442, b"x" * 12), ("192.0.2.2", 1))
+    assert sink.connection._queue.empty()
+    assert sink.protocol._gate.tally.count == 3
+
+
+def test_a_source_that_asks_too_often_is_not_looked_at() -> None:
+    gate = Gate()
+    asked = [gate.may_ask("192.0.2.1", 0.001 * n) for n in range(1000)]
+    assert 140 < sum(asked) < 160, "a hundred at once, fifty a second"
+    assert gate.may_ask("192.0.2.2", 1.0)
+    assert gate.may_ask("192.0.2.1", 3.0)
+    for n in range(10_000):
+        gate.may_ask(f"host-{n}", 3.0)
+    assert len(gate._sources) <= 256
+
+
+def test_who_proved_itself_is_remembered_within_bounds() -> None:
+    gate = Gate()
+    for port in range(100):
+        gate.trust(("192.0.2.1", port), float(port))
+    assert gate.heard == 99.0
+    assert not gate.trusts(("192.0.2.1", 0))
+    assert gate.trusts(("192.0.2.1", 99))
+
+
+def test_reports_are_bounded() -> None:
+    gate = Gate()
+    assert sum(gate.may_report(0.0) for _ in range(5000)) == 400
+    assert sum(gate.may_report(1.0) for _ in range(5000)) == 200
+
+
 # --- servers
 
 
-def test_there_is_never_a_default_server() -> None:
-    assert library_servers(()) == []
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("stun:192.0.2.1", Server(False, "192.0.2.1", 3478)),
+        ("turn:turn.example.org:99", Server(True, "turn.example.org", 99)),
+        ("turn:[2001:db8::1]:3479?transport=tcp", Server(True, "2001:db8::1", 3479, "tcp")),
+        ("turns:turn.example.org", Server(True, "turn.example.org", 5349, "tls")),
+        ("stun:192.0.2.1?transport=udp", None),
+        ("stuns:192.0.2.1", None),
+        ("turns:x?transport=udp", None),
+        ("turn:", None),
+        ("turn:x:0", None),
+        ("turn:x:99999", None),
+        ("turn:2001:db8::1", None),
+        ("http://x", None),
+    ],
+)
+def test_addresses_of_servers(url: str, server: Server | None) -> None:
+    assert parse(url) == server
 
 
 def test_a_malformed_server_costs_nothing_but_itself() -> None:
-    servers = (IceServer(("stun:192.0.2.1:3478", "http://x")), IceServer(("nonsense",)))
-    assert [server.urls for server in library_servers(servers)] == [["stun:192.0.2.1:3478"]]
-    assert unusable(servers) == 2
+    configured = (IceServer(("stun:192.0.2.1:3478", "http://x")), IceServer(("nonsense",)))
+    assert servers(configured) == [Server(False, "192.0.2.1", 3478)]
+    assert unusable(configured) == 2
+    assert servers(()) == []

@@ -530,13 +530,18 @@ class Signal(_message.Message):
     OFFER_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     CANDIDATE_FIELD_NUMBER: _builtins.int
+    REBUILD_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     sender: _builtins.str
     attempt: _builtins.int
     offer: _builtins.str
     answer: _builtins.str
+    generation: _builtins.int
     @_builtins.property
     def candidate(self) -> Global___Candidate: ...
+    @_builtins.property
+    def rebuild(self) -> Global___Rebuild: ...
     def __init__(
         self,
         *,
@@ -546,16 +551,33 @@ class Signal(_message.Message):
         offer: _builtins.str = ...,
         answer: _builtins.str = ...,
         candidate: Global___Candidate | None = ...,
+        rebuild: Global___Rebuild | None = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "candidate", b"candidate", "offer", b"offer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "candidate", b"candidate", "offer", b"offer", "rebuild", b"rebuild"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "attempt", b"attempt", "body", b"body", "call_id", b"call_id", "candidate", b"candidate", "offer", b"offer", "sender", b"sender"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "attempt", b"attempt", "body", b"body", "call_id", b"call_id", "candidate", b"candidate", "generation", b"generation", "offer", b"offer", "rebuild", b"rebuild", "sender", b"sender"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["offer", "answer", "candidate"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["offer", "answer", "candidate", "rebuild"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
 Global___Signal: _TypeAlias = Signal  # noqa: Y015
+
+@_typing.final
+class Rebuild(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rebuild: _TypeAlias = Rebuild  # noqa: Y015
 
 @_typing.final
 class Candidate(_message.Message):

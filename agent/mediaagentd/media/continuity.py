@@ -1,0 +1,418 @@
+"""How the connection with one user goes on over outages: when it counts as lost, when it is made anew,
+when it is given up. Pure: `step` and `deadline`, times in seconds of one clock.
+
+A connection that is made anew is another generation, beside the present one for as long as that lives
+(make before break). Only one side, fixed for the attempt, offers; the other asks. Whatever is of an older
+generation than the newest is ignored, so both may begin at once: there is no glare.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+PROBE = 0.7
+PROBE_PAUSE = 0.3
+"""Seconds of silence after which the far end is asked for a sign of life, and between two such questions."""
+
+SILENCE = 2.0
+"""Seconds of silence after which the connection counts as lost."""
+
+DOUBT = 5.0
+"""Seconds of silence after which it is made anew: a short outage needs no new connection."""
+
+SUSPICION = 1.0
+"""Seconds that the present connection has to prove itself after a change of the network."""
+
+UNANSWERED = 6.0
+"""Seconds after which an offer, or a wish for one, that nobody answered is repeated."""
+
+CROSSED = 2.0
+"""Seconds within which a wish for an offer has crossed with the offer."""
+
+PAUSE = 1.5
+"""Seconds between the beginnings of two generations that fail at once."""
+
+ATTEMPT = 20.0
+"""Seconds that a generation whose descriptions are exchanged has to connect."""
+
+CONNECT_BUDGET = 20.0
+"""Seconds until a connection that never came is given up."""
+
+
+class Phase(enum.Enum):
+    """Where the connection stands."""
+
+    CONNECTING = "not up yet"
+    UP = "media flows, or would"
+    LOST = "nothing is heard; it is being regained"
+    OVER = "given up, or ended by the far end"
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """The generation that is being made, since when and until when; `answered`: both descriptions are
+    known.
+    """
+
+    generation: int
+    since: float
+    until: float
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`since`: the beginning of this phase. `current` carries the media, `newest` is the highest
+    generation known (-1: none). `heard` is the last sign of life of the current one. `trouble`: it must be
+    made anew; `begun`: when that was last begun. `suspect`: when the network changed.
+    """
+
+    offers: bool
+    budget: float
+    since: float
+    phase: Phase = Phase.CONNECTING
+    current: int | None = None
+    newest: int = -1
+    building: Building | None = None
+    heard: float = 0.0
+    probed: float = 0.0
+    begun: float = 0.0
+    trouble: bool = True
+    suspect: float | None = None
+
+
+# --- inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """That generation is up."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """That generation has failed or was closed. `final`: on purpose, by the far end, or by its fault."""
+
+    generation: int
+    reason: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The far end offers that generation."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The far end's answer to that generation was taken."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The far end asks us to offer that generation or a later one."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """`broken`: the current connection's address has gone, or a person says so."""
+
+    broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignallingBack:
+    """What was sent before may have been lost; it can be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; `heard` is the current generation's last sign of life."""
+
+    heard: float
+
+
+Input = Connected | Closed | Offered | Answered | Asked | NetworkChanged | SignallingBack | Tick
+
+# --- effects
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """Make that generation and offer it."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Make that generation from the offer that has come."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the far end for an offer."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Media goes over that generation from now on; `instead` may linger, None when there is none."""
+
+    generation: int
+    instead: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Close that generation."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask the far end for a sign of life over the current generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """Tell that it is up (again)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Tell that it is lost for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Tell that it is lost for good."""
+
+    reason: str
+
+
+Effect = Make | Take | Ask | Adopt | Drop | Probe | Up | Lost | Over
+Change = tuple[State, tuple[Effect, ...]]
+
+
+def begin(now: float, *, offers: bool, budget: float) -> Change:
+    """A connection that is to be made; the side that does not offer waits."""
+    state = State(offers, budget, since=now, begun=now)
+    return _begin(state, now) if offers else (state, ())
+
+
+def step(state: State, now: float, input: Input) -> Change:  # noqa: A002 - the house's word
+    """The state after an input, and what is to be done, in order."""
+    if state.phase is Phase.OVER:
+        return state, ()
+    match input:
+        case Connected(generation):
+            return _connected(state, now, generation)
+        case Closed():
+            return _closed(state, now, input)
+        case Offered(generation):
+            return _offered(state, now, generation)
+        case Answered(generation):
+            return _answered(state, now, generation), ()
+        case Asked(generation):
+            return _asked(state, now, generation)
+        case NetworkChanged(broken):
+            return _network_changed(state, now, broken)
+        case SignallingBack():
+            return _signalling_back(state, now)
+        case Tick(heard):
+            return _tick(replace(state, heard=max(state.heard, heard)), now)
+        case _:
+            assert_never(input)
+
+
+def deadline(state: State) -> float | None:
+    """When to come with a Tick; None when it is over."""
+    if state.phase is Phase.OVER:
+        return None
+    times = []
+    if state.current is not None:
+        times.append(max(state.heard + PROBE, state.probed + PROBE_PAUSE))
+        if state.phase is Phase.UP:
+            times.append(state.heard + SILENCE)
+        if not state.trouble:
+            times.append(state.heard + DOUBT)
+        if state.suspect is not None:
+            times.append(state.suspect + SUSPICION)
+    if state.building is not None:
+        times.append(state.building.until)
+    else:
+        if state.trouble:
+            times.append(_next_beginning(state))
+        if state.phase is not Phase.UP:
+            times.append(state.since + _budget(state))
+    return min(times)
+
+
+# --- what an input does
+
+
+def _connected(state: State, now: float, generation: int) -> Change:
+    building = state.building
+    if building is None or building.generation != generation:
+        return state, ()
+    effects: tuple[Effect, ...] = (Adopt(generation, state.current),)
+    state = replace(
+        state, current=generation, building=None, heard=now, probed=now, trouble=False, suspect=None
+    )
+    return _up(state, now, effects)
+
+
+def _closed(state: State, now: float, closed: Closed) -> Change:
+    if state.building is not None and state.building.generation == closed.generation:
+        if closed.final and state.phase is Phase.CONNECTING:
+            return _over(state, now, closed.reason)
+        return _failed(state, now)
+    if state.current != closed.generation:
+        return state, ()
+    effects: tuple[Effect, ...] = (Drop(closed.generation),)
+    state = replace(state, current=None, trouble=True, suspect=None)
+    if closed.final and state.building is None:
+        state, more = _over(state, now, closed.reason)
+        return state, (*effects, *more)
+    state, lost = _lost(state, now)
+    state, begun = _tick(state, now)
+    return state, (*effects, *lost, *begun)
+
+
+def _offered(state: State, now: float, generation: int) -> Change:
+    if state.offers or generation <= state.newest:
+        return state, ()
+    dropped = (Drop(state.building.generation),) if state.building is not None else ()
+    building = Building(generation, now, now + ATTEMPT, answered=True)
+    state = replace(state, newest=generation, building=building, begun=now)
+    return state, (*dropped, Take(generation))
+
+
+def _answered(state: State, now: float, generation: int) -> State:
+    building = state.building
+    if building is None or building.generation != generation:
+        return state
+    return replace(state, building=replace(building, answered=True, until=now + ATTEMPT))
+
+
+def _asked(state: State, now: float, generation: int) -> Change:
+    if not state.offers:
+        return state, ()
+    building = state.building
+    unheard = building is not None and not building.answered and now >= building.since + CROSSED
+    if generation <= state.newest and not unheard:
+        return state, ()  # crossed with our offer
+    return _begin(replace(state, trouble=True, newest=max(state.newest, generation - 1)), now)
+
+
+def _network_changed(state: State, now: float, broken: bool) -> Change:
+    if broken or state.current is None:
+        return _begin(replace(state, trouble=True), now)
+    return replace(state, suspect=now, probed=now), (Probe(),)
+
+
+def _signalling_back(state: State, now: float) -> Change:
+    building = state.building
+    waits = building is None or (not building.answered and now > building.since)
+    return _begin(state, now) if state.trouble and waits else (state, ())
+
+
+def _tick(state: State, now: float) -> Change:
+    effects: tuple[Effect, ...] = ()
+    if state.current is not None:
+        state, effects = _listen(state, now)
+    if state.building is not None and state.building.until <= now:
+        state, more = _failed(state, now)
+        effects += more
+    if state.building is not None:
+        return state, effects
+    if state.phase is not Phase.UP and now >= state.since + _budget(state):
+        state, more = _over(state, now, "not connected in time" if state.newest < 0 else "connection lost")
+        return state, (*effects, *more)
+    if state.trouble and now >= _next_beginning(state):
+        state, more = _begin(state, now)
+        effects += more
+    return state, effects
+
+
+# --- the parts
+
+
+def _listen(state: State, now: float) -> Change:
+    """What silence, or its end, means."""
+    if now < state.heard + PROBE:
+        trouble = state.trouble and state.building is not None
+        state = replace(state, trouble=trouble, suspect=None if _proved(state) else state.suspect)
+        return _up(state, now, ())
+    effects: tuple[Effect, ...] = ()
+    if now >= state.probed + PROBE_PAUSE:
+        state, effects = replace(state, probed=now), (Probe(),)
+    if now >= state.heard + SILENCE:
+        state, lost = _lost(state, now)
+        effects += lost
+    suspicious = state.suspect is not None and now >= state.suspect + SUSPICION and not _proved(state)
+    if suspicious or now >= state.heard + DOUBT:
+        state = replace(state, trouble=True, suspect=None)
+    return state, effects
+
+
+def _proved(state: State) -> bool:
+    return state.suspect is not None and state.heard > state.suspect
+
+
+def _up(state: State, now: float, before: tuple[Effect, ...]) -> Change:
+    if state.phase is Phase.UP:
+        return state, before
+    return replace(state, phase=Phase.UP, since=now), (*before, Up())
+
+
+def _lost(state: State, now: float) -> Change:
+    if state.phase is not Phase.UP:
+        return state, ()
+    return replace(state, phase=Phase.LOST, since=now), (Lost(),)
+
+
+def _over(state: State, now: float, reason: str) -> Change:
+    return replace(state, phase=Phase.OVER, since=now, building=None, trouble=False), (Over(reason),)
+
+
+def _failed(state: State, now: float) -> Change:
+    """The generation that was being made is not going to be; one that still lives is good enough."""
+    assert state.building is not None
+    alive = state.current is not None and now < state.heard + SILENCE
+    effects = (Drop(state.building.generation),)
+    return replace(state, building=None, trouble=state.trouble and not alive), effects
+
+
+def _begin(state: State, now: float) -> Change:
+    """A new generation, instead of one that is being made; or the wish for it."""
+    dropped = (Drop(state.building.generation),) if state.building is not None else ()
+    generation = state.newest + 1
+    state = replace(state, building=None, begun=now, trouble=True)
+    if not state.offers:
+        return state, (*dropped, Ask(generation))
+    building = Building(generation, now, now + UNANSWERED)
+    return replace(state, newest=generation, building=building), (*dropped, Make(generation))
+
+
+def _next_beginning(state: State) -> float:
+    return state.begun + (PAUSE if state.offers else UNANSWERED)
+
+
+def _budget(state: State) -> float:
+    return CONNECT_BUDGET if state.phase is Phase.CONNECTING else state.budget

@@ -1,0 +1,64 @@
+"""Consent to send (RFC 7675), kept our way."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from aioice import Connection
+from aioice import ice as library
+from aioice.stun import TransactionError
+
+INTERVAL = 1.0
+"""Seconds between two consent checks; RFC 7675 section 5.1 allows randomly more or less by a fifth."""
+
+EXPIRY = 30.0
+"""Seconds since the last valid answer after which consent has expired (RFC 7675 section 5.1)."""
+
+
+class Consent:
+    """Closes the connection when no check has been answered for 30 s.
+
+    Checks overlap, so that a round trip longer than their interval is no loss: the library allows
+    each 0.5 s and six in a row, and so loses every call beyond 500 ms. `keep` takes the place of its
+    `query_consent`; `on_expired` is called before the connection closes.
+    """
+
+    def __init__(self, connection: Connection, on_expired: Callable[[], None]) -> None:
+        self._connection = connection
+        self._on_expired = on_expired
+        self._loop = asyncio.get_running_loop()
+        self._answered = 0.0
+        self._checks: set[asyncio.Task[None]] = set()
+
+    async def keep(self) -> None:
+        """Checks until expired or cancelled."""
+        self._answered = self._loop.time()
+        try:
+            while self._loop.time() - self._answered < EXPIRY:
+                await asyncio.sleep(INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+                self.ask()
+        finally:
+            for task in self._checks:
+                task.cancel()
+        self._on_expired()
+        self._connection._query_consent_task = None  # close() would wait for this very task
+        await self._connection.close()
+
+    def ask(self) -> None:
+        """One more check of each nominated pair, now: an answer is a sign of life too."""
+        for pair in self._connection._nominated.values():
+            task = asyncio.create_task(self._check(pair))
+            self._checks.add(task)
+            task.add_done_callback(self._checks.discard)
+
+    async def _check(self, pair: library.CandidatePair) -> None:
+        connection = self._connection
+        request = connection.build_request(pair, nominate=False)
+        key = (connection.remote_password or "").encode()
+        try:
+            await pair.protocol.request(request, pair.remote_addr, key, retransmissions=0)
+        except TransactionError:
+            return
+        self._answered = self._loop.time()

@@ -1,0 +1,109 @@
+"""What one connection lets in: who may speak, how often, and when somebody last did. Pure.
+
+Whoever does not know our ICE user fragment gets no answer and costs a comparison; whoever has not proved
+to know the password (RFC 8445 section 7.3) reaches neither DTLS nor SRTP. So no stranger can end a call
+with a forged alert, nor fill a queue.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+import structlog
+
+LOG_INTERVAL = 1.0
+"""Seconds between two log lines about the same."""
+
+TRUSTED = 64
+"""Addresses that have proved themselves and are remembered; the oldest is forgotten."""
+
+SOURCES = 256
+"""Sources whose rate is kept; the oldest is forgotten."""
+
+BURST = 100
+RATE = 50.0
+"""STUN requests of one source at once, and a second: a check every 20 ms (RFC 8445 section 14.2)."""
+
+RTCP_BURST = 400
+RTCP_RATE = 200.0
+"""RTCP packets of the far end at once, and a second; a call has about ten, a repair storm a hundred."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Tally:
+    """Counts what was dropped and says so at most once a second."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._said = float("-inf")
+        self.count = 0
+
+    def add(self, error: Exception | None = None) -> None:
+        """One more; `error` is for a defect of ours, whose trace is wanted."""
+        self.count += 1
+        now = time.monotonic()
+        if now - self._said >= LOG_INTERVAL:
+            self._said = now
+            _log.warning(self._what, total=self.count, exc_info=error)
+
+
+class Bucket:
+    """Lets `rate` a second through, and `burst` at once."""
+
+    def __init__(self, burst: float, rate: float) -> None:
+        self._burst, self._rate = burst, rate
+        self._left = burst
+        self._filled = float("-inf")
+
+    def take(self, now: float) -> bool:
+        """Whether there is one left at `now`."""
+        if self._left < self._burst:
+            self._left = min(self._burst, self._left + (now - self._filled) * self._rate)
+        self._filled = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Gate:
+    """See the module. Addresses are (host, port)."""
+
+    def __init__(self) -> None:
+        self.tally = Tally("datagrams_dropped")
+        self.heard = float("-inf")
+        """When the far end last proved to be there."""
+        self._trusted: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._sources: OrderedDict[str, Bucket] = OrderedDict()
+        self._rtcp = Bucket(RTCP_BURST, RTCP_RATE)
+
+    def alive(self, now: float) -> None:
+        """Something authentic came."""
+        self.heard = now
+
+    def trust(self, address: tuple[str, int], now: float) -> None:
+        """That address has proved to know the password."""
+        self.heard = now
+        if address not in self._trusted:
+            self._trusted[address] = None
+            if len(self._trusted) > TRUSTED:
+                self._trusted.popitem(last=False)
+
+    def trusts(self, address: tuple[str, int]) -> bool:
+        """Whether it has."""
+        return address in self._trusted
+
+    def may_ask(self, host: str, now: float) -> bool:
+        """Whether a STUN request of that source is looked at."""
+        bucket = self._sources.get(host)
+        if bucket is None:
+            bucket = self._sources[host] = Bucket(BURST, RATE)
+            if len(self._sources) > SOURCES:
+                self._sources.popitem(last=False)
+        return bucket.take(now)
+
+    def may_report(self, now: float) -> bool:
+        """Whether an RTCP packet is looked at: each asks for work, and the far end may be hostile too."""
+        return self._rtcp.take(now)

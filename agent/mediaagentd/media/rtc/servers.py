@@ -1,0 +1,155 @@
+"""Asking STUN and TURN servers for candidates: several in turn, over UDP, TCP and TLS, by name or address."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from aioice import Candidate, stun, turn
+from aioice.candidate import candidate_foundation, candidate_priority
+
+from mediaagentd.media.rtc.gate import Tally
+from mediaagentd.media.rtc.guard import GuardedProtocol, mark
+from mediaagentd.media.rtc.ice import Server
+from mediaagentd.media.rtc.names import Names
+
+STAGGER = 0.1
+"""Seconds until the next server is asked too: a dead one costs no more."""
+
+_RECEIVE_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+
+T = TypeVar("T")
+Found = tuple[Candidate, GuardedProtocol | None]
+
+
+class _Guarded(turn.TurnClientMixin):
+    """Malformed messages of whoever speaks in the server's name end here."""
+
+    tally: Tally
+
+    def datagram_received(self, data: bytes | str, addr: tuple[str, int]) -> None:
+        try:
+            super().datagram_received(data, addr)
+        except Exception:  # the library's parser raises whatever it meets
+            self.tally.add()
+
+
+class _TurnUdp(_Guarded, turn.TurnClientUdpProtocol):
+    """TURN over UDP."""
+
+
+class _TurnTcp(_Guarded, turn.TurnClientTcpProtocol):
+    """TURN over TCP or TLS."""
+
+
+async def in_turn(attempts: Sequence[Callable[[], Coroutine[Any, Any, T]]], stagger: float = STAGGER) -> T:
+    """What the first success gives; each begins `stagger` seconds after the one before it, or when that has
+    failed. Raises the last one's error when all fail.
+    """
+    running: set[asyncio.Task[T]] = set()
+    waiting = list(reversed(attempts))
+    error: BaseException = ConnectionError("nobody to ask")
+    try:
+        while waiting or running:
+            if waiting:
+                running.add(asyncio.ensure_future(waiting.pop()()))
+            done, running = await asyncio.wait(
+                running, timeout=stagger if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                if task.exception() is None:
+                    return task.result()
+                error = task.exception() or error
+        raise error
+    finally:
+        for task in running:
+            task.cancel()
+
+
+async def reflexive(host: GuardedProtocol, server: Server, names: Names) -> Found:
+    """How that socket looks from outside (RFC 8445 section 5.1.1.2)."""
+    local = host.local_candidate
+    family = ":" in local.host
+    addresses = [each for each in await names.resolve(server.host) if (":" in each) is family]
+
+    async def ask(address: str) -> tuple[str, int]:
+        request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+        response, _ = await host.request(request, (address, server.port))
+        mapped: tuple[str, int] = response.attributes["XOR-MAPPED-ADDRESS"]
+        return mapped
+
+    mapped = await in_turn([lambda address=each: ask(address) for each in addresses])  # type: ignore[misc]
+    return _candidate("srflx", local.component, mapped, (local.host, local.port)), None
+
+
+async def relayed(
+    make: Callable[[], GuardedProtocol], component: int, server: Server, names: Names, tally: Tally
+) -> Found:
+    """An address at a relay (RFC 8656), and the protocol that sends and hears through it."""
+    addresses = await names.resolve(server.host)
+
+    async def ask(address: str) -> Found:
+        inner = await _connect(server, address, tally)
+        try:
+            protocol, transport = make(), turn.TurnTransport(inner)
+            await transport._connect(protocol)
+        except BaseException:
+            inner.transport.close()
+            raise
+        own = transport.get_extra_info("sockname")
+        related = transport.get_extra_info("related_address")
+        protocol.local_candidate = _candidate("relay", component, own, related)
+        return protocol.local_candidate, protocol
+
+    return await in_turn([lambda address=each: ask(address) for each in addresses])  # type: ignore[misc]
+
+
+async def _connect(server: Server, address: str, tally: Tally) -> _TurnUdp | _TurnTcp:
+    loop = asyncio.get_running_loop()
+
+    def protocol(kind: type[_TurnUdp] | type[_TurnTcp]) -> Any:
+        made = kind(
+            (address, server.port),
+            username=server.username,
+            password=server.credential,
+            lifetime=turn.DEFAULT_ALLOCATION_LIFETIME,
+            channel_refresh_time=turn.DEFAULT_CHANNEL_REFRESH_TIME,
+        )
+        made.tally = tally
+        return made
+
+    made: _TurnUdp | _TurnTcp
+    transport: asyncio.BaseTransport
+    if server.over == "udp":
+        transport, made = await loop.create_datagram_endpoint(
+            lambda: protocol(_TurnUdp), remote_addr=(address, server.port)
+        )
+        transport.get_extra_info("socket").setsockopt(*_RECEIVE_BUFFER)
+    else:
+        secure = server.over == "tls"
+        transport, made = await loop.create_connection(
+            lambda: protocol(_TurnTcp),
+            address,
+            server.port,
+            ssl=ssl.create_default_context() if secure else None,
+            server_hostname=server.host if secure else None,
+        )
+    mark(transport.get_extra_info("socket"))
+    return made
+
+
+def _candidate(kind: str, component: int, own: tuple[str, int], related: tuple[str, int]) -> Candidate:
+    return Candidate(
+        foundation=candidate_foundation(kind, "udp", own[0]),
+        component=component,
+        transport="udp",
+        priority=candidate_priority(component, kind),
+        host=own[0],
+        port=own[1],
+        type=kind,
+        related_address=related[0],
+        related_port=related[1],
+    )
