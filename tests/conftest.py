@@ -12,5 +12,6 @@ asyncio.set_event_loop(None)
 # Ctrl-C; a handler, unlike that, is not handed down.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=50, help="how often tests/integration/hub kills the hub")

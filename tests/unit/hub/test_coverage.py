@@ -9,10 +9,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOMS = (
-    "calls", "core", "effects", "exchange", "groups", "inputs", "ledger", "missed", "registry", "rights",
-    "sessions", "types", "values",
+    "calls", "core", "effects", "exchange", "groups", "inputs", "ledger", "missed", "quotas", "registry",
+    "rights", "sessions", "types", "values",
 )  # fmt: skip
-STORIES = ("core", "devices", "group_calls", "groups", "missed", "rights")
+STORIES = ("core", "devices", "group_calls", "groups", "missed", "quotas", "rights")
 
 
 def test_every_branch_of_the_pure_rooms_is_tested(tmp_path: Path) -> None:
