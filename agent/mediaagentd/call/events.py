@@ -170,11 +170,13 @@ def derive(old: State, new: State) -> tuple[Event, ...]:
         if new.session is SessionPhase.KICKED_OUT:
             found.append(KickedOut(new.kicked_by))
     # By identity: a call that ended with a logout can ring and end again after the next login.
-    if new.previous is not None and new.previous is not old.previous:
-        known = old.call if _id(old.call) == _id(new.previous) else None
-        found += _call_events(known, new.previous, me)
+    over = new.previous if new.previous is not old.previous else None
+    if over is not None:
+        known = old.call if _id(old.call) == _id(over) else None
+        found += _call_events(known, over, me)
     if new.call is not None and new.call is not old.call:
-        known = old.call if _id(old.call) == _id(new.call) else None
+        # One that has just ended may ring anew: whoever is asked in again.
+        known = old.call if over is None and _id(old.call) == _id(new.call) else None
         found += _call_events(known, new.call, me)
     if (old.camera, old.muted) != (new.camera, new.muted):
         found.append(LocalMediaChanged(new.camera, new.muted))

@@ -184,11 +184,19 @@ class History:
                 self._missed = {**missed, **self._missed}
                 self._news.set()
                 raise
-        self._live.difference_update(key for key, record in calls.items() if record.ended is not None)
-        self._live.update(key for key, record in calls.items() if record.ended is None)
+        self._follow(calls)
         if missed:
             self._acknowledge([record.invite_id for record in missed.values()])
         self._tell(kept)
+
+    def _follow(self, calls: dict[_Key, Record]) -> None:
+        """Which calls go on; the writer sees to them from time to time."""
+        live = (self._live | {k for k, r in calls.items() if r.ended is None}) - {
+            k for k, r in calls.items() if r.ended is not None
+        }
+        if live != self._live:
+            self._live = live
+            self._news.set()
 
     def _tell(self, kept: Kept) -> None:
         for record in kept.records:

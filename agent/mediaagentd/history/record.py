@@ -25,12 +25,13 @@ def noteworthy(old: State, new: State) -> tuple[tuple[str, Call], ...]:
     ended, one that began, one that was answered.
     """
     found: list[tuple[str, Call]] = []
-    if new.previous is not None and new.previous is not old.previous:
+    over = new.previous if new.previous is not old.previous else None
+    if over is not None:
         # Whoever logs out has left by now.
-        found.append((old.user_id or new.user_id, new.previous))
+        found.append((old.user_id or new.user_id, over))
     call = new.call
     if call is not None and call is not old.call:
-        known = old.call if old.call is not None and old.call.hub.call_id == call.hub.call_id else None
+        known = old.call if over is None else None
         if known is None or known.answered != call.answered:
             found.append((new.user_id, call))
     return tuple(found)

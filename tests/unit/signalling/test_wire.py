@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,9 +58,13 @@ def test_the_reasons_are_the_contracts() -> None:
 
 
 _text = st.text(max_size=8)
+_invitations = st.builds(
+    core.Invitation, _text, _text, st.floats(0, 2e9), st.none() | st.floats(NOW - 9, NOW + 9)
+)
 _members = st.builds(
     core.Member, _text, st.sampled_from(core.MemberState), session=_text, device_id=_text,
     join_order=st.integers(0, 2**32 - 1), audio=st.booleans(), video=st.booleans(),
+    invitation=st.none() | _invitations,
 )  # fmt: skip
 _calls = st.builds(
     core.Call, call_id=_text, invite_id=_text, room_id=st.integers(0, 2**32 - 1),
@@ -67,6 +72,7 @@ _calls = st.builds(
     group=st.booleans(), created=st.floats(0, 2e9), deadline=st.none() | st.floats(NOW - 9, NOW + 9),
     request_id=_text, group_id=_text, revision=st.integers(0, 2**64 - 1), joins=st.integers(0, 9),
     ended=st.booleans(), end_reason=st.none() | st.sampled_from(core.EndReason), ended_by=_text,
+    user_data=st.binary(max_size=9),
 )  # fmt: skip
 
 
@@ -77,6 +83,12 @@ def test_a_call_survives(call: core.Call) -> None:
     for name in ("call_id", "invite_id", "room_id", "group_id", "revision", "ended", "ended_by", "sponsor"):
         assert getattr(heard, name) == getattr(call, name)
     assert heard.type.name == call.type.name
+    assert (heard.is_group, heard.user_data) == (call.group, call.user_data)
+    for told, member in zip(heard.members, call.members, strict=True):
+        invitation = told.invitation
+        assert (invitation and invitation.invite_id) == (member.invitation and member.invitation.invite_id)
+        if invitation is not None and invitation.timeout is not None:
+            assert 0 <= invitation.timeout <= 9
     assert (heard.end_reason and heard.end_reason.name) == (call.end_reason and call.end_reason.name)
     left = None if call.deadline is None else pytest.approx(max(0.0, call.deadline - NOW), abs=1e-6)
     assert heard.timeout == left
@@ -120,6 +132,11 @@ def test_a_kick_and_an_ice_server_survive() -> None:
     ("command", "rpc"),
     [
         (machine.Invite(("bob",), machine.CallType.VIDEO, 30.5, "g", "r"), "Invite"),
+        (machine.InviteMore("c", ("bob",), 30.5, "r"), "InviteMore"),
+        (machine.InviteMore("c", ("bob",), None, "r"), "InviteMore"),
+        (machine.JoinCall("c", ""), "JoinCall"),
+        (machine.JoinCall("", "g"), "JoinCall"),
+        (wire.AcknowledgeMissed(("i", "j")), "AcknowledgeMissed"),
         (machine.Accept("i"), "Accept"),
         (machine.Reject("i", True), "Reject"),
         (machine.Leave("c"), "Hangup"),
@@ -127,7 +144,7 @@ def test_a_kick_and_an_ice_server_survive() -> None:
         (machine.SetAvailability("c", True, False), "SetAvailability"),
     ],
 )
-def test_each_command_has_its_rpc(command: machine.HubCommand, rpc: str) -> None:
+def test_each_command_has_its_rpc(command: machine.HubCommand | wire.AcknowledgeMissed, rpc: str) -> None:
     name, request = wire.request(command)
     check(request)
     method = hub_pb2.DESCRIPTOR.services_by_name["HubService"].methods_by_name[name]
@@ -138,3 +155,49 @@ def test_each_command_has_its_rpc(command: machine.HubCommand, rpc: str) -> None
 def test_no_limit_is_no_timeout() -> None:
     _, request = wire.request(machine.Invite(("bob",), machine.CallType.AUDIO, None, "", "r"))
     assert not request.HasField("timeout")
+
+
+MISSED = core.Missed(
+    "ann",
+    "i1",
+    "c1",
+    "bob",
+    core.CallType.AUDIO,
+    False,
+    "",
+    NOW - 3600,
+    NOW - 3570,
+    core.EndReason.NO_RESPONSE,
+)
+
+
+def welcome(*missed: core.Missed) -> hub_pb2.Welcome:
+    made = hub_pb2.Welcome(hub_time=hub_wire.timestamp(NOW))
+    made.missed.extend(hub_wire._missed(one) for one in missed)
+    return made
+
+
+def test_missed_calls_come_in_the_time_of_this_device() -> None:
+    """Its clock is a day behind the hub's: what was an hour ago is an hour ago."""
+    now = NOW - 86_400.0
+    taken_back = replace(MISSED, invite_id="i2", reason=core.EndReason.CANCELLED, group_id="team", group=True)
+    ran_out, cancelled = wire.missed(welcome(MISSED, taken_back), "ann", now)
+    assert (ran_out.invited, ran_out.ended) == (now - 3600, now - 3570)
+    assert (ran_out.owner_id, ran_out.call_id, ran_out.invite_id, ran_out.sponsor) == (
+        "ann",
+        "c1",
+        "i1",
+        "bob",
+    )
+    assert (ran_out.end_reason, ran_out.ended_by) == (machine.EndReason.NO_RESPONSE, "")
+    assert ran_out.invitees == (("ann", machine.MemberState.NO_RESPONSE),)
+    assert ran_out.missed
+    assert not ran_out.outgoing
+    assert (cancelled.end_reason, cancelled.ended_by) == (machine.EndReason.CANCELLED, "bob")
+    assert cancelled.group_id == "team"
+
+
+def test_a_missed_call_in_a_newer_hubs_words_is_left_out() -> None:
+    told = welcome(MISSED, MISSED)
+    told.missed[0].type = 9  # type: ignore[assignment]
+    assert len(wire.missed(told, "ann", NOW)) == 1

@@ -1,0 +1,238 @@
+"""The records on the disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mediaagentd.call.words import CallType, EndReason, MemberState
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.history.store import HistoryStore, StoreError
+from mediaagentd.history.types import EVERYTHING, Filter, Retention
+
+from tests.unit.history.samples import CALL, MISSED, going_on, numbered
+
+NOW = 3000.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[HistoryStore]:
+    made = HistoryStore(tmp_path / "deep" / "history.sqlite", Retention())
+    yield made
+    made.close()
+
+
+def listed(store: HistoryStore, chosen: Filter = EVERYTHING, now: float = NOW) -> list[str]:
+    return [record.call_id for record in store.page(chosen, 100, "", now).records]
+
+
+def test_a_record_comes_back_as_it_was(store: HistoryStore) -> None:
+    for record in (CALL, MISSED, replace(MISSED, call_id="c3", other_device_id="kitchen", part="2")):
+        (kept,) = store.keep([record], [], NOW).records
+        assert kept == replace(record, record_id=kept.record_id)
+        assert store.get(kept.record_id) == kept
+
+
+def test_nobody_else_reads_it(tmp_path: Path) -> None:
+    store = HistoryStore(tmp_path / "h.sqlite", Retention())
+    store.keep([CALL], [], NOW)
+    for file in tmp_path.iterdir():
+        assert file.stat().st_mode & 0o077 == 0
+    store.close()
+    store.close()
+
+
+def test_the_newer_word_counts_but_what_was_answered_stays_so(store: HistoryStore) -> None:
+    ring = replace(MISSED, call_id="c1", end_reason=EndReason.LOGGED_OUT, missed=False)
+    store.keep([going_on(ring)], [], NOW)
+    assert listed(store) == []
+    (first,) = store.keep([ring], [], NOW).records
+    answered = replace(ring, answered=2010.0, end_reason=EndReason.HANGUP, ended_by="dan")
+    (second,) = store.keep([answered], [], NOW).records
+    assert second.record_id == first.record_id
+    assert store.keep([ring], [], NOW).records == ()
+    assert store.get(first.record_id).answered == 2010.0
+    assert listed(store) == ["c1"]
+
+
+def test_missed_calls_of_the_hub_do_not_overwrite_what_is_known(store: HistoryStore) -> None:
+    assert store.keep([], [MISSED], NOW).records[0].missed
+    assert store.keep([], [MISSED], NOW).records == ()
+    cancelled = replace(MISSED, call_id="c3", end_reason=EndReason.CANCELLED)
+    store.keep([cancelled], [], NOW)
+    assert store.keep([], [replace(cancelled, sponsor="eve")], NOW).records == ()
+    # A device that was logged out while it rang learns what became of it.
+    left = replace(MISSED, call_id="c4", end_reason=EndReason.LOGGED_OUT, missed=False)
+    store.keep([left], [], NOW)
+    (told,) = store.keep([], [replace(left, end_reason=EndReason.CANCELLED, missed=True)], NOW).records
+    assert told.missed
+    answered = replace(left, call_id="c5", answered=2001.0)
+    store.keep([answered], [], NOW)
+    assert store.keep([], [replace(MISSED, call_id="c5")], NOW).records == ()
+
+
+def test_parts_of_one_user_in_one_call_are_records_of_their_own(store: HistoryStore) -> None:
+    for invite_id, part in (("i1", ""), ("i2", ""), ("", "3"), ("", "4")):
+        store.keep([replace(CALL, invite_id=invite_id, part=part)], [], NOW)
+    assert listed(store) == ["c1"] * 4
+    store.keep([replace(CALL, owner_id="eve")], [], NOW)
+    assert len(listed(store)) == 5
+
+
+@pytest.mark.parametrize(
+    ("chosen", "found"),
+    [
+        (EVERYTHING, ["c2", "c1"]),
+        (Filter(user_id="ann"), ["c2", "c1"]),
+        (Filter(user_id="bob"), ["c1"]),
+        (Filter(user_id="cid"), ["c1"]),
+        (Filter(user_id="dan"), ["c2"]),
+        (Filter(user_id="nobody"), []),
+        (Filter(owner_id="ann"), ["c2", "c1"]),
+        (Filter(owner_id="eve"), []),
+        (Filter(outgoing=True), ["c1"]),
+        (Filter(outgoing=False), ["c2"]),
+        (Filter(type=CallType.AUDIO), ["c2"]),
+        (Filter(missed=True), ["c2"]),
+        (Filter(missed=False), ["c1"]),
+        (Filter(since=1000.5), ["c2"]),
+        (Filter(since=1000.0, until=2000.0), ["c1"]),
+        (Filter(user_id="bob", missed=True), []),
+        (
+            Filter("dan", "ann", outgoing=False, type=CallType.AUDIO, missed=True, since=1.0, until=9e9),
+            ["c2"],
+        ),
+    ],
+)
+def test_filters(store: HistoryStore, chosen: Filter, found: list[str]) -> None:
+    store.keep([CALL, MISSED, going_on(numbered(9))], [], NOW)
+    page = store.page(chosen, 100, "", NOW)
+    assert [record.call_id for record in page.records] == found
+    assert (page.total, page.token) == (len(found), "")
+
+
+def test_pages_neither_lose_nor_repeat_though_records_come_and_go(store: HistoryStore) -> None:
+    store.keep([numbered(n // 2, invite_id=f"i{n}") for n in range(10)], [], NOW)
+    seen: list[int] = []
+    token = ""
+    while True:
+        page = store.page(EVERYTHING, 3, token, NOW)
+        seen += [record.record_id for record in page.records]
+        token = page.token
+        if not token:
+            break
+        store.keep([numbered(100 + len(seen))], [], NOW)
+        store.delete([page.records[-1].record_id])
+    assert len(seen) == len(set(seen)) == 10
+
+
+@pytest.mark.parametrize("token", ["x", "1.", ".1", "1.x", f"{2**63}.1", f"1.{-(2**64)}"])
+def test_a_strange_token_is_refused(store: HistoryStore, token: str) -> None:
+    with pytest.raises(Refused) as refused:
+        store.page(EVERYTHING, 3, token, NOW)
+    assert refused.value.reason is Reason.FIELD_INVALID
+
+
+def test_deleting(store: HistoryStore) -> None:
+    kept = store.keep([numbered(n, owner_id="eve" if n > 2 else "ann") for n in range(5)], [], NOW).records
+    store.keep([going_on(numbered(9))], [], NOW)
+    ids = [record.record_id for record in kept]
+    assert store.delete([ids[0], ids[0], 999]) == (ids[0],)
+    assert store.delete_all("eve") == (ids[3], ids[4])
+    assert store.delete_all("") == (ids[1], ids[2])
+    with pytest.raises(Refused, match="no record"):
+        store.get(ids[1])
+    # The call that goes on is still written when it ends, and no number comes twice.
+    (last,) = store.keep([numbered(9)], [], NOW).records
+    assert last.record_id not in ids
+
+
+def test_the_retention_rule() -> None:
+    store = HistoryStore(":memory:", Retention(records=3, age=100.0))
+    store.keep([going_on(numbered(0))], [], 1000.0)
+    kept = store.keep([numbered(n) for n in range(1, 6)], [], 1010.0)
+    assert [record.call_id for record in kept.records] == ["c3", "c4", "c5"]
+    assert len(kept.dropped) == 2
+    # Also when nothing is written any more.
+    assert listed(store, now=1104.5) == ["c5"]
+    assert store.close_left(1200.0).dropped
+    store.close()
+    nothing = HistoryStore(":memory:", Retention(records=0))
+    assert nothing.keep([CALL], [], 1010.0).records == ()
+    nothing.close()
+
+
+def test_what_a_killed_daemon_left_open_ends_when_it_was_last_seen_to(store: HistoryStore) -> None:
+    store.keep([going_on(CALL), going_on(MISSED)], [], 1003.0)
+    store.touch(1050.0)
+    store.close_left(NOW)
+    answered, rang = store.page(EVERYTHING, 9, "", NOW).records[::-1]
+    assert (answered.ended, answered.end_reason, answered.duration) == (1050.0, EndReason.LOGGED_OUT, 47.5)
+    assert (rang.end_reason, rang.missed) == (EndReason.LOGGED_OUT, False)
+    store.close_left(NOW + 5)
+    assert store.get(answered.record_id).ended == 1050.0
+
+
+def test_everything_is_there_after_the_process_was_killed(tmp_path: Path) -> None:
+    """kill -9 right after the write returned."""
+    file = tmp_path / "history.sqlite"
+    program = (
+        "import os, signal, sys\n"
+        "from mediaagentd.history.store import HistoryStore\n"
+        "from mediaagentd.history.types import Retention\n"
+        "from tests.unit.history.samples import CALL, MISSED, going_on, numbered\n"
+        "store = HistoryStore(sys.argv[1], Retention())\n"
+        "store.keep([CALL, going_on(numbered(5))], [MISSED], 3000.0)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program, str(file)], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    store = HistoryStore(file, Retention())
+    store.close_left(NOW)
+    assert listed(store) == ["c2", "c5", "c1"]
+    store.close()
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(b"this is no database " * 100)
+    with pytest.raises(StoreError) as broken:
+        HistoryStore(garbage, Retention())
+    assert broken.value.broken
+    with pytest.raises(StoreError) as directory:
+        HistoryStore(tmp_path, Retention())
+    assert not directory.value.broken
+    newer = tmp_path / "newer"
+    with sqlite3.connect(newer) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(StoreError, match="newer version"):
+        HistoryStore(newer, Retention())
+    first = HistoryStore(tmp_path / "shared", Retention())
+    with pytest.raises(StoreError, match="locked"):
+        HistoryStore(tmp_path / "shared", Retention())
+    first.close()
+
+
+def test_a_write_that_fails_changes_nothing(store: HistoryStore) -> None:
+    strange = replace(CALL, call_id="c9", room_id="seven")  # type: ignore[arg-type]
+    with pytest.raises(sqlite3.IntegrityError):
+        store.keep([CALL, strange], [], NOW)
+    assert listed(store) == []
+
+
+def test_every_word_survives(store: HistoryStore) -> None:
+    records = [
+        numbered(n, end_reason=reason, invitees=(("bob", state),))
+        for n, (reason, state) in enumerate(zip(list(EndReason), list(MemberState) * 2, strict=False))
+    ]
+    kept = store.keep(records, [], NOW).records
+    assert [(r.end_reason, r.invitees) for r in kept] == [(r.end_reason, r.invitees) for r in records]
