@@ -1,36 +1,45 @@
-"""A figure of ours beside the same figure of a baseline in the same run; the ratio is what counts."""
+"""A figure of ours beside the same figure of the others in the same run; the ratio is what counts."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row: medians of `ours` and `baseline` in `unit`; `checked` says what proves that it was real."""
+    """One row. `ours` and each of `others` hold one value a run, in `unit`. `goal`: at most so much, at least
+    when `at_least`; `checked` says what proves that the figure was real.
+    """
 
     name: str
     unit: str
     ours: tuple[float, ...]
-    baseline: tuple[float, ...]
-    baseline_name: str
     checked: str
+    others: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    goal: float | None = None
+    at_least: bool = False
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        """Of ours."""
+        return statistics.median(self.ours)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is reached; None without one."""
+        if self.goal is None:
+            return None
+        return self.median >= self.goal if self.at_least else self.median <= self.goal
 
     @property
     def ratio(self) -> float | None:
-        """Ours over the baseline's, medians; None without a baseline."""
-        if not self.baseline or not statistics.median(self.baseline):
-            return None
-        return statistics.median(self.ours) / statistics.median(self.baseline)
+        """Ours over the least of the others, medians; None without others."""
+        medians: list[float] = [statistics.median(values) for values in self.others.values() if values]
+        least = min(medians, default=0.0)
+        return self.median / least if least else None
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -39,25 +48,15 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _spread(values: Sequence[float]) -> str:
+def told(values: Sequence[float]) -> str:
+    """Median and spread for people."""
     if not values:
         return "-"
     middle = statistics.median(values)
-    return f"{middle:.3g} ({min(values):.3g} to {max(values):.3g})"
+    if len(values) == 1:
+        return _short(middle)
+    return f"{_short(middle)} ({_short(min(values))} to {_short(max(values))})"
 
 
-def publish(figures: Sequence[Figure], report: Path) -> None:
-    """Prints the table and writes it to `report` as JSON."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    table = Table(title=f"{machine}; medians (spread)")
-    for column in ("figure", "unit", "ours", "baseline", "ratio", "against", "checked by"):
-        table.add_column(column)
-    for figure in figures:
-        ratio = "-" if figure.ratio is None else f"{figure.ratio:.2f}"
-        table.add_row(
-            figure.name, figure.unit, _spread(figure.ours), _spread(figure.baseline), ratio,
-            figure.baseline_name, figure.checked,
-        )  # fmt: skip
-    Console(width=None if Console().is_terminal else 180).print(table)
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps([{**asdict(f), "ratio": f.ratio} for f in figures], indent=2) + "\n")
+def _short(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

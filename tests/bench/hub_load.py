@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.figures import Figure, percentile, publish
+from tests.bench import report
+from tests.bench.figures import Figure, percentile
 from tests.bench.hub_agents import user
 from tests.integration import processes
 
@@ -168,8 +169,8 @@ class Bench:
         checked = f"{FAN_OUTS}x{size} rang"
         cpu = (after.cpu - before.cpu) * 1e3 / FAN_OUTS
         return [
-            Figure(f"fan-out to {size}: half of them ring", "ms", tuple(shares), (), "", checked),
-            Figure(f"fan-out to {size}: the last one rings", "ms", tuple(lasts), (), "", checked),
+            Figure(f"fan-out to {size}: half of them ring", "ms", tuple(shares), checked),
+            Figure(f"fan-out to {size}: the last one rings", "ms", tuple(lasts), checked),
             _figure(
                 f"fan-out to {size}: CPU, with its end",
                 "ms",
@@ -183,7 +184,7 @@ class Bench:
 
 
 def _figure(name: str, unit: str, value: float, checked: str) -> Figure:
-    return Figure(name, unit, (value,), (), "", checked)
+    return Figure(name, unit, (value,), checked)
 
 
 async def measure(directory: Path, agents: int, rates: tuple[int, ...], fan_out: int) -> list[Figure]:
@@ -216,7 +217,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mediaagent-bench-") as directory:
         figures = asyncio.run(measure(Path(directory), given.agents, tuple(given.rates), given.fan_out))
-    publish(figures, processes.REPOSITORY / "build" / "bench" / "hub.json")
+    report.show(figures)
 
 
 if __name__ == "__main__":

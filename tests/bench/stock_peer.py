@@ -1,25 +1,30 @@
 """The baseline: one end of a call made with the WebRTC library as it ships, in a process of its own.
 
-    python -m tests.bench.stock_peer offer|answer CONTENT
+    python -m tests.bench.stock_peer CONTENT [pinned]
 
-Speaks JSON lines on stdin and stdout: descriptions first, then `report` answers with what was received.
-Sends the content at 30 fps and a tone, decodes what arrives, as the library does by itself.
+Sends the content at 30 fps and a tone, decodes what arrives, as the library does by itself. `pinned`: its
+video bitrate neither starts lower nor changes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import fractions
-import json
-import resource
 import sys
 import time
 
+import aiortc.codecs.vpx as vpx
 import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from av.video.frame import PictureType
 
-from tests.bench.content import FPS
+from tests.bench import content
+from tests.bench.eyes import Compared, Eyes
+from tests.bench.peers import line, say
+
+BITRATE = 1_500_000
+LATE = 0.25
 
 
 class Camera(MediaStreamTrack):
@@ -27,17 +32,24 @@ class Camera(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, eyes: Eyes) -> None:
         super().__init__()
-        with av.open(path) as container:
-            self._frames = list(container.decode(video=0))
+        self._eyes = eyes
+        self._frames = content.originals()
         self._number = 0
-        self._start = time.monotonic()
+        self._next = 0.0
 
     async def recv(self) -> av.VideoFrame:
-        await asyncio.sleep(max(0.0, self._start + self._number / FPS - time.monotonic()))
+        now = time.monotonic()
+        if now - self._next > LATE:  # a camera does not catch up
+            self._next = now
+        await asyncio.sleep(max(0.0, self._next - now))
+        self._next += 1 / content.FPS
         frame = self._frames[self._number % len(self._frames)]
-        frame.pts, frame.time_base = self._number * 90000 // FPS, fractions.Fraction(1, 90000)
+        frame.pts, frame.time_base = self._number * 3000, fractions.Fraction(1, 90000)
+        # What a demuxer gives is marked as an intra picture; the library would make each a keyframe.
+        frame.pict_type = PictureType.NONE
+        self._eyes.showed(self._number, time.monotonic())
         self._number += 1
         return frame
 
@@ -63,66 +75,65 @@ class Microphone(MediaStreamTrack):
         return frame
 
 
-class Counter:
-    """Counts what arrives from the far end."""
+class Stock:
+    """Answers the questions of the benchmark."""
 
     def __init__(self) -> None:
-        self.frames = {"video": 0, "audio": 0}
-        self.width = 0
-        self.tasks: list[asyncio.Task[None]] = []
+        self._eyes = Eyes()
+        self._heard = 0
+        self._connections: list[RTCPeerConnection] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
-    def consume(self, track: MediaStreamTrack) -> None:
-        self.tasks.append(asyncio.ensure_future(self._run(track)))
+    async def run(self) -> None:
+        while (words := await line()) is not None:
+            say(await getattr(self, words.pop("ask"))(**words))
 
-    async def _run(self, track: MediaStreamTrack) -> None:
+    async def offer(self) -> dict[str, object]:
+        connection = self._connection()
+        await connection.setLocalDescription(await connection.createOffer())
+        return {"sdp": connection.localDescription.sdp}
+
+    async def answer(self, sdp: str) -> dict[str, object]:
+        connection = self._connection()
+        await connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        await connection.setLocalDescription(await connection.createAnswer())
+        return {"sdp": connection.localDescription.sdp}
+
+    async def accept(self, sdp: str) -> dict[str, object]:
+        await self._connections[-1].setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        return {}
+
+    async def report(self) -> dict[str, object]:
+        return {"decoded": self._eyes.count, "audio": self._heard}
+
+    async def stamp(self, on: bool) -> dict[str, object]:
+        self._eyes.stamp(on)
+        return {}
+
+    async def stamps(self) -> dict[str, object]:
+        return self._eyes.stamps()
+
+    async def sample(self, count: int) -> Compared:
+        return await asyncio.to_thread(self._eyes.sample, count)
+
+    def _connection(self) -> RTCPeerConnection:
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        connection.on("track", lambda track: self._tasks.append(asyncio.ensure_future(self._take(track))))
+        connection.addTrack(Microphone())
+        connection.addTrack(Camera(self._eyes))
+        self._connections.append(connection)
+        return connection
+
+    async def _take(self, track: MediaStreamTrack) -> None:
         while True:
             frame = await track.recv()
-            self.frames[track.kind] += 1
             if isinstance(frame, av.VideoFrame):
-                self.width = frame.width
-
-    def report(self) -> dict[str, float]:
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        return {
-            "video": self.frames["video"],
-            "audio": self.frames["audio"],
-            "width": self.width,
-            "cpu": usage.ru_utime + usage.ru_stime,
-            "time": time.monotonic(),
-        }
-
-
-async def line() -> dict[str, str]:
-    """The next JSON line of stdin; the end of stdin ends the process."""
-    text = await asyncio.to_thread(sys.stdin.readline)
-    if not text:
-        raise SystemExit(0)
-    value: dict[str, str] = json.loads(text)
-    return value
-
-
-def say(value: object) -> None:
-    print(json.dumps(value), flush=True)
-
-
-async def main(role: str, content: str) -> None:
-    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    counter = Counter()
-    connection.on("track", counter.consume)
-    connection.addTrack(Microphone())
-    connection.addTrack(Camera(content))
-    if role == "offer":
-        await connection.setLocalDescription(await connection.createOffer())
-        say({"type": "offer", "sdp": connection.localDescription.sdp})
-    remote = await line()
-    await connection.setRemoteDescription(RTCSessionDescription(**remote))
-    if role == "answer":
-        await connection.setLocalDescription(await connection.createAnswer())
-        say({"type": "answer", "sdp": connection.localDescription.sdp})
-    while (await line())["ask"] == "report":
-        say(counter.report())
-    await connection.close()
+                self._eyes.saw(frame)
+            else:
+                self._heard += 1
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    if "pinned" in sys.argv:
+        vpx.DEFAULT_BITRATE = vpx.MIN_BITRATE = vpx.MAX_BITRATE = BITRATE
+    asyncio.run(Stock().run())

@@ -1,0 +1,133 @@
+"""What a sender costs with eight receivers against one, and how many pictures reach each.
+
+The receivers are engines of ours that decode nothing, so that the machine is left to the sender.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import pickle
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediaagentd.call.signal import AnswerSdp, Offer, Signal
+
+from tests.bench import content
+from tests.bench.contenders import OURS, STOCK, route
+from tests.bench.figures import Figure
+from tests.bench.peers import Peer, Words, peer, python
+
+MANY = 8
+WARM_UP = 5.0
+SECONDS = 10.0
+RUNS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Cores of the sender; pictures a second of the receiver that got fewest."""
+
+    cpu: float
+    fps: float
+
+
+async def _receivers(stack: AsyncExitStack, directory: Path, count: int) -> dict[str, Peer]:
+    return {
+        name: await stack.enter_async_context(
+            peer(python("own_peer", name, "none"), directory / f"{name}.log")
+        )
+        for name in (f"r{number}" for number in range(count))
+    }
+
+
+@asynccontextmanager
+async def _ours(directory: Path, count: int) -> AsyncIterator[tuple[Peer, dict[str, Peer]]]:
+    async with AsyncExitStack() as stack:
+        command = python("own_peer", "sender", str(content.ensure()))
+        sender = await stack.enter_async_context(peer(command, directory / "sender.log"))
+        receivers = await _receivers(stack, directory, count)
+        route(("sender", sender), *receivers.items())
+        for name, receiver in receivers.items():
+            await sender.ask("open", user=name, offers=False)
+            await receiver.ask("open", user="sender", offers=True)
+            await receiver.ask("connected", user="sender")
+        yield sender, receivers
+
+
+@asynccontextmanager
+async def _stock(directory: Path, count: int) -> AsyncIterator[tuple[Peer, dict[str, Peer]]]:
+    """The stock library's sender; it offers to receivers of ours."""
+    async with AsyncExitStack() as stack:
+        content.ensure()
+        sender = await stack.enter_async_context(peer(python("stock_peer"), directory / "sender.log"))
+        receivers = await _receivers(stack, directory, count)
+        for receiver in receivers.values():
+            await _connect(sender, receiver)
+        yield sender, receivers
+
+
+async def _connect(sender: Peer, receiver: Peer) -> None:
+    answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def hear(words: Words) -> None:
+        signal: Signal = pickle.loads(base64.b64decode(words["data"]))
+        if isinstance(signal.body, AnswerSdp) and not answered.done():
+            answered.set_result(signal.body.sdp)
+
+    receiver.on_signal = hear
+    await receiver.ask("open", user="sender", offers=False)
+    offer = Signal(2, Offer((await sender.ask("offer"))["sdp"]))
+    receiver.tell(**{"from": "sender", "data": base64.b64encode(pickle.dumps(offer)).decode()})
+    await sender.ask("accept", sdp=await asyncio.wait_for(answered, 20))
+    await receiver.ask("connected", user="sender")
+
+
+async def _arrived(receivers: dict[str, Peer]) -> list[int]:
+    told = await asyncio.gather(*(each.ask("report") for each in receivers.values()))
+    return [each["arrived"]["sender"] for each in told]
+
+
+_MAKE = {OURS: _ours, STOCK: _stock}
+
+
+async def _run(who: str, directory: Path, count: int) -> Measured:
+    async with _MAKE[who](directory, count) as (sender, receivers):
+        await asyncio.sleep(WARM_UP)
+        before, cpu, begun = await _arrived(receivers), sender.cpu(), time.monotonic()
+        await asyncio.sleep(SECONDS)
+        after, spent = await _arrived(receivers), time.monotonic() - begun
+        used = sender.cpu() - cpu
+    fewest = min(late - early for early, late in zip(before, after, strict=True))
+    return Measured(used / spent, fewest / spent)
+
+
+def run_all(directory: Path) -> list[Figure]:
+    """Interleaved."""
+    found: dict[tuple[str, int], list[Measured]] = {}
+    for run in range(RUNS):
+        for who in _MAKE:
+            for count in (1, MANY):
+                place = directory / f"{run}-{who.replace(' ', '-')}-{count}"
+                found.setdefault((who, count), []).append(asyncio.run(_run(who, place, count)))
+
+    def cpu(who: str, count: int) -> tuple[float, ...]:
+        return tuple(each.cpu for each in found[who, count])
+
+    def times(who: str) -> tuple[float, ...]:
+        return tuple(many / one for many, one in zip(cpu(who, MANY), cpu(who, 1), strict=True))
+
+    def fps(who: str) -> tuple[float, ...]:
+        return tuple(each.fps for each in found[who, MANY])
+
+    checked = "whole pictures counted at every receiver"
+    return [
+        Figure("sender with one receiver", "core", cpu(OURS, 1), checked, {STOCK: cpu(STOCK, 1)}),
+        Figure(f"sender with {MANY} receivers", "core", cpu(OURS, MANY), checked, {STOCK: cpu(STOCK, MANY)}),
+        Figure("the second over the first", "times", times(OURS), checked, {STOCK: times(STOCK)}, goal=1.15),
+        Figure(f"pictures at the worst of {MANY} receivers", "1/s", fps(OURS), checked, {STOCK: fps(STOCK)},
+               goal=29.5, at_least=True),
+    ]  # fmt: skip

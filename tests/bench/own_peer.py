@@ -1,0 +1,151 @@
+"""Our media engine in a process of its own, without daemon and hub.
+
+    python -m tests.bench.own_peer NAME CONTENT|none [watch]
+
+`watch`: everything that arrives is decoded, as the baselines do. Pictures are taken where they are captured
+and where they are decoded, by standing behind `FileCamera.read` and `RemoteVideo._note`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import pickle
+import sys
+import threading
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from mediaagentd import log
+from mediaagentd.call.signal import Signal
+from mediaagentd.call.types import Report
+from mediaagentd.media.capture.container import FileCamera
+from mediaagentd.media.capture.types import RawPicture
+from mediaagentd.media.engine import MediaEngine
+from mediaagentd.media.remote import RemoteVideo
+from mediaagentd.media.settings import MediaSettings
+from mediaagentd.media.views.types import FrameFormat, FramesView, View
+
+from tests.bench.eyes import Compared, Eyes
+from tests.bench.peers import Words, line, say
+
+CALL = "bench"
+
+
+def stand_behind(eyes: Eyes) -> None:
+    """Tells `eyes` of every picture captured and decoded in this process."""
+    read, note = FileCamera.read, RemoteVideo._note
+
+    def reading(camera: FileCamera, stopping: threading.Event) -> RawPicture | None:
+        picture = read(camera, stopping)
+        if picture is not None:
+            eyes.showed(round((picture.frame.time or 0.0) * 30), picture.captured)
+        return picture
+
+    def noting(remote: RemoteVideo, picture: RawPicture) -> None:
+        eyes.saw(picture.frame)
+        note(remote, picture)
+
+    FileCamera.read = reading  # type: ignore[method-assign,assignment]
+    RemoteVideo._note = noting  # type: ignore[method-assign,assignment]
+
+
+class Own:
+    """Answers the questions of the benchmark."""
+
+    def __init__(self, name: str, content: str, *, watches: bool) -> None:
+        self._name = name
+        self._eyes = Eyes()
+        self._watches = watches
+        self._films = content != "none"
+        self._tasks: list[asyncio.Task[None]] = []
+        self._up: dict[str, asyncio.Event] = {}
+        camera = f"file:{content}" if self._films else "none"
+        settings = MediaSettings(camera=camera, microphone="synthetic", speaker="null", label=name)
+        self._engine = MediaEngine(settings, report=self._report, send_signal=self._send)
+        stand_behind(self._eyes)
+
+    async def run(self) -> None:
+        await self._engine.start()
+        self._engine.set_sending(audio=True, video=self._films)
+        self._engine.set_in_call(True)
+        if self._films:
+            self._engine.probe_camera(1)
+        questions: asyncio.Queue[Words] = asyncio.Queue()
+        answering = asyncio.create_task(self._answer(questions))
+        while (words := await line()) is not None:
+            if "data" in words:
+                signal: Signal = pickle.loads(base64.b64decode(words["data"]))
+                self._engine.receive_signal(CALL, words["from"], signal)
+            else:
+                questions.put_nowait(words)
+        answering.cancel()
+        await self._engine.stop()
+
+    async def _answer(self, questions: asyncio.Queue[Words]) -> None:
+        """One after the other; signals do not wait for them."""
+        while True:
+            words = await questions.get()
+            say(await getattr(self, words.pop("ask"))(**words))
+
+    async def open(self, user: str, offers: bool) -> dict[str, object]:
+        self._up[user] = asyncio.Event()
+        self._engine.open_peer(CALL, user, 2, offers)
+        if self._watches:
+            kind = FramesView(FrameFormat.I420, max_fps=1, max_width=64, max_height=64)
+            await self._engine.start_view(View(user, user, kind))
+            self._tasks.append(asyncio.create_task(self._watch(user)))
+        return {}
+
+    async def connected(self, user: str) -> dict[str, object]:
+        await self._up[user].wait()
+        return {}
+
+    async def report(self) -> dict[str, object]:
+        figures = self._engine.figures()
+        return {
+            "decoded": self._eyes.count,
+            "arrived": {each.user_id: each.stats.video_received.frames for each in figures},
+            "sent": {each.user_id: each.stats.video_sent.bytes for each in figures},
+            "audio": {each.user_id: each.stats.audio_received.frames for each in figures},
+        }
+
+    async def stamp(self, on: bool) -> dict[str, object]:
+        self._eyes.stamp(on)
+        return {}
+
+    async def stamps(self) -> dict[str, object]:
+        return self._eyes.stamps()
+
+    async def sample(self, count: int) -> Compared:
+        return await asyncio.to_thread(self._eyes.sample, count)
+
+    async def _watch(self, user: str) -> None:
+        watch = self._engine.watch(user)
+        assert isinstance(watch, AsyncGenerator)
+        async with contextlib.aclosing(watch):
+            async for _ in watch:
+                pass
+
+    def _report(self, report: Report) -> None:
+        if type(report).__name__ == "PeerUp":
+            self._up[report.user_id].set()  # type: ignore[union-attr]
+
+    def _send(self, _call: str, user: str, signal: Signal) -> None:
+        data = base64.b64encode(pickle.dumps(signal)).decode()
+        say({"to": user, "from": self._name, "data": data})
+
+
+def main(arguments: list[str]) -> None:
+    name, content, *rest = arguments
+    log.configure("warning")  # stdout is for answers
+
+    async def run() -> Any:
+        await Own(name, content, watches="watch" in rest).run()
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
