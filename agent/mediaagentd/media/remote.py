@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from mediaagentd.media.capture.types import PictureSink, RawPicture
 from mediaagentd.media.codec.shared import SharedDecoder
 from mediaagentd.media.link import Link
+from mediaagentd.media.playout.pacing import Pacing
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
+
+MOST_HELD = 30
+MOST_HOLD = 1.0
+"""Pictures that wait to be shown, and seconds; beyond them they are shown at once."""
+
+RESOLUTION = 0.001
+"""Seconds by which timers may be early."""
 
 
 class RemoteVideo:
@@ -21,6 +31,9 @@ class RemoteVideo:
         self._loop = loop
         self._decoder: SharedDecoder | None = None
         self._decoded_before = 0
+        self._pacing = Pacing()
+        self._held: deque[tuple[float, VideoFrame]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self.arrived = 0
         """Whole pictures that came."""
         self.codec: VideoCodec | None = None
@@ -39,8 +52,21 @@ class RemoteVideo:
         """The next picture of the stream."""
         self.arrived += 1
         self.codec = frame.codec
-        if self._decoder is not None:
-            self._decoder.push(frame)
+        now = self._loop.time()
+        due = self._pacing.show(frame.pts, now)
+        if self._decoder is None:
+            return
+        if (due <= now and not self._held) or len(self._held) >= MOST_HELD:
+            self._release(now + MOST_HOLD)
+            self._decoder.push(replace(frame, captured=now))
+            return
+        self._held.append((due, frame))
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._held[0][0], self._on_timer)
+
+    def follow_sound(self, longer: float) -> None:
+        """Sound waits by so many seconds longer than pictures that are shown as they come."""
+        self._pacing.sound = longer
 
     def show(self, sinks: tuple[PictureSink, ...]) -> None:
         """Decodes for these sinks; for none, not at all. A decoder that starts asks for a keyframe."""
@@ -54,10 +80,26 @@ class RemoteVideo:
 
     def close(self) -> None:
         """Ends decoding."""
+        self._held.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         decoder, self._decoder = self._decoder, None
         if decoder is not None:
             decoder.close()
             self._decoded_before += decoder.decoded
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._release(self._loop.time() + RESOLUTION)
+        if self._held:
+            self._timer = self._loop.call_at(self._held[0][0], self._on_timer)
+
+    def _release(self, now: float) -> None:
+        """Decodes what is due."""
+        while self._held and self._held[0][0] <= now and self._decoder is not None:
+            due, frame = self._held.popleft()
+            self._decoder.push(replace(frame, captured=due))
 
     def _note(self, picture: RawPicture) -> None:
         """In the codec thread."""

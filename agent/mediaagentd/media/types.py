@@ -59,7 +59,7 @@ class VideoFrame:
     VP8 as the raw bitstream frame.
 
     `pts` counts `VIDEO_CLOCK` ticks; `captured` is `time.monotonic()` seconds, of the capture for a
-    local frame and of the last packet's arrival for a remote one.
+    local frame, of the arrival of the last packet it had to wait for for a remote one.
     """
 
     codec: VideoCodec

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from mediaagentd.media.playout.delay import SLOT, Delay
+from mediaagentd.media.playout.delay import SLOT, SOUND, Delay
 from mediaagentd.media.playout.packet import announces_silence, recovers_previous
 from mediaagentd.media.types import AUDIO_FRAME, AudioFrame
 
@@ -67,7 +67,7 @@ class PlayoutBuffer:
         self.concealed = 0
         self.late = 0
         """Packets that came after their slot."""
-        self._delay = Delay()
+        self._delay = Delay(SOUND)
         self._packets: dict[int, AudioFrame] = {}
         self._noted: set[int] = set()
         self._origin: int | None = None
@@ -90,7 +90,7 @@ class PlayoutBuffer:
 
     def waiting(self, now: float) -> float | None:
         """Seconds that the sound played at `now` has waited; None while nothing plays."""
-        return None if self._next is None else self._delay.of(self._next, now)
+        return None if self._next is None else self._delay.of(self._next * SLOT, now)
 
     def push(self, frame: AudioFrame, now: float) -> None:
         """A packet that arrived at `now` seconds; late and repeated ones are ignored."""
@@ -116,7 +116,7 @@ class PlayoutBuffer:
         self._forget_held()
         assert self._next is not None
         self._since_put_in += 1
-        waited = self._delay.of(self._next, now)
+        waited = self._delay.of(self._next * SLOT, now)
         if self._packets and waited < self._delay.target - SLOT / 4 and self._since_put_in >= PATIENCE:
             self._since_put_in = 0
             self.concealed += 1
@@ -138,7 +138,7 @@ class PlayoutBuffer:
         if slot in self._noted:
             return
         self._noted.add(slot)
-        self._delay.note(slot, now)
+        self._delay.note(slot * SLOT, now)
         if len(self._noted) > 2 * MOST:
             newest = max(self._noted)
             self._noted = {number for number in self._noted if number > newest - MOST}
@@ -148,7 +148,7 @@ class PlayoutBuffer:
         if not self._packets:
             return False
         oldest = min(self._packets)
-        if self._delay.of(oldest, now) < self._delay.target - SLOT / 2:
+        if self._delay.of(oldest * SLOT, now) < self._delay.target - SLOT / 2:
             return False
         self._next, self._gap, self._held, self._above, self._last = oldest, 0, 0, 0, None
         return True
@@ -204,5 +204,5 @@ class PlayoutBuffer:
     def _restart(self) -> None:
         self._packets.clear()
         self._noted.clear()
-        self._delay = Delay()
+        self._delay = Delay(SOUND)
         self._next, self._gap, self._held, self._above, self._last = None, 0, 0, 0, None

@@ -379,19 +379,19 @@ class VideoReceiver(Receiver):
             packet.sequence_number, packet.timestamp, bool(packet.marker), payload, now
         )
         for picture in pictures:
-            self._hand_on(name, picture)
+            self._hand_on(name, picture, now)
         deadline = self._assembler.deadline()
         if deadline is not None and deadline < self._armed:
             self._armed = deadline
             self._wake.set()
 
-    def _hand_on(self, codec: VideoCodec, picture: Picture) -> None:
+    def _hand_on(self, codec: VideoCodec, picture: Picture, now: float) -> None:
         self._frames += 1
         self._keyframes += picture.keyframe
         data = picture.data
         if picture.keyframe and codec is VideoCodec.H264:
             data = self._parameter_sets.complete(data)
-        self._on_frame(VideoFrame(codec, data, picture.timestamp, picture.keyframe, picture.arrived))
+        self._on_frame(VideoFrame(codec, data, picture.timestamp, picture.keyframe, now))
 
     def _deadline(self) -> float | None:
         deadline = self._assembler.deadline()

@@ -66,6 +66,9 @@ AUDIO_BOUND = 10
 KEYFRAME_GAP = 0.2
 """Seconds between two keyframe requests that are passed on; a flood of PLI costs nothing more."""
 
+HEAVY_LOSS: Final = 0.08
+"""Fraction lost from which what is asked for again is sent twice: a repair that is lost costs a round trip."""
+
 ROUND_TRIP_WEIGHT: Final = 0.85
 
 
@@ -241,11 +244,16 @@ class Sender:
         if packet is None or now - sent < max(0.01, 0.5 * (self.round_trip or 0.0)):
             return
         self._history[sequence] = packet, now
-        if self._rtx_payload_type is not None:
-            packet = wrap_rtx(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
-            self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        self._retransmitted += 1
-        await self._send_packet(packet)
+        await self._send_again(packet)
+
+    async def _send_again(self, original: RtpPacket) -> None:
+        for _ in range(1 + (self.fraction_lost >= HEAVY_LOSS)):
+            packet = original
+            if self._rtx_payload_type is not None:
+                packet = wrap_rtx(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
+                self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+            self._retransmitted += 1
+            await self._send_packet(packet)
 
     async def _report(self) -> None:
         while True:

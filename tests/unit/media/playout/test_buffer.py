@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 
 from mediaagentd.media.playout.buffer import GIVE_UP, MOST, PATIENCE, Fill, PlayoutBuffer
-from mediaagentd.media.playout.delay import FIRST, LEAST, SLOT
+from mediaagentd.media.playout.delay import SLOT, SOUND
 from mediaagentd.media.types import AUDIO_FRAME, AudioFrame
 
 PLAIN = b"\xff"
@@ -58,7 +58,7 @@ def test_it_waits_at_first_and_then_plays_without_a_gap() -> None:
 
 def test_on_a_calm_network_the_delay_shrinks_and_nothing_is_lost() -> None:
     words = play(buffer := PlayoutBuffer(), steady(range(500)), 500, phase=0.001)
-    assert buffer.target == LEAST < FIRST
+    assert buffer.target == SOUND.least < SOUND.first
     assert "C" not in words
     assert [number for each in words if each != "S" for number in each.split("+")] == [
         str(number) for number in range(len(words) - words.count("S") + sum("+" in each for each in words))
