@@ -67,7 +67,7 @@ KEYFRAME_GAP = 0.2
 """Seconds between two keyframe requests that are passed on; a flood of PLI costs nothing more."""
 
 HEAVY_LOSS: Final = 0.08
-"""Fraction lost from which what is asked for again is sent twice: a repair that is lost costs a round trip."""
+"""Fraction lost from which what is asked for again is sent twice: a lost repair costs a round trip."""
 
 ROUND_TRIP_WEIGHT: Final = 0.85
 
