@@ -109,6 +109,14 @@ class HistoryConfig(BaseModel):
     days: float = Field(default=90.0, gt=0, le=36_500)
 
 
+class FaultsConfig(BaseModel):
+    """The `[faults]` section: whether FaultService may break things on purpose."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = False
+
+
 class Config(BaseModel):
     """Everything that a daemon can be told. Paths are absolute; `None` paths were not given."""
 
@@ -137,6 +145,7 @@ class Config(BaseModel):
 
     history: HistoryConfig = HistoryConfig()
     hub: HubConfig = HubConfig()
+    faults: FaultsConfig = FaultsConfig()
 
 
 def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Config:

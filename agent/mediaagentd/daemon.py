@@ -29,6 +29,7 @@ from mediaagentd.calls import Calls
 from mediaagentd.config import Config, ConfigError
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.events import EventLog, Happened
+from mediaagentd.faults import Fault, Faults, Sabotage
 from mediaagentd.history.history import History
 from mediaagentd.history.types import Record, Retention
 from mediaagentd.lifecycle import Part, serve, step
@@ -114,6 +115,7 @@ class Agent:
             listener=wires,
             tls=config.hub_tls,
             ca=_certificate(config),
+            faults=(faults := Faults() if config.faults.enabled else None),
         )
         self._events = EventLog(uuid.uuid4().hex[:12], loop.time)
         self._history = wires.history = History(
@@ -136,6 +138,7 @@ class Agent:
             conversion,
             about,
             wires.notified,
+            _sabotage(faults, self._hub, self._media) if faults is not None else None,
         )
         self._server = Server(house, config.socket, config.listen)
         self._network = NetworkWatch(wires.network_changed)
@@ -293,6 +296,16 @@ def _end_with_parent() -> None:
     """Asks the kernel for SIGTERM when the parent dies, even by SIGKILL: nobody else would end us."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def _sabotage(faults: Faults, hub: HubClient, media: MediaDoor) -> Sabotage:
+    """What FaultService may break."""
+    return Sabotage(
+        faults,
+        drop_hub=hub.drop,
+        kill_peer=media.kill_peer,
+        lose_camera=lambda: media.lose_camera(lambda: faults.left(Fault.CAMERA_LOST) > 0),
+    )
 
 
 def _certificate(config: Config) -> bytes | None:

@@ -69,6 +69,9 @@ class FakePeer:
         none = StreamStats()
         return PeerStats(none, none, none, none, self.codec, None, 0.0)
 
+    def kill(self) -> None:
+        self.link.on_closed("connection lost")
+
     async def close(self) -> None:
         self.gone.set()
 

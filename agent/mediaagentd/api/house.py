@@ -14,6 +14,7 @@ from mediaagentd.api.convert import Conversion, Present
 from mediaagentd.call.group import Group, GroupPage
 from mediaagentd.calls import Calls
 from mediaagentd.events import EventLog
+from mediaagentd.faults import Sabotage
 from mediaagentd.history.types import Filter, Page, Record
 from mediaagentd.media.settings import LocalMedia, PeerFigures
 from mediaagentd.media.views.types import Picture, Snapshot, View
@@ -107,7 +108,9 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The parts behind the services. `network_changed` makes connections anew and says how many."""
+    """The parts behind the services. `network_changed` makes connections anew and says how many;
+    `sabotage` is there when faults are enabled.
+    """
 
     calls: Calls
     engine: Engine
@@ -117,6 +120,7 @@ class House:
     conversion: Conversion
     about: About
     network_changed: Callable[[], int]
+    sabotage: Sabotage | None = None
 
     def present(self) -> Present:
         """Everything as it is now."""

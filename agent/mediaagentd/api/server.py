@@ -17,6 +17,8 @@ from mediaagent.v1 import (
     call_pb2_grpc,
     event_pb2,
     event_pb2_grpc,
+    fault_pb2,
+    fault_pb2_grpc,
     group_pb2,
     group_pb2_grpc,
     history_pb2,
@@ -33,6 +35,7 @@ from mediaagentd import interceptors
 from mediaagentd.api.agent import AgentService
 from mediaagentd.api.calls import CallService
 from mediaagentd.api.events import EventService
+from mediaagentd.api.faults import FaultService
 from mediaagentd.api.gate import Gate
 from mediaagentd.api.groups import GroupService
 from mediaagentd.api.history import HistoryService
@@ -41,7 +44,7 @@ from mediaagentd.api.media import MediaService
 from mediaagentd.api.session import SessionService
 from mediaagentd.api.views import ViewService
 
-_FILES = (agent_pb2, call_pb2, event_pb2, group_pb2, history_pb2, media_pb2, session_pb2, view_pb2)
+_FILES = (agent_pb2, call_pb2, event_pb2, fault_pb2, group_pb2, history_pb2, media_pb2, session_pb2, view_pb2)
 NAMES = tuple(service.full_name for file in _FILES for service in file.DESCRIPTOR.services_by_name.values())
 """Full names of the services that are offered."""
 
@@ -123,6 +126,7 @@ def _add_services(server: grpc.aio.Server, house: House) -> None:
     event_pb2_grpc.add_EventServiceServicer_to_server(EventService(house), server)
     history_pb2_grpc.add_HistoryServiceServicer_to_server(HistoryService(house), server)
     group_pb2_grpc.add_GroupServiceServicer_to_server(GroupService(house), server)
+    fault_pb2_grpc.add_FaultServiceServicer_to_server(FaultService(house), server)
     agent_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(house), server)
 
 

@@ -153,6 +153,14 @@ class MediaDoor:
         """See `MediaEngine`."""
         self._opened().receive_signal(call_id, sender, signal)
 
+    def kill_peer(self, user_id: str) -> None:
+        """See `MediaEngine`."""
+        self._opened().kill_peer(user_id)
+
+    def lose_camera(self, is_lost: Callable[[], bool]) -> None:
+        """See `MediaEngine`."""
+        self._opened().lose_camera(is_lost)
+
     def set_profile(self, profile: VideoProfile) -> bool:
         """See `MediaEngine`."""
         return self._opened().set_profile(profile)

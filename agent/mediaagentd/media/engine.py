@@ -16,6 +16,7 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.media import devices
 from mediaagentd.media.leg import MakePeer
 from mediaagentd.media.link import LinkKey
+from mediaagentd.media.local import camera_lost
 from mediaagentd.media.playout.playout import Playout
 from mediaagentd.media.playout.sinks import make_sink
 from mediaagentd.media.settings import LocalMedia, MediaSettings, PeerFigures
@@ -138,6 +139,18 @@ class MediaEngine:
                 if view.user_id != LOCAL:
                     self._gallery.end_user(view.user_id)
         self._activate()
+
+    # --- faults ---------------------------------------------------------------------------------------
+
+    def kill_peer(self, user_id: str) -> None:
+        """Loses the connection with that user. Refused(USER_NOT_IN_CALL)."""
+        if not self._board.kill(user_id):
+            raise _not_in_call(user_id)
+
+    def lose_camera(self, is_lost: Callable[[], bool]) -> None:
+        """Loses the camera, as if it had been pulled out; there is none for as long as `is_lost` says."""
+        self._local.is_camera_lost = is_lost
+        self._on_camera_lost(camera_lost())
 
     # --- signalling -----------------------------------------------------------------------------------
 

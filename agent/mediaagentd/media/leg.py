@@ -64,6 +64,9 @@ class PeerPort(Protocol):
     def stats(self) -> PeerStats:
         """Totals."""
 
+    def kill(self) -> None:
+        """Loses the connection, on purpose and without a word to the far end."""
+
     async def close(self) -> None:
         """Under a deadline."""
 

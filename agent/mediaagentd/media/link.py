@@ -208,6 +208,11 @@ class Link:
         if self._peer is not None and self.is_up:
             self._peer.request_keyframe()
 
+    def kill(self) -> None:
+        """Loses the connection, on purpose."""
+        if self._peer is not None:
+            self._peer.kill()
+
     async def close(self) -> None:
         """Ends it; nothing is told after it."""
         self._closed = True

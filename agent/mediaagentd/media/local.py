@@ -11,6 +11,7 @@ import structlog
 
 from mediaagentd.errors import Refused
 from mediaagentd.media import devices
+from mediaagentd.media.capture.errors import failed
 from mediaagentd.media.capture.types import PictureSink, RawPicture, RawSound, VideoSource
 from mediaagentd.media.codec.opus import OpusEncoder
 from mediaagentd.media.codec.shared import SharedEncoder
@@ -58,6 +59,8 @@ class LocalStreams:
         self._takers: tuple[PictureSink, ...] = ()
         self._keyframes = KeyframeGate()
         self._keyframe_timer: asyncio.TimerHandle | None = None
+        self.is_camera_lost: Callable[[], bool] = lambda: False
+        """Whether there is no camera, on purpose."""
         self._sound = _SoundEncoder(settings.audio_bitrate, self._origin, self._loop, on_audio)
         self._listening = Listening(
             self._devices,
@@ -82,6 +85,8 @@ class LocalStreams:
 
     async def probe(self) -> None:
         """Raises: Refused when the camera does not work."""
+        if self.is_camera_lost():
+            raise camera_lost()
         source = self._camera or self._make_camera()
         await self._loop.run_in_executor(self._devices, source.probe)
 
@@ -152,6 +157,8 @@ class LocalStreams:
             encoder.request_keyframe()
 
     def _make_camera(self) -> VideoSource:
+        if self.is_camera_lost():
+            raise camera_lost()
         return devices.make_camera(self._names[0], self._profile, self._settings.label)
 
     def _start_camera(self) -> None:
@@ -186,6 +193,11 @@ class LocalStreams:
     def _close_encoders(self, keep: frozenset[VideoCodec]) -> None:
         for codec in self._encoders.keys() - keep:
             self._encoders.pop(codec).close()
+
+
+def camera_lost() -> Refused:
+    """What a camera says that was taken away on purpose."""
+    return failed("camera", "it is lost, on purpose")
 
 
 class _SoundEncoder:

@@ -107,6 +107,13 @@ class Switchboard:
             self._drop(key.user_id)
             self._loop.call_soon(self._end_views_of_absent, key.user_id)
 
+    def kill(self, user_id: str) -> bool:
+        """Loses the connection with that user, on purpose; False when there is none."""
+        link = self._links.get(user_id)
+        if link is not None:
+            link.kill()
+        return link is not None
+
     def close_all(self) -> None:
         """Ends every connection; nothing is started any more."""
         self._closed = True

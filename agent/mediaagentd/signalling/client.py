@@ -14,9 +14,11 @@ from mediaagent.hub.v1 import hub_pb2
 from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import HubCommand, HubFailed, Report, SessionChanged, SessionPhase
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.faults import Faults
 from mediaagentd.history.types import Record
 from mediaagentd.signalling import wire
 from mediaagentd.signalling.commands import Commands
+from mediaagentd.signalling.faulty import FaultyRpc
 from mediaagentd.signalling.groups import Groups
 from mediaagentd.signalling.listener import Listener
 from mediaagentd.signalling.rpc import UNANSWERED, Rpc, Session
@@ -50,8 +52,13 @@ class HubClient:
         heartbeat: float = 5.0,
         tls: bool = False,
         ca: bytes | None = None,
+        faults: Faults | None = None,
     ) -> None:
-        self._rpc = Rpc(target, device_id, sdk_app_id, ca, tls)
+        self._rpc = (
+            Rpc(target, device_id, sdk_app_id, ca, tls)
+            if faults is None
+            else FaultyRpc(target, device_id, sdk_app_id, ca, tls, faults)
+        )
         self._listener = _Guarded(listener)
         self._device_id = device_id
         self._heartbeat = heartbeat
@@ -119,6 +126,10 @@ class HubClient:
         """
         if self._running is not None and not self._running.over:
             self._running.network_changed(lost)
+
+    async def drop(self) -> None:
+        """Breaks the connection; with `faults` only."""
+        await self._rpc.reconnect()
 
     async def close(self) -> None:
         """Ends everything here without a word to the hub, which keeps the session for its lease."""

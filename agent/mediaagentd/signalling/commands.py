@@ -94,8 +94,10 @@ class Commands:
             try:
                 response = await self._rpc.unary(self._session, name, request, ATTEMPT)
             except Refused as refused:
-                # An unknown session is about to be opened anew by the stream.
-                if refused.reason in UNANSWERED or refused.reason is Reason.SESSION_UNKNOWN:
+                # An unknown session is about to be opened anew by the stream; what nobody waits for outlasts
+                # a fault.
+                again = refused.reason in UNANSWERED or refused.reason is Reason.SESSION_UNKNOWN
+                if again or (refused.reason is Reason.FAULT_INJECTED and not entry.op):
                     await backoff.pause(self._online)
                     continue
                 self._fail(entry, refused)

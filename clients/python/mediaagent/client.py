@@ -14,6 +14,7 @@ import grpc
 from mediaagent import address
 from mediaagent.asking import Reply, Request, duration
 from mediaagent.errors import translated
+from mediaagent.faults import Faults
 from mediaagent.groups import Groups
 from mediaagent.handlers import Callback, Handlers
 from mediaagent.history import History
@@ -72,6 +73,7 @@ class Agent:
         )
         self._views: view_pb2_grpc.ViewServiceAsyncStub = view_pb2_grpc.ViewServiceStub(self._channel)
         self._events: event_pb2_grpc.EventServiceAsyncStub = event_pb2_grpc.EventServiceStub(self._channel)
+        self.faults = Faults(self._channel, self._ask)
         self.groups = Groups(self._channel, self._ask)
         self.history = History(self._channel, self._ask)
         self._subscriptions: set[Subscription] = set()

@@ -234,6 +234,11 @@ class Peer:
             fraction_lost=max(self._audio_out.fraction_lost, self._video_out.fraction_lost),
         )
 
+    def kill(self) -> None:
+        """Loses the connection as a dead network would, and finds out at once; the far end later."""
+        seams.abort(self._connection)
+        self._end("connection lost")
+
     async def close(self) -> None:
         """Closes both ways within `CLOSE_TIMEOUT`; may be called again and from several tasks."""
         if self._closing is None:

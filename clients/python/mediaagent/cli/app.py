@@ -73,7 +73,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; returns its exit code."""
     # The commands register themselves; here, because they need `app`.
-    from mediaagent.cli import calls, events, figures, groups, history, media, sessions, views  # noqa: F401
+    from mediaagent.cli import calls, events, faults, figures, groups, history, media, sessions, views  # noqa: F401
 
     try:
         code = app(list(arguments), exit_on_error=False, result_action="return_value")
