@@ -18,6 +18,7 @@ from mediaagent.v1 import (
     call_pb2_grpc,
     event_pb2,
     event_pb2_grpc,
+    fault_pb2_grpc,
     group_pb2_grpc,
     history_pb2_grpc,
     media_pb2,
@@ -28,7 +29,7 @@ from mediaagent.v1 import (
     view_pb2_grpc,
 )
 
-from tests.fakes.agent_rooms import FakeGroups, FakeHistory
+from tests.fakes.agent_rooms import FakeGroups, FakeHistory, breakable
 from tests.fakes.refusing import refuse
 
 PNG = b"\x89PNG\r\n\x1a\nfake"
@@ -78,6 +79,7 @@ class FakeAgent(
             getattr(module, f"add_{name}ServiceServicer_to_server")(self, self._server)
         history_pb2_grpc.add_HistoryServiceServicer_to_server(self.history, self._server)
         group_pb2_grpc.add_GroupServiceServicer_to_server(self.groups, self._server)
+        fault_pb2_grpc.add_FaultServiceServicer_to_server(breakable(), self._server)
         self._server.add_insecure_port(f"unix:{path}")
         await self._server.start()
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 from mediaagent.v1 import group_pb2, group_pb2_grpc, history_pb2, history_pb2_grpc
+from mediaagentd.api.faults import FaultService
+from mediaagentd.api.house import House
+from mediaagentd.faults import Faults, Sabotage
 
 from tests.fakes.refusing import refuse
 
@@ -90,3 +94,13 @@ class FakeGroups(group_pb2_grpc.GroupServiceServicer):
         for user_id in user_ids:
             group.members.add(user_id=user_id, role=group_pb2.GROUP_ROLE_MEMBER)
         group.member_count = len(group.members)
+
+
+def breakable() -> FaultService:
+    """The real service in a house where nothing else is."""
+
+    async def dropped() -> None:
+        pass
+
+    sabotage = Sabotage(Faults(), dropped, lambda user_id: None, lambda: None)
+    return FaultService(cast("House", SimpleNamespace(sabotage=sabotage)))

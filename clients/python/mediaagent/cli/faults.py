@@ -22,7 +22,7 @@ Seconds = Annotated[float, Parameter(name="--for", help="Seconds that it lasts."
 def _told(faults: fault_pb2.Faults) -> str:
     """One line per fault in force."""
     lines = [
-        f"{field.name.replace('_', ' ')}: {value.ToMilliseconds() / 1000:g} s"
+        f"{field.name.replace('_', ' ')}: {value.ToMilliseconds() / 1000:.1f} s"
         for field, value in faults.ListFields()
     ]
     return "\n".join(lines) or "no faults in force"
