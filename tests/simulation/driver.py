@@ -9,7 +9,7 @@ from random import Random
 from mediaagentd.call import types as t
 
 from tests.simulation.device import Device
-from tests.simulation.rules import CALM, Broken, Rules, some_faults
+from tests.simulation.rules import CALM, Broken, Rules, some_faults, some_town
 from tests.simulation.world import World
 
 HEAL = 50.0
@@ -53,22 +53,52 @@ class Driver:
                 device.command(lambda op: t.SetMicMute(op, not device.state.muted))
             case 3:
                 device.logout()
+            case 4 | 5 if self._world.town.group or self._world.town.users > 2:
+                self._join(device)
             case _:
                 self._dial(device)
 
     def _dial(self, device: Device) -> None:
         random = self._random
-        others = [d.user_id for d in self._world.devices if d is not device]
-        random.shuffle(others)
+        others = self._others(device)
         users = tuple(others if random.random() < 0.3 else others[:1])
-        self._requests += 1
-        request = f"r{self._requests}"
+        group = "g" if self._world.town.group and random.random() < 0.6 else ""
+        if group and random.random() < 0.6:
+            users = ()
+        request = self._request(device)
         type_ = random.choice((t.CallType.AUDIO, t.CallType.VIDEO))
         timeout = random.choice((None, 2.0, 6.0, 20.0))
-        device.command(lambda op: t.Dial(op, users, type_, timeout, "", request))
+        device.command(lambda op: t.Dial(op, users, type_, timeout, group, request))
         pending = device.state.pending
         if pending is not None and random.random() < 0.1:
-            device.command(lambda op: t.Dial(op, users, type_, timeout, "", request))
+            device.command(lambda op: t.Dial(op, users, type_, timeout, group, request))
+
+    def _others(self, device: Device) -> list[str]:
+        others = [user for user in self._world.users if user != device.user_id]
+        self._random.shuffle(others)
+        return others
+
+    def _request(self, device: Device) -> str:
+        """A new one; or, as clients do that have not heard an answer, the one before."""
+        if self._requests and self._random.random() < 0.05:
+            return f"r{self._requests}"
+        self._requests += 1
+        return f"r{self._requests}"
+
+    def _join(self, device: Device) -> None:
+        """The group's call, or the last one that this device was in."""
+        last = device.state.previous
+        if last is not None and self._random.random() < 0.4:
+            call_id = last.hub.call_id
+            device.command(lambda op: t.Join(op, call_id))
+        else:
+            device.command(lambda op: t.Join(op, group_id="g"))
+
+    def _invite_more(self, device: Device) -> None:
+        users = tuple(self._others(device)[: self._random.choice((1, 1, 2))])
+        timeout = self._random.choice((None, 2.0, 6.0))
+        request = self._request(device)
+        device.command(lambda op: t.InviteUsers(op, users, timeout, request))
 
     def _ringing(self, device: Device, call: t.Call) -> None:
         invite = call.hub.invite_id
@@ -101,6 +131,8 @@ class Driver:
                 device.command(lambda op: t.SetMicMute(op, not device.state.muted))
             case 10 if self._random.random() < 0.3:
                 device.logout()
+            case 11 | 12 if self._world.town.users > 2:
+                self._invite_more(device)
             case _:
                 pass
 
@@ -148,12 +180,15 @@ class Driver:
             device.reboot()
         if faults.second_login and random.random() < faults.second_login:
             world.usurp(device.user_id)
+        if world.town.group and random.random() < 0.05:
+            world.regroup(random.choice(world.users[1:]))
 
 
 def play(seed: int, rules: Rules | None = None, trace: list[str] | None = None) -> World:
     """One whole world: some twenty acts under its faults, healing, agreement, farewell. Broken."""
     random = Random(seed)
-    world = World(seed, some_faults(random), random.choice((2, 2, 3)), rules, trace)
+    faults, town = some_faults(random), some_town(random)
+    world = World(seed, faults, (rules and rules.town) or town, rules, trace)
     try:
         _live(world)
     except Broken as broken:
@@ -171,6 +206,7 @@ def _live(world: World) -> None:
     for device in world.devices:
         device.login()
     world.run(1.0 + 3 * world.faults.delay)
+    world.found()
     for _ in range(random.randrange(8, 24)):
         world.run(world.now + random.choice((0.02, 0.2, 0.8, 2.5)) * random.random() * 2)
         driver.act()

@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING
 from mediaagentd.call import types as call_types
 from mediaagentd.hub import types as hub
 
+from tests.simulation import law
 from tests.simulation.rules import LEASE, Broken
 
 if TYPE_CHECKING:
-    from tests.simulation.device import Device
+    from tests.simulation.signalling import Signalling
     from tests.simulation.world import World
 
 _MEMBER_STATE = {s: call_types.MemberState(s.value) for s in hub.MemberState}
 _REASON = {r: call_types.EndReason(r.value) for r in hub.EndReason}
 _TYPE = {t: call_types.CallType(t.value) for t in hub.CallType}
 TYPE = {t: hub.CallType(t.value) for t in call_types.CallType}
-_ENGAGED = (hub.MemberState.PENDING, hub.MemberState.JOINED)
-
-
-def engaged(call: hub.Call) -> list[str]:
-    return [m.user_id for m in call.members if m.state in _ENGAGED]
 
 
 def told(call: hub.Call, now: float) -> call_types.HubCall:
@@ -70,7 +66,8 @@ class HubSide:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._limits = hub.Limits(lease=LEASE, members=3, remembered=20)
+        town = world.town
+        self._limits = hub.Limits(lease=LEASE, members=town.members, remembered=20, policy=town.policy)
         self.core = world.rules.core(self._limits)
         self.up = True
         self.users: set[str] = set()
@@ -78,7 +75,7 @@ class HubSide:
         self.disk: dict[str, hub.Call] = {}
         self.groups: dict[str, hub.Group] = {}
         self.missed: dict[tuple[str, str], hub.Missed] = {}
-        self.streams: dict[str, tuple[Device, int]] = {}
+        self.streams: dict[str, tuple[Signalling, int]] = {}
         self.kicked: dict[str, str] = {}
         self._arrivals: dict[str, float] = {}
         self._outboxes: dict[str, list[call_types.Report]] = {}
@@ -101,6 +98,8 @@ class HubSide:
             raise Unreachable
         world = self._world
         effects = self.core.step(world.now, given)
+        if any(isinstance(effect, hub.PutCall) for effect in effects):
+            law.check_actor(given, self.disk, self.sessions)
         reply: hub.Call | None = None
         torn = world.faults.torn and world.random.random() < world.faults.torn
         for effect in effects:
@@ -112,8 +111,7 @@ class HubSide:
                 case hub.DropSession(token, kicked_by):
                     self._drop(token, kicked_by)
                 case hub.PutCall(call):
-                    self.disk[call.call_id] = call
-                    self._check_busy(call)
+                    self._put(call)
                 case hub.DropCall(call_id):
                     self.disk.pop(call_id, None)
                 case hub.PutGroup(group):
@@ -132,6 +130,7 @@ class HubSide:
                     pass
                 case hub.Reply(answer):
                     reply = answer if isinstance(answer, hub.Call) else None
+                    self._promised(given, reply)
         if len(self.calls) != len(self.core.calls()):
             raise Broken(f"the disk holds {sorted(self.calls)}, the core {self.core.calls()}")
         if torn:
@@ -157,7 +156,7 @@ class HubSide:
         device, epoch = stream
         world.at(at, device.deliver, epoch, report, sequence)
 
-    def welcome(self, token: str, device: Device, epoch: int, cursor: int) -> None:
+    def welcome(self, token: str, device: Signalling, epoch: int, cursor: int) -> None:
         """Begins a stream: what is live, then every push after the cursor if they are still known.
         Refused, Unreachable."""
         if not self.up:
@@ -166,6 +165,9 @@ class HubSide:
         calls = tuple(told(call, now) for call in self.core.welcome(token))
         self.streams[token] = (device, epoch)
         self._send(token, call_types.CallsListed(calls), 0)
+        missed = self.core.missed(token)
+        if missed:
+            self._world.at(self._arrivals[token], device.deliver_missed, epoch, missed)
         if self._world.random.random() < 0.7:
             for sequence, report in enumerate(self._outboxes.get(token, ()), 1):
                 if sequence > cursor:
@@ -207,13 +209,19 @@ class HubSide:
             at = max(self._world.now, self._arrivals.get(token, 0.0)) + self._world.delay()
             self._world.at(at, device.stream_broke, epoch)
 
-    def _check_busy(self, call: hub.Call) -> None:
-        for other in self.calls.values():
-            if other is not call and not set(engaged(other)).isdisjoint(engaged(call)):
-                raise Broken(f"a user is in two live calls: {other} and {call}")
-        for member in call.members:
-            if member.state is hub.MemberState.JOINED and member.session not in self.sessions:
-                raise Broken(f"{member.user_id} is joined without a session: {call}")
+    def _put(self, call: hub.Call) -> None:
+        before = self.disk.get(call.call_id)
+        self.disk[call.call_id] = call
+        others = [c for c in self.disk.values() if c is not call and not c.ended]
+        law.check(before, call, others, self.sessions, self.groups, self._limits.members)
+        self._world.promises.changed(call)
+
+    def _promised(self, given: hub.Input, call: hub.Call | None) -> None:
+        """What is stored is promised, told or not. A repeated request makes nothing."""
+        if isinstance(given, hub.Invite | hub.InviteMore) and call is not None:
+            sponsor = self.sessions[given.token].device_id
+            into = given.call_id if isinstance(given, hub.InviteMore) else ""
+            self._world.promises.invited(sponsor, f"{into}/{given.request_id}", given.invite_id, call)
 
     def _set_timer(self) -> None:
         deadline = self.core.deadline()

@@ -9,6 +9,7 @@ from random import Random
 from mediaagentd.call import events, machine
 from mediaagentd.call.types import Change, Input, State
 from mediaagentd.hub.core import Core
+from mediaagentd.hub.types import Policy
 
 LEASE = 20.0
 """Seconds that the simulated hub keeps a session without hearing of it."""
@@ -19,13 +20,27 @@ class Broken(AssertionError):
 
 
 @dataclass(frozen=True)
+class Town:
+    """Who lives there: users with a device each, the first `spare` of them with a second one, and whether
+    all of them are a group, `g`, of the first one's. `members` may be in one call.
+    """
+
+    users: int = 2
+    spare: int = 0
+    policy: Policy = Policy.SINGLE
+    group: bool = False
+    members: int = 3
+
+
+@dataclass(frozen=True)
 class Rules:
-    """The code under test."""
+    """The code under test, and the town in which a bug of it shows; None for any."""
 
     step: Callable[[State, float, Input], Change] = machine.step
     deadline: Callable[[State], float | None] = machine.deadline
     derive: Callable[[State, State], tuple[events.Event, ...]] = events.derive
     core: type[Core] = Core
+    town: Town | None = None
 
 
 @dataclass(frozen=True)
@@ -77,3 +92,18 @@ def some_faults(random: Random) -> Faults:
     """Each kind is absent from most worlds, so that each also meets an otherwise quiet one."""
     chosen = {name: high for name, high in _RANGES.items() if random.random() < 0.25}
     return Faults(delay=random.choice((0.01, 0.05, 0.4, 1.5)), **chosen)
+
+
+_TOWNS: tuple[tuple[float, Callable[[Random], Town]], ...] = (
+    (0.70, lambda random: Town(random.choice((2, 2, 3)))),
+    (0.15, lambda random: Town(random.choice((2, 3)), random.choice((1, 2)), Policy.MULTI)),
+    (0.13, lambda random: Town(random.choice((3, 4)), group=True)),
+    (0.02, lambda random: Town(6, 2, Policy.MULTI, True, 5)),
+)
+"""How often which town is played. The last one has eight agents, and costs as much as a dozen others."""
+
+
+def some_town(random: Random) -> Town:
+    """A town, most often a small one."""
+    (make,) = random.choices([make for _, make in _TOWNS], [weight for weight, _ in _TOWNS])
+    return make(random)

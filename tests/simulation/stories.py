@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from mediaagentd.call import types as t
 
 from tests.simulation.device import Device
-from tests.simulation.rules import CALM
+from tests.simulation.rules import CALM, Town
 from tests.simulation.world import World
 
 AUDIO, VIDEO = t.CallType.AUDIO, t.CallType.VIDEO
@@ -25,7 +25,7 @@ class Story:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.world = Steady(1, CALM, 3, trace=self.lines)
+        self.world = Steady(1, CALM, Town(3), trace=self.lines)
         self.alice, self.bob, self.carol = self.world.devices
         for device in self.world.devices:
             device.login()

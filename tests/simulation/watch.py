@@ -8,16 +8,21 @@ from mediaagentd.call.types import Call, Phase, SessionPhase, State
 
 from tests.simulation.rules import Broken
 
+Part = tuple[str, float]
+"""One part in a call, from the invitation, the dial or the join to its end: whoever has left may be asked
+again, or join again. Named by the call and when the part began."""
+
 
 class Watch:
     """Follows one run of one agent: operations, phases and events."""
 
     def __init__(self) -> None:
         self.open_ops: set[int] = set()
-        self.known: set[str] = set()
-        self.over: set[str] = set()
+        self.known: set[Part] = set()
+        self.over: set[Part] = set()
+        self.rung: set[str] = set()
         self.out = True
-        self.entered: dict[str, set[str]] = {}
+        self.entered: dict[Part, set[str]] = {}
 
     def answered(self, op: int) -> None:
         if op not in self.open_ops:
@@ -44,21 +49,24 @@ class Watch:
             raise Broken("a call that is over counts as live")
 
     def event(self, event: events.Event) -> None:
-        """Each call's events form one story: it begins once, ends once, and nobody is lost between. A
-        fresh login is a fresh beginning: what still rings at the hub rings again."""
+        """The events of each part in a call form one story: it begins once, ends once, and nobody is lost
+        between. A fresh login is a fresh beginning: what still rings at the hub rings again."""
         if isinstance(event, events.SessionChanged):
             self._session(event.session)
         call: Call | None = getattr(event, "call", None)
         if call is None:
             return
-        call_id = call.hub.call_id
+        call_id = (call.hub.call_id, call.invited)
         if call_id in self.over:
             raise Broken(f"{type(event).__name__} after CALL_END of {call_id}")
+        if call_id not in self.known and any(part[0] == call_id[0] for part in self.known - self.over):
+            raise Broken(f"{call_id} begins before it has ended")
         inside = self.entered.setdefault(call_id, set())
         match event:
             case events.Invited():
-                if call_id in self.known:
+                if call_id in self.known or call.invite.invite_id in self.rung:
                     raise Broken(f"{call_id} rings twice")
+                self.rung.add(call.invite.invite_id)
             case events.UserEntered(user_id):
                 if user_id in inside:
                     raise Broken(f"{user_id} enters {call_id} twice")
@@ -84,6 +92,7 @@ class Watch:
                 raise Broken(f"no CALL_END for {sorted(self.known - self.over)} before the login")
             self.known.clear()
             self.over.clear()
+            self.rung.clear()
         self.out = session in (SessionPhase.LOGGED_OUT, SessionPhase.KICKED_OUT)
 
     def finish(self) -> None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
 from mediaagentd.call import types as t
+from mediaagentd.errors import Refused
+from mediaagentd.hub import calls
 from mediaagentd.hub import types as hub
 
 from tests.simulation.device import Device, Peer
-from tests.simulation.hubside import HubSide, Unreachable, engaged
-from tests.simulation.rules import Broken, Faults, Rules
+from tests.simulation.hubside import HubSide, Unreachable
+from tests.simulation.promises import Promises
+from tests.simulation.rules import Broken, Faults, Rules, Town
 
-USERS = ("alice", "bob", "carol")
+USERS = ("alice", "bob", "carol", "dave", "erin", "frank")
+
+
+SMALL = Town()
 
 
 class World:
@@ -24,7 +31,7 @@ class World:
         self,
         seed: int,
         faults: Faults,
-        users: int = 2,
+        town: Town = SMALL,
         rules: Rules | None = None,
         trace: list[str] | None = None,
     ) -> None:
@@ -33,12 +40,16 @@ class World:
         self.rules = rules or Rules()
         self.now = 0.0
         self.trace = trace
+        self.town = town
+        self.promises = Promises()
         self.tokens: dict[str, str] = {}
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._entries = 0
         self.hub = HubSide(self)
-        self.devices = tuple(Device(self, user) for user in USERS[:users])
-        self._by_user = {device.user_id: device for device in self.devices}
+        self.users = USERS[: town.users]
+        first = tuple(Device(self, user) for user in self.users)
+        self.devices = (*first, *(Device(self, user, 2) for user in self.users[: town.spare]))
+        self._of = {user: [d for d in self.devices if d.user_id == user] for user in self.users}
 
     # ------------------------------------------------------------------------------ time
 
@@ -64,9 +75,9 @@ class World:
     def media_opened(self, device: Device, peer: Peer) -> None:
         """Both ends are there: media begins to flow, for as long as the faults allow."""
         call_id, other_id, attempt = peer
-        other = self._by_user[other_id]
         far = (call_id, device.user_id, attempt)
-        if far not in other.peers or self.random.random() < self.faults.peer_never:
+        other = self._at_far_end(other_id, far)
+        if other is None or self.random.random() < self.faults.peer_never:
             return
         ends = ((device, peer), (other, far))
         for end, its in ends:
@@ -86,14 +97,18 @@ class World:
         """The far end hears a farewell, before or after the hub's word; or it notices after a while."""
         call_id, other_id, attempt = peer
         far = (call_id, device.user_id, attempt)
-        other = self._by_user[other_id]
-        if far not in other.peers:
+        other = self._at_far_end(other_id, far)
+        if other is None:
             return
         if self.random.random() < 0.5:
             other.peer_down(self.delay(), far, final=True)
         else:
             other.peer_down(1.0 + self.delay(), far, final=False)
             other.peer_down(8.0 + self.delay(), far, final=True)
+
+    def _at_far_end(self, user_id: str, far: Peer) -> Device | None:
+        """The device of that user that has its end of the connection open."""
+        return next((device for device in self._of[user_id] if far in device.peers), None)
 
     # ------------------------------------------------------------------------------ faults
 
@@ -111,13 +126,37 @@ class World:
         device.cut = False
 
     def usurp(self, user_id: str) -> None:
-        """The user logs in on another device, which does nothing and is never heard of again."""
+        """The user logs in on one more device, which does nothing and is never heard of again."""
         token = self.hub.name("t")
         self.tokens[token] = user_id
         try:
-            self.hub.step(hub.Login(token, user_id, f"{user_id}-2"))
+            self.hub.step(hub.Login(token, user_id, f"{user_id}-other"))
         except Unreachable:
             return
+
+    def found(self) -> None:
+        """The group, where there is one; whoever has not logged in yet comes later."""
+        if self.town.group:
+            known = tuple(user for user in self.users if user in self.hub.users)
+            self._owner(lambda token: hub.CreateGroup(token, "g", "", known, "found"))
+
+    def regroup(self, user_id: str) -> None:
+        """The owner of the group takes one out, or in."""
+        group = self.hub.groups.get("g")
+        if group is None:
+            self.found()
+        elif any(member.user_id == user_id for member in group.members):
+            self._owner(lambda token: hub.RemoveGroupMembers(token, "g", (user_id,)))
+        else:
+            self._owner(lambda token: hub.AddGroupMembers(token, "g", (user_id,)))
+
+    def _owner(self, command: Callable[[str], hub.Input]) -> None:
+        """Asks as the first user, with whatever session it has."""
+        user_id = self.users[0]
+        token = next((t for t, session in self.hub.sessions.items() if session.user_id == user_id), None)
+        if token is not None:
+            with suppress(Refused, Unreachable):
+                self.hub.step(command(token))
 
     # ------------------------------------------------------------------------------ agreement
 
@@ -133,12 +172,26 @@ class World:
                 self._check_agreement(device)
             elif state.call is not None:
                 raise Broken(f"{device.user_id} is in a call without a session")
+        self._check_promises()
+
+    def _check_promises(self) -> None:
+        """Whoever was invited rings, has rung, has answered, or hears of it with the next login."""
+        live = self.hub.calls.values()
+        known = {(d.user_id, invite_id) for d in self.devices for invite_id in d.missed}
+        lost = self.promises.open() - known - set(self.hub.missed)
+        lost -= {each for call in live for each in self.promises.pending(call)}
+        if lost:
+            raise Broken(f"invitations are lost: {sorted(lost)}")
+        for call in live:
+            due = calls.deadline(call)
+            if due is not None and due < self.now - 0.1:
+                raise Broken(f"{call} rings on after its time")
 
     def _check_agreement(self, device: Device) -> None:
-        live = [call for call in self.hub.calls.values() if device.user_id in engaged(call)]
+        live = [call for call in self.hub.calls.values() if _concerns(call, device)]
         call = device.state.call
         if (call.hub.call_id if call else None) != (live[0].call_id if live else None):
-            raise Broken(f"{device.user_id} sees {call}, the hub {live}")
+            raise Broken(f"{device.device_id} sees {call}, the hub {live}")
         if call is None:
             return
         held = live[0]
@@ -170,3 +223,12 @@ class World:
     def note(self, who: str, text: str) -> None:
         if self.trace is not None:
             self.trace.append(f"{self.now:9.3f}  {who:6} {text}")
+
+
+def _concerns(call: hub.Call, device: Device) -> bool:
+    """Whether the device rings for the call, or is in it."""
+    me = next((m for m in call.members if m.user_id == device.user_id), None)
+    if me is None:
+        return False
+    joined = me.state is hub.MemberState.JOINED and me.device_id == device.device_id
+    return joined or me.state is hub.MemberState.PENDING

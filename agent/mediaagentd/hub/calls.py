@@ -74,7 +74,7 @@ def made(
         group=command.group or bool(command.group_id),
         created=now,
         deadline=now + command.timeout if command.timeout else None,
-        request_id=command.request_id,
+        request_id=sponsor.named(command.request_id),
         group_id=command.group_id,
         user_data=command.user_data,
     )

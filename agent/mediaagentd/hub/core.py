@@ -125,7 +125,7 @@ class Core:
                 CreateGroup() | DeleteGroup() | AddGroupMembers() | RemoveGroupMembers() | GetGroup()
                 | ListGroups()
             ):  # fmt: skip
-                return self._registry.step(now, self.session(input.token).user_id, input)
+                return self._registry.step(now, self.session(input.token), input)
             case _:
                 return self._exchange.step(now, self.session(input.token), input)
 

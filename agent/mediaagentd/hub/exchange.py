@@ -119,16 +119,19 @@ class Exchange:
         pushed: tuple[Effect, ...] = ()
         while self._alarms and self._alarms[0][0] <= now:
             call = self._ledger.call(heapq.heappop(self._alarms)[1])
-            after = calls.timed_out(call, now) if call else None
-            if after is not None and after is not call:
+            if call is None:
+                continue
+            after = calls.timed_out(call, now)
+            if after is not call:
                 store, push = self._changed(now, call, after)
                 stored, pushed = stored + store, pushed + push
+            self._set_alarm(calls.deadline(after), call.call_id)
         return stored, pushed
 
     # ------------------------------------------------------------------------------ inviting
 
     def _invite(self, now: float, session: Session, command: Invite) -> tuple[Effect, ...]:
-        again = self._ledger.request(session.user_id, command.request_id)
+        again = self._ledger.request(session.user_id, session.named(command.request_id))
         if again is not None and command.request_id:
             return (Reply(again),)
         user_ids = command.user_ids
@@ -149,7 +152,7 @@ class Exchange:
 
     def _invite_more(self, now: float, session: Session, command: InviteMore) -> tuple[Effect, ...]:
         call = self._joined(session, command.call_id)
-        request = f"{session.user_id}/{command.request_id}"
+        request = f"{session.user_id}/{session.named(command.request_id)}"
         if request in call.requests:
             return (Reply(call),)
         if call.group_id:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mediaagentd.hub.types import CreateGroup, Group, GroupMember
+from mediaagentd.hub.types import CreateGroup, Group, GroupMember, Session
 
 
-def made(command: CreateGroup, owner: str, now: float) -> Group:
+def made(command: CreateGroup, session: Session, now: float) -> Group:
     """A new group, its owner first."""
+    owner, request = session.user_id, session.named(command.request_id)
     others = (user_id for user_id in command.member_ids if user_id != owner)
     members = tuple(GroupMember(user_id, now) for user_id in (owner, *others))
-    return Group(command.group_id, command.name or command.group_id, members, now, command.request_id)
+    return Group(command.group_id, command.name or command.group_id, members, now, request)
 
 
 def added(group: Group, user_ids: Iterable[str], now: float) -> Group:

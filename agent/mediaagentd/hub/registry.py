@@ -26,6 +26,7 @@ from mediaagentd.hub.types import (
     PutGroup,
     RemoveGroupMembers,
     Reply,
+    Session,
 )
 
 
@@ -62,11 +63,12 @@ class Registry:
                 metadata = {"group_id": group_id, "user_id": user_id}
                 raise Refused(Reason.NOT_A_GROUP_MEMBER, message, metadata)
 
-    def step(self, now: float, user_id: str, command: GroupInput) -> tuple[Effect, ...]:
+    def step(self, now: float, session: Session, command: GroupInput) -> tuple[Effect, ...]:
         """Does what a user asks; Refused before anything changed."""
+        user_id = session.user_id
         match command:
             case CreateGroup():
-                return self._create(now, user_id, command)
+                return self._create(now, session, command)
             case DeleteGroup(_, group_id):
                 return self._delete(self.check(user_id, Verb.DELETE, group_id))
             case AddGroupMembers(_, group_id, user_ids):
@@ -85,8 +87,9 @@ class Registry:
             case _:
                 assert_never(command)
 
-    def _create(self, now: float, user_id: str, command: CreateGroup) -> tuple[Effect, ...]:
-        again = self._by_request.get((user_id, command.request_id))
+    def _create(self, now: float, session: Session, command: CreateGroup) -> tuple[Effect, ...]:
+        user_id = session.user_id
+        again = self._by_request.get((user_id, session.named(command.request_id)))
         if again is not None and command.request_id:
             return (Reply(self._shown(self._groups[again])),)
         if command.group_id in self._groups:
@@ -94,7 +97,7 @@ class Registry:
             raise Refused(Reason.GROUP_EXISTS, message, {"group_id": command.group_id})
         if self._owned.get(user_id, 0) >= self._limits.groups:
             raise _beyond("groups", self._limits.groups, "one user has")
-        group = self._grown(groups.made(command, user_id, now), command.member_ids)
+        group = self._grown(groups.made(command, session, now), command.member_ids)
         return self._changed(None, group)
 
     def _grown(self, group: Group, new: Iterable[str]) -> Group:

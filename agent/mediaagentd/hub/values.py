@@ -56,6 +56,10 @@ class Session:
     device_id: str
     expires: float
 
+    def named(self, request_id: str) -> str:
+        """A request by a name that no other device of the user can have given to one of its own."""
+        return f"{self.device_id}/{request_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Invitation:

@@ -9,6 +9,7 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.types import (
     Accept,
     CallType,
+    CreateGroup,
     EndReason,
     Hangup,
     Input,
@@ -150,6 +151,18 @@ def test_a_device_that_comes_late_rings_too(hub: Hub) -> None:
     answered = hub.do(Accept(token, "i1"))
     assert answered is not None
     assert answered.members[1].device_id == "d3"
+
+
+def test_a_request_of_one_device_is_not_another_devices(hub: Hub) -> None:
+    """Both may count their requests from one; the later device must not take the call for its own."""
+    hub.invite("bob", "ann", request_id="1")
+    with pytest.raises(Refused) as it:
+        hub.invite("bob", "cat", token="bob/d2", request_id="1")
+    assert it.value.reason is Reason.CALL_IN_PROGRESS
+    assert hub.invite("bob", "ann", request_id="1").call_id == "c1"
+    for token in ("bob/d1", "bob/d2", "bob/d2"):
+        hub.ask(CreateGroup(token, f"of {token}", "", (), "1"))
+    assert list(hub.groups) == ["of bob/d1", "of bob/d2"]
 
 
 def test_there_is_a_limit_to_devices(hub: Hub) -> None:

@@ -249,13 +249,30 @@ def test_each_invitation_has_its_own_time() -> None:
     assert hub.core.deadline() == 130.0, "only leases: the last invitation has no limit"
 
 
-def test_times_survive_a_crash() -> None:
+def test_times_survive_a_crash_each_of_them() -> None:
     hub = Hub(*EVERYONE)
-    hub.connect("ann", "bob")
-    hub.do(more("ann", "cat", timeout=25.0))
+    hub.invite("ann", "bob", timeout=25.0)
+    hub.do(more("ann", "cat", timeout=10.0))
     hub.restart()
+    assert hub.core.deadline() == 110.0
+    hub.now = 110.0
+    hub.do(Tick())
+    assert states(hub.calls["c1"]) == [S.JOINED, S.PENDING, S.NO_RESPONSE]
     assert hub.core.deadline() == 125.0
-    assert state(hub.do(Accept("cat/d1", "j1")), "cat") is S.JOINED
+    hub.now = 125.0
+    hub.do(Tick())
+    assert end(hub.disk["c1"]) == (EndReason.NO_RESPONSE, "")
+
+
+def test_an_alarm_of_a_call_that_is_forgotten_finds_nothing() -> None:
+    hub = Hub(*EVERYONE, limits=replace(LIMITS, remembered=1))
+    hub.invite("cat", "dan", timeout=5.0)
+    hub.do(Hangup("cat/d1", "c1"))
+    hub.invite("ann", "bob", timeout=None)
+    hub.do(Hangup("ann/d1", "c2"))
+    hub.now = 106.0
+    hub.do(Tick())
+    assert hub.pushed == []
 
 
 def test_only_who_is_in_the_call_asks_more() -> None:
