@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from mediaagentd.call import events, machine
 from mediaagentd.call import types as t
+from mediaagentd.hub import calls
 from mediaagentd.hub import types as hub
 from mediaagentd.hub.core import Core
+from mediaagentd.hub.exchange import Change as Changes
 from mediaagentd.hub.exchange import Exchange
+from mediaagentd.hub.missed import MissedCalls
+from mediaagentd.hub.registry import Registry
+from mediaagentd.hub.rights import Verb
+from mediaagentd.hub.types import Policy
 
-from tests.simulation.rules import Rules
+from tests.simulation.rules import Rules, Town
 
 Change = t.Change
 
@@ -96,10 +102,6 @@ class _NobodyIsBusy(Exchange):
         return False
 
 
-class _NeverBusy(Core):
-    exchange = _NobodyIsBusy
-
-
 class _Altered(Core):
     """A core whose effects are changed on the way out."""
 
@@ -151,10 +153,6 @@ class _WithoutAlarms(Exchange):
         return
 
 
-class _NeverTimesOut(Core):
-    exchange = _WithoutAlarms
-
-
 class _KeepsTheLost(Core):
     """Keeps a lost or kicked session's user in the call."""
 
@@ -172,8 +170,125 @@ class _NothingIsRepeated(_NobodyIsBusy):
         return super()._invite(now, session, replace(command, request_id=command.call_id))
 
 
-class _ForgetsRequests(Core):
-    exchange = _NothingIsRepeated
+# ------------------------------------------------------------------------------ devices, groups, missed
+
+MULTI = Town(2, 2, Policy.MULTI)
+GROUP = Town(4, group=True)
+
+
+class _LastToAnswerWins(Exchange):
+    """Lets a device answer what another one of the user has answered."""
+
+    def _accept(self, now: float, session: hub.Session, invite_id: str) -> tuple[hub.Effect, ...]:
+        call, member = self._invited(session, invite_id)
+        if member.state is hub.MemberState.JOINED and not call.ended and member.session != session.token:
+            return self._replied(now, call, calls.entered(call, session))
+        return super()._accept(now, session, invite_id)
+
+
+class _AnyDeviceActs(Exchange):
+    """Takes a command from whatever device of a member."""
+
+    def _joined(self, session: hub.Session, call_id: str) -> hub.Call:
+        call = self._ledger.call(call_id)
+        member = calls.member(call, session.user_id) if call and not call.ended else None
+        if call is not None and member is not None and member.state is hub.MemberState.JOINED:
+            return call
+        return super()._joined(session, call_id)
+
+    def _hangup(self, now: float, session: hub.Session, call_id: str) -> tuple[hub.Effect, ...]:
+        call = self._ledger.call(call_id)
+        member = calls.member(call, session.user_id) if call and not call.ended else None
+        if call is not None and member is not None and member.state is hub.MemberState.JOINED:
+            return self._replied(now, call, calls.left(call, session.user_id, hub.EndReason.HANGUP))
+        return super()._hangup(now, session, call_id)
+
+
+class _TellsOneDevice(Exchange):
+    """Tells only the device of a user that is logged in longest."""
+
+    def _changed(self, now: float, before: hub.Call | None, after: hub.Call) -> Changes:
+        stored, pushed = super()._changed(now, before, after)
+        first: dict[str, hub.Effect] = {}
+        for push in pushed:
+            if isinstance(push, hub.PushCall) and (session := self._sessions.get(push.token)):
+                first.setdefault(session.user_id, push)
+        return stored, tuple(first.values())
+
+
+class _NeverFull(Exchange):
+    """Lets in whoever comes."""
+
+    def _check_room(self, people: int) -> None:
+        return
+
+
+class _Rightless(Registry):
+    """Lets anyone do anything with a group."""
+
+    def check(self, user_id: str, verb: Verb, group_id: str) -> hub.Group:
+        return self._groups.get(group_id) or super().check(user_id, verb, group_id)
+
+    def check_members(self, group_id: str, user_ids: Iterable[str]) -> None:
+        return
+
+
+class _AsksAgain(Exchange):
+    """Does not remember who was asked into a running call by which request."""
+
+    def _invite_more(
+        self, now: float, session: hub.Session, command: hub.InviteMore
+    ) -> tuple[hub.Effect, ...]:
+        return super()._invite_more(now, session, replace(command, request_id=command.invite_id))
+
+
+class _FirstAlarmOnly(Exchange):
+    """Sets an alarm when a call is made, for no later invitation."""
+
+    def _set_alarm(self, deadline: float | None, call_id: str) -> None:
+        call = self._ledger.call(call_id)
+        if call is None:
+            super()._set_alarm(deadline, call_id)
+
+
+class _RemembersNothingOver(_Altered):
+    """Forgets a call that is over when it crashes."""
+
+    def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
+        return tuple(
+            hub.DropCall(e.call.call_id) if isinstance(e, hub.PutCall) and e.call.ended else e
+            for e in effects
+        )
+
+
+class _KeepsMissedInMind(_Altered):
+    """Does not store missed calls."""
+
+    def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
+        return tuple(e for e in effects if not isinstance(e, hub.PutMissed))
+
+
+class _MissesNothing(MissedCalls):
+    """Tells nobody of missed calls."""
+
+    def add(self, missed: hub.Missed) -> tuple[str, ...]:
+        return (missed.invite_id,)
+
+
+class _NeverForgetsMissed(_Altered):
+    """Does not take an acknowledged missed call from the disk."""
+
+    def alter(self, effects: tuple[hub.Effect, ...]) -> tuple[hub.Effect, ...]:
+        return tuple(e for e in effects if not isinstance(e, hub.DropMissed))
+
+
+def _core(
+    exchange: type[Exchange] = Exchange,
+    registry: type[Registry] = Registry,
+    missed: type[MissedCalls] = MissedCalls,
+) -> type[Core]:
+    """A core with another room."""
+    return type("_Core", (Core,), {"exchange": exchange, "registry": registry, "missed_calls": missed})
 
 
 def _hangs_up_alone(old: t.State, new: t.State, effect: t.Effect) -> bool:
@@ -236,12 +351,23 @@ BUGS: Mapping[str, Rules] = {
     "ends a call twice": _telling(_twice),
     "ends a call with people in it": _telling(_nobody_leaves_at_the_end),
     "does not end a call that timed out": _telling(_ends_on_hangup_only),
-    "hub: nobody is busy": Rules(core=_NeverBusy),
+    "hub: nobody is busy": Rules(core=_core(_NobodyIsBusy)),
     "hub: forgets to tell one": Rules(core=_ForgetsOne),
     "hub: stores only new calls": Rules(core=_Unstored),
     "hub: keeps what is over on disk": Rules(core=_KeepsOver),
     "hub: changes without a new revision": Rules(core=_SameRevision),
-    "hub: never times out": Rules(core=_NeverTimesOut),
+    "hub: never times out": Rules(core=_core(_WithoutAlarms)),
     "hub: keeps the lost in a call": Rules(core=_KeepsTheLost),
-    "hub: makes a repeated request twice": Rules(core=_ForgetsRequests),
+    "hub: makes a repeated request twice": Rules(core=_core(_NothingIsRepeated)),
+    "hub: lets the last device that answers win": Rules(core=_core(_LastToAnswerWins), town=MULTI),
+    "hub: lets any device act": Rules(core=_core(_AnyDeviceActs), town=MULTI),
+    "hub: tells one device only": Rules(core=_core(_TellsOneDevice), town=MULTI),
+    "hub: is never full": Rules(core=_core(_NeverFull), town=GROUP),
+    "hub: knows no rights": Rules(core=_core(registry=_Rightless), town=GROUP),
+    "hub: asks twice into a running call": Rules(core=_core(_AsksAgain), town=GROUP),
+    "hub: lets later invitations ring for ever": Rules(core=_core(_FirstAlarmOnly), town=GROUP),
+    "hub: forgets what is over when it crashes": Rules(core=_RemembersNothingOver),
+    "hub: does not store missed calls": Rules(core=_KeepsMissedInMind),
+    "hub: tells nobody of missed calls": Rules(core=_core(missed=_MissesNothing)),
+    "hub: never forgets missed calls": Rules(core=_NeverForgetsMissed),
 }

@@ -17,12 +17,14 @@ HEAL = 50.0
 
 
 class Driver:
-    """Acts some twenty times, at moments that the seed chooses."""
+    """Acts some twenty times (more in a crowd), at moments that the seed chooses."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._random = world.random
         self._requests = 0
+        self._dialled: dict[str, t.Dial] = {}
+        self._asked: dict[str, t.InviteUsers] = {}
 
     def act(self) -> None:
         world, random = self._world, self._random
@@ -65,23 +67,23 @@ class Driver:
         group = "g" if self._world.town.group and random.random() < 0.6 else ""
         if group and random.random() < 0.6:
             users = ()
-        request = self._request(device)
         type_ = random.choice((t.CallType.AUDIO, t.CallType.VIDEO))
         timeout = random.choice((None, 2.0, 6.0, 20.0))
-        device.command(lambda op: t.Dial(op, users, type_, timeout, group, request))
-        pending = device.state.pending
-        if pending is not None and random.random() < 0.1:
-            device.command(lambda op: t.Dial(op, users, type_, timeout, group, request))
+        dial = t.Dial(0, users, type_, timeout, group, self._request())
+        # As clients do that have not heard an answer: the one before, again.
+        if random.random() < 0.2:
+            dial = self._dialled.get(device.device_id, dial)
+        self._dialled[device.device_id] = dial
+        device.command(lambda op: replace(dial, op=op))
+        if device.state.pending is not None and random.random() < 0.1:
+            device.command(lambda op: replace(dial, op=op))
 
     def _others(self, device: Device) -> list[str]:
         others = [user for user in self._world.users if user != device.user_id]
         self._random.shuffle(others)
         return others
 
-    def _request(self, device: Device) -> str:
-        """A new one; or, as clients do that have not heard an answer, the one before."""
-        if self._requests and self._random.random() < 0.05:
-            return f"r{self._requests}"
+    def _request(self) -> str:
         self._requests += 1
         return f"r{self._requests}"
 
@@ -96,9 +98,11 @@ class Driver:
 
     def _invite_more(self, device: Device) -> None:
         users = tuple(self._others(device)[: self._random.choice((1, 1, 2))])
-        timeout = self._random.choice((None, 2.0, 6.0))
-        request = self._request(device)
-        device.command(lambda op: t.InviteUsers(op, users, timeout, request))
+        asked = t.InviteUsers(0, users, self._random.choice((None, 2.0, 6.0)), self._request())
+        if self._random.random() < 0.3:
+            asked = self._asked.get(device.device_id, asked)
+        self._asked[device.device_id] = asked
+        device.command(lambda op: replace(asked, op=op))
 
     def _ringing(self, device: Device, call: t.Call) -> None:
         invite = call.hub.invite_id
@@ -207,8 +211,9 @@ def _live(world: World) -> None:
         device.login()
     world.run(1.0 + 3 * world.faults.delay)
     world.found()
-    for _ in range(random.randrange(8, 24)):
-        world.run(world.now + random.choice((0.02, 0.2, 0.8, 2.5)) * random.random() * 2)
+    crowd = max(1, len(world.devices) // 3)
+    for _ in range(crowd * random.randrange(8, 24)):
+        world.run(world.now + random.choice((0.02, 0.2, 0.8, 2.5)) * random.random() * 2 / crowd)
         driver.act()
     heal(world)
     world.check_quiet()

@@ -13,7 +13,7 @@ from tests.simulation.driver import broken, play, transcript
 from tests.simulation.rules import Broken
 
 CHUNK = 250
-KILL_WITHIN = 400
+KILL_WITHIN = 1000
 """Seeds that a planted bug may survive."""
 
 

@@ -45,16 +45,20 @@ from mediaagentd.hub.types import (
 
 
 class Core:
-    """The hub without its network and its disk. Times in seconds of the hub's clock."""
+    """The hub without its network and its disk. Times in seconds of the hub's clock. The rooms are named
+    on the class so that a simulation can plant a bug in one.
+    """
 
     exchange: type[Exchange] = Exchange
+    registry: type[Registry] = Registry
+    missed_calls: type[MissedCalls] = MissedCalls
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._sessions = Sessions(limits.lease)
         self._ledger = Ledger(limits.remembered)
-        self._missed = MissedCalls(limits.missed)
-        self._registry = Registry(limits, self._sessions, self._ledger)
+        self._missed = self.missed_calls(limits.missed)
+        self._registry = self.registry(limits, self._sessions, self._ledger)
         self._exchange = self.exchange(limits, self._sessions, self._ledger, self._registry, self._missed)
 
     def restore(
