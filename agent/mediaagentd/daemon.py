@@ -37,13 +37,12 @@ from mediaagentd.media.door import MediaDoor
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import VideoCodec, VideoProfile
 from mediaagentd.network import NetworkWatch
+from mediaagentd.signalling import stream
+from mediaagentd.signalling.backoff import Backoff
 from mediaagentd.signalling.client import HubClient
 from mediaagentd.systemd import Notifier
 
 _log = structlog.stdlib.get_logger()
-
-LOGIN_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds between attempts to log in at the start; the last one repeats."""
 
 
 class Wires:
@@ -197,7 +196,7 @@ class Agent:
     async def _log_in(self) -> None:
         """Logs the configured user in; tries again for as long as only the hub is missing."""
         await self._media.opened()
-        attempt = 0
+        backoff = Backoff(0.5, stream.CAP)
         user_id, user_sig = self._config.user_id, self._config.user_sig.get_secret_value()
         while True:
             try:
@@ -206,10 +205,8 @@ class Agent:
                 if error.reason not in (Reason.HUB_UNREACHABLE, Reason.TIMED_OUT):
                     _log.error("login refused", reason=error.reason.name, message=error.message)
                     return
-                pause = LOGIN_PAUSES[min(attempt, len(LOGIN_PAUSES) - 1)]
-                _log.warning("hub out of reach", again_in=pause)
-                attempt += 1
-                await asyncio.sleep(pause)
+                _log.warning("hub out of reach")
+                await backoff.pause()
             else:
                 return
 

@@ -11,7 +11,7 @@ import structlog
 from mediaagent.hub.v1 import hub_pb2
 
 from mediaagentd.call.types import CallChanged, CallsListed, SessionChanged, SessionPhase
-from mediaagentd.errors import Reason, Refused
+from mediaagentd.errors import Reason, Refused, Status
 from mediaagentd.interceptors import refused_from
 from mediaagentd.signalling import wire
 from mediaagentd.signalling.backoff import Backoff
@@ -161,12 +161,13 @@ class Stream:
         try:
             await self._rpc.login(self._session, ANSWER)
         except Refused as refused:
-            if refused.reason in UNANSWERED or refused.reason is Reason.LIMIT_EXCEEDED:
-                return None
             _log.warning("login_again_refused", reason=refused.reason.name)
             if refused.reason is Reason.KICKED_OUT:
                 return self._phased(SessionPhase.KICKED_OUT, refused.metadata.get("device_id", ""))
-            return self._phased(SessionPhase.LOGGED_OUT)
+            # Only a UserSig that is no good any more is worth giving up for.
+            if refused.reason.status in (Status.UNAUTHENTICATED, Status.INVALID_ARGUMENT):
+                return self._phased(SessionPhase.LOGGED_OUT)
+            return None
         self._cursor = 0
         self._backoff.reset()
         return None
