@@ -17,6 +17,7 @@ from rich.console import Console
 
 from mediaagentd.demo import figures
 from mediaagentd.demo.actor import Actor
+from mediaagentd.demo.group import GroupChapter
 from mediaagentd.demo.processes import House, ProcessError
 from mediaagentd.demo.story import Story
 from mediaagentd.demo.timeline import StepFailed, Timeline, expect
@@ -51,6 +52,7 @@ async def _perform(output: Path) -> int:
     try:
         async with _stage(output, album, timeline) as story:
             await story.tell()
+            await _group(story)
             await _leave(story)
         report["failed"] = None
         figures.show(console, story.figures)
@@ -90,6 +92,16 @@ async def _stage(output: Path, album: Path, timeline: Timeline) -> AsyncIterator
         raise
     finally:
         await house.stop()
+
+
+async def _group(story: Story) -> None:
+    """The chapter of three, for which one more daemon starts."""
+    carol = Actor("carol", story.house.socket("carol"))
+    async with story.timeline.step("a third daemon starts", 30):
+        await _told(story.house.start_agent("carol"))
+    async with carol:
+        actors = (story.alice, story.bob, carol)
+        await GroupChapter(story.house, story.timeline, story.album, actors, story.pictures).tell()
 
 
 async def _start(house: House, timeline: Timeline) -> None:

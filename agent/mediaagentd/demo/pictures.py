@@ -5,6 +5,7 @@ writes into it.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import av
 import numpy as np
@@ -12,7 +13,8 @@ from mediaagent.v1 import view_pb2
 from numpy.typing import NDArray
 
 from mediaagentd.media.capture.lettering import HEIGHT, draw_text
-from mediaagentd.media.capture.pattern import BLOCKS_PER_HEIGHT, ROWS, read_counter
+from mediaagentd.media.capture.pattern import BLACK, BLOCKS_PER_HEIGHT, ROWS, read_counter
+from mediaagentd.media.codec.image import png
 
 Luma = NDArray[np.uint8]
 
@@ -33,6 +35,28 @@ def luma_of_image(image: bytes) -> Luma:
         frame = next(container.decode(video=0))
     luma: Luma = frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
     return luma
+
+
+def grid(images: Sequence[bytes], words: Sequence[str]) -> bytes:
+    """Up to three pictures of one size and some words, two by two, as a PNG file."""
+    cells = [_rgb_of_image(image) for image in images]
+    height, width, _ = cells[0].shape
+    while len(cells) < 3:
+        cells.append(np.full((height, width, 3), BLACK, np.uint8))
+    text: Luma = np.full((height, width), BLACK, np.uint8)
+    dot = max(1, width // 160)
+    for number, line in enumerate(words):
+        draw_text(text, line, (number + 1) * 2 * HEIGHT * dot, 2 * HEIGHT * dot, dot)
+    cells.append(np.repeat(text[:, :, None], 3, axis=2))
+    picture = np.vstack([np.hstack(cells[:2]), np.hstack(cells[2:])])
+    return png(av.VideoFrame.from_ndarray(picture, format="rgb24"))
+
+
+def _rgb_of_image(image: bytes) -> NDArray[np.uint8]:
+    with av.open(io.BytesIO(image), "r") as container:
+        frame = next(container.decode(video=0))
+    pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    return pixels
 
 
 def counter_of(luma: Luma) -> int | None:

@@ -15,7 +15,6 @@ from mediaagentd.demo.actor import Actor
 from mediaagentd.demo.pictures import counter_of, luma_of_picture
 from mediaagentd.demo.timeline import Unexpected, expect
 
-VIEW = "demo"
 WIDTH = 320
 """Pixels across: enough to read the number, and cheap to send through a socket thirty times a second."""
 
@@ -26,6 +25,7 @@ class Watch:
 
     viewer: Actor
     other: str
+    view: str
     first: float | None = None
     pictures: int = 0
     numbers: list[int] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Watch:
 
     async def run(self) -> None:
         """Reads the view until it ends."""
-        async with contextlib.aclosing(self.viewer.agent.watch_view(VIEW)) as pictures:
+        async with contextlib.aclosing(self.viewer.agent.watch_view(self.view)) as pictures:
             async for picture in pictures:
                 number = counter_of(luma_of_picture(picture))
                 async with self._grown:
@@ -79,9 +79,9 @@ class Watch:
 @asynccontextmanager
 async def watching(viewer: Actor, other: str) -> AsyncIterator[Watch]:
     """A view of the other user, from the moment that the other is in the call to the end of the block."""
-    watch = Watch(viewer, other)
+    watch = Watch(viewer, other, f"demo-{other}")
     await viewer.expect_call(lambda call: any(p.user_id == other for p in call.participants))
-    await viewer.agent.start_remote_view(other, VIEW, frames(FrameFormat.I420, max_width=WIDTH))
+    await viewer.agent.start_remote_view(other, watch.view, frames(FrameFormat.I420, max_width=WIDTH))
     reader = asyncio.create_task(watch.run(), name=f"{viewer.name}-watches-{other}")
     try:
         yield watch
@@ -91,7 +91,7 @@ async def watching(viewer: Actor, other: str) -> AsyncIterator[Watch]:
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
         with contextlib.suppress(AgentError):
-            await viewer.agent.stop_remote_view(VIEW)
+            await viewer.agent.stop_remote_view(watch.view)
 
 
 def _explain(reader: asyncio.Task[None], watch: Watch) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mediaagentd.demo.pictures import counter_of, luma_of_image
+from mediaagentd.demo.pictures import counter_of, luma_of_image, shows_label
 
 from tests.integration.processes import REPOSITORY
 
@@ -31,3 +31,10 @@ async def test_every_step_of_the_demonstration_happens(tmp_path: Path) -> None:
     assert [row["resolution"] for row in report["table"]] == ["1280x720", "1280x720"]
     for name in ("alice-sees-bob.png", "bob-sees-alice.png"):
         assert counter_of(luma_of_image((tmp_path / name).read_bytes())) is not None
+    group = luma_of_image((tmp_path / "alice-sees-the-group.png").read_bytes())
+    assert group.shape == (960, 1280)
+    for number, name in enumerate(("alice", "bob", "carol")):
+        top, left = number // 2 * 480, number % 2 * 640
+        cell = group[top : top + 480, left : left + 640]
+        assert shows_label(cell, name)
+        assert counter_of(cell) is not None
