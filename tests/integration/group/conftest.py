@@ -1,0 +1,45 @@
+"""One hub and five daemons per module, a fresh client of each per story."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.integration import processes
+from tests.integration.group.crowd import NAMES, Crowd
+
+# pytest-asyncio asks for "the loop before ours"; Python 3.11 then makes one that nobody closes, and its
+# ResourceWarning fails a test that has nothing to do with it.
+asyncio.set_event_loop(None)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crowd]:
+    """The processes; the hub takes a lost device for lost after three seconds."""
+    directory: Path = tmp_path_factory.mktemp("group")
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(processes.hub(directory, members="5", lease="3"))
+        starts = (
+            stack.enter_async_context(
+                processes.agent(directory, name, hub, device_id=name, video_profile="480p")
+            )
+            for name in NAMES
+        )
+        yield Crowd(hub, dict(zip(NAMES, await asyncio.gather(*starts), strict=True)))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def crowd(house: Crowd) -> AsyncIterator[Crowd]:
+    """Everyone logged in and idle; whatever a story leaves behind is cleared away."""
+    async with AsyncExitStack() as stack:
+        house.actors = [await stack.enter_async_context(house.actor(name)) for name in NAMES]
+        for actor in house.actors:
+            await actor.agent.login(actor.name, house.hub.mint(actor.name))
+        yield house
+        for actor in house.actors:
+            await actor.agent.logout()  # Hangs up first.
