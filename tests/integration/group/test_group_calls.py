@@ -111,6 +111,10 @@ async def test_a_group_is_called_with_one_message_and_joined_by_its_name(crowd: 
 
 
 async def test_more_than_a_call_may_have_is_refused_with_the_limit(crowd: Crowd) -> None:
+    eve = crowd.actors[4]
+    for name in ("fay", "eve"):  # The hub knows whoever was logged in once.
+        await eve.agent.logout()
+        await eve.agent.login(name, crowd.hub.mint(name))
     with pytest.raises(AgentError) as refusal:
         await crowd.actors[0].agent.group_call(["bob", "carol", "dave", "eve", "fay"])
     assert refusal.value.reason == "CALL_FULL"
