@@ -14,4 +14,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=50, help="how often tests/integration/hub kills the hub")
+    group = parser.getgroup("campaigns", "what takes longer than a minute")
+    group.addoption("--campaign", action="store_true", help="long outages, long calls over bad networks")
+    group.addoption("--hostile", type=int, default=20_000, help="hostile datagrams in each phase of a call")
+    group.addoption("--kills", type=int, default=50, help="how often tests/integration/hub kills the hub")

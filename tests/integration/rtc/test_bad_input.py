@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import socket
 import struct
-from collections.abc import AsyncIterator
 
 import pytest
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.rtc import seams
-from mediaagentd.media.rtc.peer import Peer
 from mediaagentd.media.types import VideoCodec
-from structlog.testing import capture_logs
 
-from tests.fakes.rtc import Picture, connect, opus
+from tests.fakes.rtc import connect, opus
 from tests.integration.rtc.conftest import Stage
 
 BAD_SDP = [
@@ -153,72 +149,6 @@ async def test_a_hidden_name_that_nobody_resolves_delays_nothing(stage: Stage) -
     line = "candidate:1 1 udp 1 nobody-at-all.local 9 typ host"
     await asyncio.wait_for(alice.peer.add_candidate(line, "0"), 1)
     await alice.seen.until(lambda: bool(alice.seen.connected))
-
-
-# --- hostile datagrams
-
-HOSTILE = [
-    b"",
-    b"\x00",
-    b"\x16",
-    b"\x80",
-    bytes([22]) * 40,
-    bytes([128, 96]) + b"x" * 40,
-    bytes([128, 200]) + b"x" * 40,
-    b"\xff" * 1200,
-    struct.pack("!HHI12s", 1, 0, 0x2112A442, b"x" * 12),
-    struct.pack("!HHI12sHH", 1, 4, 0x2112A442, b"x" * 12, 0x24, 0),
-    struct.pack("!HHI12sHHI", 0x101, 8, 0x2112A442, b"x" * 12, 0x20, 1, 0),
-    struct.pack("!HHI12sHHI", 1, 8, 0x2112A442, b"x" * 12, 0x09, 1, 0),
-]
-
-
-@pytest.fixture
-async def gun() -> AsyncIterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setblocking(False)
-        yield sock
-
-
-async def storm(gun: socket.socket, target: Peer, count: int) -> None:
-    rng = random.Random(count)
-    ports = [
-        (c.host, c.port)
-        for c in seams.ice_transport(target._connection)._connection.local_candidates
-        if c.host == "127.0.0.1"
-    ]
-    assert ports
-    for index in range(count):
-        data = HOSTILE[index] if index < len(HOSTILE) else rng.choice([*HOSTILE, rng.randbytes(60)])
-        gun.sendto(data, ports[0])
-        if index % 16 == 0:
-            await asyncio.sleep(0)
-
-
-async def test_a_storm_in_each_phase_loses_no_call(stage: Stage, gun: socket.socket) -> None:
-    alice, bob = stage.end(VideoCodec.VP8), stage.end(VideoCodec.VP8)
-    raised: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
-    with capture_logs() as logs:
-        offer = await alice.peer.create_offer()
-        await storm(gun, alice.peer, 2000)
-        answer = await bob.peer.accept_offer(offer)
-        await storm(gun, bob.peer, 2000)
-        await alice.peer.accept_answer(answer)
-        await storm(gun, alice.peer, 500)
-        await storm(gun, bob.peer, 500)
-        for end in (alice, bob):
-            await end.seen.until_connected()
-        picture = Picture(VideoCodec.VP8)
-        for index in range(20):
-            alice.peer.send_video(picture.frame())
-            alice.peer.send_audio(opus(index))
-            await storm(gun, bob.peer, 750)
-        await bob.seen.until(lambda: len(bob.seen.video) == len(bob.seen.audio) == 20)
-    assert raised == []
-    assert len(logs) < 20
-    assert not alice.seen.closed
-    assert not bob.seen.closed
 
 
 async def test_authentic_but_malformed_rtcp_ends_nothing(stage: Stage) -> None:

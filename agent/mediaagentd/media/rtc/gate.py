@@ -25,9 +25,15 @@ BURST = 100
 RATE = 50.0
 """STUN requests of one source at once, and a second: a check every 20 ms (RFC 8445 section 14.2)."""
 
-RTCP_BURST = 400
-RTCP_RATE = 200.0
-"""RTCP packets of the far end at once, and a second; a call has about ten, a repair storm a hundred."""
+RTCP_BURST = 100_000
+RTCP_RATE = 50_000.0
+"""Bytes of RTCP at once, and a second: a call has about one thousand, a repair storm twenty. Each byte may
+ask for the search of four packets.
+"""
+
+STREAMS = 64
+"""Synchronization sources of the far end; SRTP keeps a context for each. A call has four, and four more
+for each time that its senders begin anew."""
 
 _log = structlog.get_logger(__name__)
 
@@ -57,14 +63,14 @@ class Bucket:
         self._left = burst
         self._filled = float("-inf")
 
-    def take(self, now: float) -> bool:
-        """Whether there is one left at `now`."""
+    def take(self, now: float, amount: float = 1) -> bool:
+        """Whether so much is left at `now`, and takes it."""
         if self._left < self._burst:
             self._left = min(self._burst, self._left + (now - self._filled) * self._rate)
         self._filled = now
-        if self._left < 1:
+        if self._left < amount:
             return False
-        self._left -= 1
+        self._left -= amount
         return True
 
 
@@ -78,6 +84,7 @@ class Gate:
         self._trusted: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._sources: OrderedDict[str, Bucket] = OrderedDict()
         self._rtcp = Bucket(RTCP_BURST, RTCP_RATE)
+        self._streams: set[bytes] = set()
 
     def alive(self, now: float) -> None:
         """Something authentic came."""
@@ -104,6 +111,15 @@ class Gate:
                 self._sources.popitem(last=False)
         return bucket.take(now)
 
-    def may_report(self, now: float) -> bool:
+    def may_report(self, size: int, now: float) -> bool:
         """Whether an RTCP packet is looked at: each asks for work, and the far end may be hostile too."""
-        return self._rtcp.take(now)
+        return self._rtcp.take(now, size)
+
+    def note_stream(self, source: bytes) -> None:
+        """An authentic packet of that synchronization source (its four bytes) came."""
+        if source not in self._streams and len(self._streams) < STREAMS:
+            self._streams.add(source)
+
+    def may_stream(self, source: bytes) -> bool:
+        """Whether a packet of that source is looked at."""
+        return len(self._streams) < STREAMS or source in self._streams

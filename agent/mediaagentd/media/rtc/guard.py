@@ -9,6 +9,7 @@ from typing import Any
 
 from aioice import Connection, stun
 from aioice import ice as library
+from aiortc.rtp import is_rtcp
 
 from mediaagentd.media.rtc.gate import Gate
 
@@ -132,7 +133,8 @@ class GuardedProtocol(library.StunProtocol):
         return self._gate.trusts(addr) or len(self.receiver._remote_candidates) < REMOTE_CANDIDATES
 
     def _data(self, data: bytes) -> None:
-        if self.receiver._queue.qsize() >= QUEUE_BOUND:
+        stranger = data[0] >= 128 and not is_rtcp(data) and not self._gate.may_stream(data[8:12])
+        if stranger or self.receiver._queue.qsize() >= QUEUE_BOUND:
             return self._gate.tally.add()
         return self.receiver.data_received(data, self.local_candidate.component)
 

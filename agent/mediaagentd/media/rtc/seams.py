@@ -106,16 +106,21 @@ def harden(transport: RTCDtlsTransport, gate: Gate) -> None:
     catches `ValueError`, its parsers also raise `struct.error` and others. What comes here has passed
     SRTP, so it is a sign of life.
     """
-    now, handle_rtcp = asyncio.get_running_loop().time, transport._handle_rtcp_data
+    now = asyncio.get_running_loop().time
+    handle_rtcp, handle_rtp = transport._handle_rtcp_data, transport._handle_rtp_data
 
-    async def bounded(data: bytes) -> None:
-        if gate.may_report(now()):
+    async def rtcp(data: bytes) -> None:
+        if gate.may_report(len(data), now()):
             await handle_rtcp(data)
         else:
             gate.tally.add()
 
-    transport.__dict__["_handle_rtcp_data"] = _surviving(bounded, gate, now)
-    transport.__dict__["_handle_rtp_data"] = _surviving(transport._handle_rtp_data, gate, now)
+    async def rtp(data: bytes, arrival_time_ms: int) -> None:
+        gate.note_stream(data[8:12])
+        await handle_rtp(data, arrival_time_ms=arrival_time_ms)
+
+    transport.__dict__["_handle_rtcp_data"] = _surviving(rtcp, gate, now)
+    transport.__dict__["_handle_rtp_data"] = _surviving(rtp, gate, now)
 
 
 def _surviving(

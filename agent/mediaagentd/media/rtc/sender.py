@@ -39,7 +39,7 @@ from aiortc.rtp import (
 from aiortc.stats import RTCStatsReport
 from aiortc.utils import random32
 
-from mediaagentd.media.rtc.gate import Tally
+from mediaagentd.media.rtc.gate import Bucket, Tally
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
 from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy
@@ -62,6 +62,10 @@ AUDIO_HISTORY = 50
 
 AUDIO_BOUND = 10
 """Audio frames that may wait: 200 ms, then the oldest goes."""
+
+REPAIRS = 600
+REPAIRS_RATE = 600.0
+"""Packets sent again at once, and a second: twice those of 3 Mbit/s."""
 
 KEYFRAME_GAP = 0.2
 """Seconds between two keyframe requests that are passed on; a flood of PLI costs nothing more."""
@@ -102,6 +106,7 @@ class Sender:
         self._history: OrderedDict[int, tuple[RtpPacket, float]] = OrderedDict()
         self._last: tuple[int, float] | None = None  # RTP timestamp and monotonic time of capture
         self._reports_sent: deque[int] = deque(maxlen=8)
+        self._repairs = Bucket(REPAIRS, REPAIRS_RATE)
         self._failed = Tally(f"{kind}_frames_failed")
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -238,10 +243,14 @@ class Sender:
             self._history.popitem(last=False)
 
     async def _retransmit(self, sequence: int) -> None:
-        """At most twice a round trip for one packet, so that a flood of NACK is no amplifier."""
+        """At most twice a round trip for one packet, and `REPAIRS_RATE` in all, so that a flood of NACK is
+        no amplifier.
+        """
         packet, sent = self._history.get(sequence, (None, 0.0))
         now = time.monotonic()
         if packet is None or now - sent < max(0.01, 0.5 * (self.round_trip or 0.0)):
+            return
+        if not self._repairs.take(now):
             return
         self._history[sequence] = packet, now
         await self._send_again(packet)

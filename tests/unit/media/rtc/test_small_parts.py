@@ -231,8 +231,17 @@ def test_who_proved_itself_is_remembered_within_bounds() -> None:
 
 def test_reports_are_bounded() -> None:
     gate = Gate()
-    assert sum(gate.may_report(0.0) for _ in range(5000)) == 400
-    assert sum(gate.may_report(1.0) for _ in range(5000)) == 200
+    assert sum(gate.may_report(1000, 0.0) for _ in range(5000)) == 100
+    assert sum(gate.may_report(1000, 1.0) for _ in range(5000)) == 50
+
+
+def test_streams_are_bounded_and_the_first_ones_stay() -> None:
+    gate = Gate()
+    assert gate.may_stream(b"none")
+    for number in range(1000):
+        gate.note_stream(number.to_bytes(4, "big"))
+    assert gate.may_stream((63).to_bytes(4, "big"))
+    assert not gate.may_stream((64).to_bytes(4, "big"))
 
 
 # --- servers
