@@ -18,7 +18,7 @@ from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
-from mediaagentd.media.rtc import description, gathering, receiver, seams, sender
+from mediaagentd.media.rtc import description, gathering, receiver, seams, sender, transport_wide
 from mediaagentd.media.rtc.consent import Consent
 from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.guard import GuardedProtocol
@@ -175,6 +175,13 @@ async def test_the_transport_is_hardened_by_its_instance_fields(
     seams.harden(transport, Gate())
     await transport._handle_rtcp_data(b"\x80")
     await transport._handle_rtp_data(b"", arrival_time_ms=0)
+
+
+async def test_an_extension_that_was_not_negotiated_can_be_read(connection: RTCPeerConnection) -> None:
+    seams.read_extension(connection, transport_wide.URI, 9)
+    extensions = seams.dtls_transport(connection)._rtp_header_extensions_map
+    assert extensions.get(0xBEDE, bytes([0x91, 0x12, 0x34, 0])).transport_sequence_number == 0x1234
+    await connection.close()
 
 
 def test_packing_is_the_librarys() -> None:

@@ -16,7 +16,7 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.media.rtc import description, negotiation, seams, sound
+from mediaagentd.media.rtc import description, negotiation, seams, sound, transport_wide
 from mediaagentd.media.rtc.consent import Consent
 from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.gathering import Gatherer
@@ -167,7 +167,8 @@ class Peer:
         async with self._lock:
             self._require("stable")
             await self._connection.setLocalDescription()
-            self._offered = self._told(sound.offer(self._connection.localDescription.sdp))
+            offered = sound.offer(self._connection.localDescription.sdp)
+            self._offered = self._told(transport_wide.offer(offered))
             return self._offered
 
     async def accept_offer(self, sdp: str) -> str:
@@ -178,7 +179,8 @@ class Peer:
             self._require("stable")
             await self._apply(sdp, "offer")
             await self._connection.setLocalDescription()
-            local = self._told(sound.answer(self._connection.localDescription.sdp, sdp))
+            answered = sound.answer(self._connection.localDescription.sdp, sdp)
+            local = self._told(transport_wide.answer(answered, sdp))
             self._negotiated(local, sdp)
             return local
 
@@ -330,6 +332,8 @@ class Peer:
         task.add_done_callback(self._tasks.discard)
 
     def _negotiated(self, local: str, remote: str) -> None:
+        if (number := transport_wide.agreed(local, remote)) is not None:
+            seams.read_extension(self._connection, transport_wide.URI, number)
         if (agreed := sound.agreed(local, remote)) is not None:
             self._audio_out.agree(agreed[0])
             self._audio_in.agree(agreed[1])

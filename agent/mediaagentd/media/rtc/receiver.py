@@ -29,13 +29,14 @@ from aiortc.rtp import (
 )
 from aiortc.stats import RTCStatsReport
 
-from mediaagentd.media.rtc import seams
+from mediaagentd.media.rtc import seams, transport_wide
 from mediaagentd.media.rtc.assembler import Assembler, Picture
 from mediaagentd.media.rtc.gaps import Gaps
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize
 from mediaagentd.media.rtc.reception import Reception, Unwrapper
 from mediaagentd.media.rtc.redundancy import Block, unpack
 from mediaagentd.media.rtc.sound import Sound
+from mediaagentd.media.rtc.transport_wide import Arrivals
 from mediaagentd.media.types import AUDIO_FRAME, AudioFrame, StreamStats, VideoCodec, VideoFrame
 
 REMEMBERED = 100
@@ -203,7 +204,7 @@ class Receiver:
             dlsr=min(max(delay, 1), 0xFFFFFFFF) if source.lsr else 0,
         )
 
-    async def _send_rtcp(self, packet: AnyRtcpPacket) -> None:
+    async def _send_rtcp(self, packet: AnyRtcpPacket | bytes) -> None:
         try:
             await self.transport._send_rtp(bytes(packet))
         except ConnectionError:
@@ -333,6 +334,7 @@ class VideoReceiver(Receiver):
         self._assembler = Assembler()
         self._parameter_sets = ParameterSets()
         self._estimator = RemoteBitrateEstimator()
+        self._arrivals = Arrivals()
         self._keyframes = self._malformed = 0
         self._armed = float("inf")
 
@@ -353,6 +355,12 @@ class VideoReceiver(Receiver):
         )
 
     async def _estimate(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        """A far end that numbers its packets estimates by itself; another one is told."""
+        number = packet.extensions.transport_sequence_number
+        if number is not None:
+            self._arrivals.add(number, time.monotonic())
+            self._arm(self._arrivals.deadline())
+            return
         if packet.extensions.abs_send_time is None:
             return
         estimate = self._estimator.add(
@@ -380,7 +388,10 @@ class VideoReceiver(Receiver):
         )
         for picture in pictures:
             self._hand_on(name, picture, now)
-        deadline = self._assembler.deadline()
+        self._arm(self._assembler.deadline())
+
+    def _arm(self, deadline: float | None) -> None:
+        """Wakes the feedback for it unless it wakes before."""
         if deadline is not None and deadline < self._armed:
             self._armed = deadline
             self._wake.set()
@@ -394,11 +405,12 @@ class VideoReceiver(Receiver):
         self._on_frame(VideoFrame(codec, data, picture.timestamp, picture.keyframe, now))
 
     def _deadline(self) -> float | None:
-        deadline = self._assembler.deadline()
-        self._armed = float("inf") if deadline is None else deadline
-        return deadline
+        waiting = (self._assembler.deadline(), self._arrivals.deadline())
+        self._armed = min((each for each in waiting if each is not None), default=float("inf"))
+        return None if self._armed == float("inf") else self._armed
 
     async def _ask(self, now: float) -> None:
+        await self._tell_arrivals(now)
         self._assembler.round_trip = self._round_trip()
         requests = self._assembler.poll(now)
         if self._rtcp_ssrc is None or self._ssrc is None:
@@ -408,6 +420,11 @@ class VideoReceiver(Receiver):
             await self._send_rtcp(nack)
         if requests.keyframe:
             await self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_PLI, self._rtcp_ssrc, self._ssrc))
+
+    async def _tell_arrivals(self, now: float) -> None:
+        fci = self._arrivals.report(now)
+        if fci is not None and self._rtcp_ssrc is not None:
+            await self._send_rtcp(transport_wide.packet(self._rtcp_ssrc, self._ssrc or 0, fci))
 
 
 def _ascending(lost: Iterable[int]) -> list[list[int]]:

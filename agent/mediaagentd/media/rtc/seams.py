@@ -13,7 +13,11 @@ from aioice import Connection
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtcrtpparameters import (
+    RTCRtpCodecParameters,
+    RTCRtpHeaderExtensionParameters,
+    RTCRtpReceiveParameters,
+)
 from OpenSSL import SSL
 
 from mediaagentd.media.rtc.gate import Gate, Tally
@@ -64,6 +68,14 @@ def audio_codecs(sound: Sound) -> dict[int, RTCRtpCodecParameters]:
 def register_payload_types(transport: RTCDtlsTransport, receiver: Any, payload_types: list[int]) -> None:
     """Lets packets of these types reach a receiver that is registered already."""
     transport._rtp_router.register_receiver(receiver, ssrcs=[], payload_types=payload_types)
+
+
+def read_extension(connection: RTCPeerConnection, uri: str, number: int) -> None:
+    """Lets a header extension that the library has not negotiated be read from every packet."""
+    extension = RTCRtpHeaderExtensionParameters(id=number, uri=uri)
+    dtls_transport(connection)._rtp_header_extensions_map.configure(
+        RTCRtpReceiveParameters(headerExtensions=[extension])
+    )
 
 
 def shut_by_far_end(connection: RTCPeerConnection) -> bool:
