@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 
 import structlog
 
@@ -16,10 +17,11 @@ from mediaagentd.media.capture.types import PictureSink, RawPicture, RawSound, V
 from mediaagentd.media.codec.opus import OpusEncoder
 from mediaagentd.media.codec.shared import SharedEncoder
 from mediaagentd.media.codec.video import VideoEncoder
+from mediaagentd.media.grading import Shape, Stream
 from mediaagentd.media.listening import Listening
-from mediaagentd.media.router import KeyframeGate, Plan
+from mediaagentd.media.router import Plan
 from mediaagentd.media.settings import MediaSettings
-from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame, VideoCodec, VideoFrame, VideoProfile
+from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame, VideoFrame, VideoProfile
 
 _log = structlog.stdlib.get_logger()
 
@@ -39,7 +41,7 @@ class LocalStreams:
         settings: MediaSettings,
         executor: Executor,
         *,
-        on_video: Callable[[VideoFrame], None],
+        on_video: Callable[[Stream, VideoFrame], None],
         on_audio: Callable[[AudioFrame], None],
         camera_lost: Callable[[Refused], None],
         microphone_lost: Callable[[Refused], None],
@@ -55,10 +57,8 @@ class LocalStreams:
         self._names = (settings.camera, settings.microphone)
         self._profile = settings.profile
         self._camera: VideoSource | None = None
-        self._encoders: dict[VideoCodec, SharedEncoder] = {}
+        self._encoders: dict[Stream, SharedEncoder] = {}
         self._takers: tuple[PictureSink, ...] = ()
-        self._keyframes = KeyframeGate()
-        self._keyframe_timer: asyncio.TimerHandle | None = None
         self.is_camera_lost: Callable[[], bool] = lambda: False
         """Whether there is no camera, on purpose."""
         self._sound = _SoundEncoder(settings.audio_bitrate, self._origin, self._loop, on_audio)
@@ -101,9 +101,10 @@ class LocalStreams:
     def apply(self, plan: Plan, sinks: tuple[PictureSink, ...]) -> None:
         """Runs what the plan says; `sinks` get the raw pictures."""
         self._close_encoders(plan.encoders)
-        for codec in plan.encoders - self._encoders.keys():
-            encoder = VideoEncoder(codec, self._profile.fps, self._profile.bitrate, self._origin)
-            self._encoders[codec] = SharedEncoder(encoder, self._executor, self._loop, self._on_video)
+        for stream in plan.encoders - self._encoders.keys():
+            encoder = VideoEncoder(stream.codec, self._profile.fps, self._profile.bitrate, self._origin)
+            deliver = partial(self._on_video, stream)
+            self._encoders[stream] = SharedEncoder(encoder, self._executor, self._loop, deliver)
         self._takers = (*(encoder.offer for encoder in self._encoders.values()), *sinks)
         if plan.capture and self._camera is None:
             self._start_camera()
@@ -111,50 +112,38 @@ class LocalStreams:
             self._stop_camera()
         self._listening.want(plan.microphone)
 
-    def want_keyframe(self) -> None:
-        """Of all encoders, now or a little later: many requests become one."""
-        if self._keyframes.request(self._loop.time()):
-            self._make_keyframe()
-        elif self._keyframe_timer is None and (due := self._keyframes.deadline()) is not None:
-            self._keyframe_timer = self._loop.call_at(due, self._make_due_keyframe)
+    def want_keyframe(self, stream: Stream) -> None:
+        """Of that encoder, with one of its next pictures: many requests become one."""
+        if stream in self._encoders:
+            self._encoders[stream].request_keyframe()
 
-    def set_bitrate(self, codec: VideoCodec, bitrate: int) -> None:
+    def set_rate(self, stream: Stream, bitrate: int, shape: Shape) -> None:
         """Of that encoder, if it runs; bits a second."""
-        if codec in self._encoders:
-            self._encoders[codec].set_bitrate(bitrate)
+        if stream in self._encoders:
+            self._encoders[stream].set_rate(bitrate, shape)
 
     def set_audio_loss(self, loss: float) -> None:
         """The fraction of sound, 0 to 1, that its encoder is to expect to be lost."""
         self._sound.loss = loss
 
     @property
-    def shown_codec(self) -> VideoCodec:
-        """Of the codecs that are being encoded, the one that local views get."""
+    def shown(self) -> Stream:
+        """Of the streams, the one that local views get: the largest in the codec that comes first."""
         codecs = self._settings.video_codecs
-        return next((codec for codec in codecs if codec in self._encoders), codecs[0])
+        running = (Stream(codec) for codec in codecs if Stream(codec) in self._encoders)
+        return next(running, Stream(codecs[0]))
 
     @property
-    def encoders(self) -> frozenset[VideoCodec]:
-        """The codecs that are being encoded."""
+    def streams(self) -> frozenset[Stream]:
+        """What is being encoded."""
         return frozenset(self._encoders)
 
     def close(self) -> Future[None]:
         """Stops everything; the result comes when the devices are closed."""
-        if self._keyframe_timer is not None:
-            self._keyframe_timer.cancel()
         self.apply(Plan(), ())
         done = self._devices.submit(self._sound.close)
         self._devices.shutdown(wait=False)
         return done
-
-    def _make_due_keyframe(self) -> None:
-        self._keyframe_timer = None
-        if self._keyframes.due(self._loop.time() + 0.001):  # timers may be early by their resolution
-            self._make_keyframe()
-
-    def _make_keyframe(self) -> None:
-        for encoder in self._encoders.values():
-            encoder.request_keyframe()
 
     def _make_camera(self) -> VideoSource:
         if self.is_camera_lost():
@@ -190,9 +179,9 @@ class LocalStreams:
             self._stop_camera()
             self._camera_lost(refused)
 
-    def _close_encoders(self, keep: frozenset[VideoCodec]) -> None:
-        for codec in self._encoders.keys() - keep:
-            self._encoders.pop(codec).close()
+    def _close_encoders(self, keep: frozenset[Stream]) -> None:
+        for stream in self._encoders.keys() - keep:
+            self._encoders.pop(stream).close()
 
 
 def camera_lost() -> Refused:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from mediaagentd.media.grading import Stream
 from mediaagentd.media.types import Feedback, VideoCodec, VideoProfile
 
 KEYFRAME_GAP = 0.5
@@ -29,8 +30,8 @@ HIGH_LOSS = 0.10
 class Wants:
     """Who wants what. `peers`: of each connected user the codec of our video to it, None without video.
     `local_encoded` and `local_decoded`: whether a view or snapshot wants the local picture in that form;
-    `local_codecs`: the codecs that local web pages want it in; `remote_decoded`: the users whose decoded
-    pictures somebody wants.
+    `local_codecs`: the codecs that local web pages want it in; `weak`: the users who can take much less than
+    the others; `remote_decoded`: the users whose decoded pictures somebody wants.
     """
 
     camera_open: bool = False
@@ -38,6 +39,7 @@ class Wants:
     sending_video: bool = False
     echo: bool = False
     peers: Mapping[str, VideoCodec | None] = field(default_factory=dict)
+    weak: frozenset[str] = frozenset()
     local_encoded: bool = False
     local_codecs: frozenset[VideoCodec] = frozenset()
     local_decoded: bool = False
@@ -46,10 +48,10 @@ class Wants:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What runs: the camera, one encoder per codec, the microphone, decoders and voices of users."""
+    """What runs: the camera, the encoders, the microphone, decoders and voices of users."""
 
     capture: bool = False
-    encoders: frozenset[VideoCodec] = frozenset()
+    encoders: frozenset[Stream] = frozenset()
     microphone: bool = False
     decoders: frozenset[str] = frozenset()
     heard: frozenset[str] = frozenset()
@@ -59,13 +61,14 @@ def plan(wants: Wants, preferred: VideoCodec) -> Plan:
     """What must run for that; `preferred` is the codec of a local view when no peer decides it."""
     if wants.echo:
         return Plan(decoders=wants.remote_decoded)
-    encoders: set[VideoCodec] = set()
+    encoders: set[Stream] = set()
     if wants.camera_open and wants.sending_video:
-        encoders.update(codec for codec in wants.peers.values() if codec is not None)
+        peers = wants.peers.items()
+        encoders.update(Stream(codec, user in wants.weak) for user, codec in peers if codec is not None)
     if wants.camera_open:
-        encoders |= wants.local_codecs
+        encoders.update(Stream(codec) for codec in wants.local_codecs)
     if wants.camera_open and wants.local_encoded and not encoders:
-        encoders.add(preferred)
+        encoders.add(Stream(preferred))
     return Plan(
         capture=wants.camera_open and (bool(encoders) or wants.local_decoded),
         encoders=frozenset(encoders),
@@ -80,25 +83,17 @@ class KeyframeGate:
 
     def __init__(self) -> None:
         self._last = -math.inf
-        self._waiting = False
+        self._wanted = False
 
-    def request(self, now: float) -> bool:
-        """Whether to make one now; otherwise it is due at `deadline`."""
-        if self._waiting or now - self._last < KEYFRAME_GAP:
-            self._waiting = True
-            return False
-        self._last = now
-        return True
-
-    def deadline(self) -> float | None:
-        """When the waiting request is due, None without one."""
-        return self._last + KEYFRAME_GAP if self._waiting else None
+    def request(self) -> None:
+        """Somebody wants one."""
+        self._wanted = True
 
     def due(self, now: float) -> bool:
-        """Whether the waiting request is to be fulfilled now."""
-        if not self._waiting or now < self._last + KEYFRAME_GAP:
+        """Whether the picture of `now` seconds is to be one; then the requests so far are fulfilled."""
+        if not self._wanted or now - self._last < KEYFRAME_GAP:
             return False
-        self._waiting, self._last = False, now
+        self._wanted, self._last = False, now
         return True
 
 

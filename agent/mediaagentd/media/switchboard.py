@@ -13,9 +13,11 @@ from mediaagentd.call.types import MicrophoneFailed, MicrophoneOpened, PeerDown,
 from mediaagentd.errors import Refused
 from mediaagentd.media import router
 from mediaagentd.media.figures import figures_of
+from mediaagentd.media.grading import Stream
 from mediaagentd.media.leg import Leg, MakePeer, PeerPort
 from mediaagentd.media.link import EarlySignals, Link, LinkKey
 from mediaagentd.media.local import LocalStreams
+from mediaagentd.media.outgoing import Outgoing
 from mediaagentd.media.playout.playout import Playout, Slots
 from mediaagentd.media.remote import RemoteVideo
 from mediaagentd.media.rtc import ice
@@ -65,6 +67,7 @@ class Switchboard:
             microphone_lost=lambda refused: report(MicrophoneFailed(refused)),
             microphone_found=lambda: report(MicrophoneOpened()),
         )
+        self._outgoing = Outgoing(self.local, settings.profile)
         self.gallery = Gallery(pictures, self._loop, changed=self.reroute, keyframe=self._want_keyframe)
         self.playout: Playout | None = None
         self._ice_servers: tuple[IceServer, ...] = ()
@@ -156,7 +159,7 @@ class Switchboard:
         """
         codecs = self._settings.video_codecs
         if user_id == LOCAL:
-            running = [codec for codec in codecs if codec in self.local.encoders]
+            running = [codec for codec in codecs if Stream(codec) in self.local.streams]
             return tuple(dict.fromkeys([*running, *codecs]))
         sent = self._remotes[user_id].codec or self._links[user_id].video_codec
         return codecs if sent is None else (sent,)
@@ -187,6 +190,7 @@ class Switchboard:
         """Size and rate of our picture from now on."""
         self._profile = profile
         self.local.set_profile(profile)
+        self._outgoing.set_profile(profile)
         self.reroute()
 
     # --- what runs ------------------------------------------------------------------------------------
@@ -196,6 +200,7 @@ class Switchboard:
         if self._closed:
             return
         gallery, links = self.gallery, self._links
+        self._outgoing.grade(links.values())
         up = {user_id: link.video_codec for user_id, link in links.items() if link.is_up}
         shown = {user_id: gallery.sinks(user_id) for user_id in links}
         local_sinks = gallery.sinks(LOCAL)
@@ -205,6 +210,7 @@ class Switchboard:
             sending_video=self._sending[1],
             echo=self._settings.echo,
             peers=up,
+            weak=self._outgoing.weak,
             local_encoded=gallery.wants_encoded(LOCAL),
             local_codecs=gallery.page_codecs(LOCAL),
             local_decoded=bool(local_sinks),
@@ -230,9 +236,7 @@ class Switchboard:
         """Sets each encoder to what its peers can take, and that of sound to what the worst of them loses."""
         up = [link for link in self._links.values() if link.is_up]
         self.local.set_audio_loss(max((link.audio_loss for link in up), default=0.0))
-        for codec in self.local.encoders:
-            rates = [link.rate for link in self._links.values() if link.is_up and link.video_codec is codec]
-            self.local.set_bitrate(codec, router.encoder_bitrate(rates, self._profile))
+        self._outgoing.retune(up)
 
     def _want_keyframe(self, user_id: str) -> None:
         """Of the local picture, or of a remote user's."""
@@ -240,18 +244,19 @@ class Switchboard:
             if (link := self._links.get(user_id)) is not None:
                 link.request_keyframe()
         else:
-            self.local.want_keyframe()
+            for stream in self.local.streams:
+                if not stream.weak:  # nobody but a user gets that one
+                    self.local.want_keyframe(stream)
 
     # --- what passes ----------------------------------------------------------------------------------
 
-    def _on_local_video(self, frame: VideoFrame) -> None:
+    def _on_local_video(self, stream: Stream, frame: VideoFrame) -> None:
         if self._sending[1]:
-            for link in self._links.values():
-                if link.video_codec is frame.codec:
-                    link.send_video(frame)
-        self.gallery.to_pages(LOCAL, frame)
-        if frame.codec is self.local.shown_codec and not self.gallery.on_encoded(LOCAL, frame):
-            self._want_keyframe(LOCAL)
+            self._outgoing.send(stream, frame, self._links.values())
+        if not stream.weak:
+            self.gallery.to_pages(LOCAL, frame)
+        if stream == self.local.shown and not self.gallery.on_encoded(LOCAL, frame):
+            self.local.want_keyframe(stream)
 
     def _on_local_audio(self, frame: AudioFrame) -> None:
         if self._sending[0]:
@@ -297,12 +302,15 @@ class Switchboard:
         """See `LinkOwner`."""
         if self._settings.echo:
             link.request_keyframe()
-        else:
-            self._want_keyframe(LOCAL)
+        elif (stream := self._outgoing.stream_of(link)) is not None:
+            self.local.want_keyframe(stream)
 
     def on_feedback(self, _link: Link) -> None:
         """See `LinkOwner`."""
-        self._retune()
+        if self._outgoing.grade(self._links.values()):
+            self.reroute()
+        else:
+            self._retune()
 
     # --- connections ----------------------------------------------------------------------------------
 
@@ -326,6 +334,7 @@ class Switchboard:
         if link is None:
             return
         self._remotes.pop(user_id).close()
+        self._outgoing.forget(user_id)
         self._tasks.spawn(link.close())
         self.reroute()
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.pattern import read_counter
+from mediaagentd.media.grading import Stream
 from mediaagentd.media.types import VideoCodec
 from mediaagentd.media.views.types import LOCAL, View, WebrtcView
 
@@ -59,7 +60,7 @@ async def test_a_page_gets_a_copy_and_nothing_is_coded_for_it() -> None:
         assert numbers == list(range(first, first + len(numbers))), "every picture, none twice"
         assert shown.seen.video[0].keyframe
         assert pair.alice.figures().frames_decoded == 0
-        assert pair.alice.engine._local.encoders == frozenset()
+        assert pair.alice.engine._local.streams == frozenset()
         before = pair.bob.figures().stats.video_sent.keyframes
         await asyncio.sleep(0.5)  # the last keyframe was asked for by the connection itself
         shown.peer.request_keyframe()
@@ -91,11 +92,11 @@ async def test_the_local_camera_in_the_codec_that_the_page_takes() -> None:
         await shown.show(pair, LOCAL)
         await shown.seen.until(lambda: len(shown.seen.video) >= 10)
         await until(lambda: pair.bob.figures().stats.video_received.frames >= 10)
-        assert pair.alice.engine._local.encoders == {H264, VP8}
+        assert pair.alice.engine._local.streams == {Stream(H264), Stream(VP8)}
         assert shown.seen.video[0].codec is VP8
         assert shown.seen.audio == [], "nobody wants to hear himself"
         pair.alice.engine.stop_view("page", LOCAL)
-        assert pair.alice.engine._local.encoders == {H264}
+        assert pair.alice.engine._local.streams == {Stream(H264)}
         await shown.seen.until(lambda: bool(shown.seen.closed))
 
 

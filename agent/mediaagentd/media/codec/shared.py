@@ -16,7 +16,11 @@ from concurrent.futures import Executor
 import structlog
 
 from mediaagentd.media.capture.types import PictureSink, RawPicture
+from mediaagentd.media.codec.image import scaled
 from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
+from mediaagentd.media.grading import Shape
+from mediaagentd.media.rate import RateLimit
+from mediaagentd.media.router import KeyframeGate
 from mediaagentd.media.types import Size, VideoFrame
 
 _log = structlog.stdlib.get_logger()
@@ -46,15 +50,18 @@ class SharedEncoder:
         self._waiting: RawPicture | None = None
         self._running = False
         self._closed = False
-        self._keyframe = True
+        self._keyframes = KeyframeGate()
+        self._keyframes.request()
         self._bitrate = encoder.bitrate
+        self._shape = Shape()
+        self._limit = RateLimit(0)
         self.dropped = 0
         """Pictures that came while the encoder was busy."""
 
     def offer(self, picture: RawPicture) -> None:
         """Encodes the picture as soon as the encoder is free; a newer one takes its place."""
         with self._lock:
-            if self._closed:
+            if self._closed or not self._limit.allows(picture.captured):
                 return
             if self._running:
                 self.dropped += self._waiting is not None
@@ -64,14 +71,18 @@ class SharedEncoder:
         self._submit()
 
     def request_keyframe(self) -> None:
-        """Makes the next picture a keyframe."""
+        """Makes one of the next pictures a keyframe: many requests make one, see `KeyframeGate`."""
         with self._lock:
-            self._keyframe = True
+            self._keyframes.request()
 
-    def set_bitrate(self, bitrate: int) -> None:
-        """Bits a second from the next picture on."""
+    def set_rate(self, bitrate: int, shape: Shape) -> None:
+        """Bits a second, and what is made of the pictures, from the next one on. Another size makes a
+        keyframe.
+        """
         with self._lock:
             self._bitrate = bitrate
+            if shape != self._shape:
+                self._shape, self._limit = shape, RateLimit(shape.fps)
 
     def close(self) -> None:
         """Nothing is delivered after it."""
@@ -92,14 +103,14 @@ class SharedEncoder:
                 if picture is None or self._closed:
                     self._running = False
                     return
-                keyframe, self._keyframe = self._keyframe, False
-                bitrate = self._bitrate
-            self._encode(picture, keyframe, bitrate)
+                keyframe = self._keyframes.due(picture.captured)
+                bitrate, shape = self._bitrate, self._shape
+            self._encode(picture, keyframe, bitrate, shape)
 
-    def _encode(self, picture: RawPicture, keyframe: bool, bitrate: int) -> None:
+    def _encode(self, picture: RawPicture, keyframe: bool, bitrate: int, shape: Shape) -> None:
         try:
-            self._encoder.set_bitrate(bitrate)
-            frame = self._encoder.encode(picture, keyframe=keyframe)
+            self._encoder.set_bitrate(bitrate, shape.pace)
+            frame = self._encoder.encode(smaller(picture, shape.scale), keyframe=keyframe)
             if frame is not None:
                 self._loop.call_soon_threadsafe(self._hand_over, frame)
             elif keyframe:
@@ -111,6 +122,15 @@ class SharedEncoder:
     def _hand_over(self, frame: VideoFrame) -> None:
         if not self._closed:
             self._deliver(frame)
+
+
+def smaller(picture: RawPicture, scale: float) -> RawPicture:
+    """The picture with that share of its width and height, even numbers."""
+    if scale >= 1:
+        return picture
+    frame = picture.frame
+    size = Size(*(max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height)))
+    return RawPicture(scaled(frame, size), picture.captured)
 
 
 class SharedDecoder:

@@ -47,10 +47,13 @@ class VideoEncoder:
         """Bits a second that are aimed at."""
         return self._bitrate
 
-    def set_bitrate(self, bitrate: int) -> None:
-        """From the next picture on; rebuilds the encoder (a keyframe) only if it can be done in no
-        other way.
+    def set_bitrate(self, bitrate: int, pace: float = 1.0) -> None:
+        """From the next picture on; rebuilds the encoder (a keyframe) only if it can be done in no other way.
+        `pace`: the share of the pictures a second that come. x264 counts pictures, not time (told to go by
+        timestamps it holds each picture back until the next), so it is allowed more for each.
         """
+        if self.codec is VideoCodec.H264:
+            bitrate = round(bitrate / pace)
         if abs(bitrate - self._bitrate) <= SAME_RATE * self._bitrate:
             return
         self._bitrate = bitrate

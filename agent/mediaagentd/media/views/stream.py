@@ -19,8 +19,8 @@ import structlog
 
 from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec.image import JpegEncoder, i420, scaled
+from mediaagentd.media.rate import RateLimit, within
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
-from mediaagentd.media.views.rate import RateLimit, within
 from mediaagentd.media.views.types import DEFAULT_JPEG_QUALITY, FrameFormat, FramesView, Picture
 
 _log = structlog.stdlib.get_logger()

@@ -8,10 +8,12 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 import pytest
+from mediaagentd.media.capture.pattern import read_counter
+from mediaagentd.media.capture.planes import luma_of
 from mediaagentd.media.capture.synthetic import SyntheticCamera
 from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec import live_rate, video
-from mediaagentd.media.codec.shared import DECODER_QUEUE, SharedDecoder
+from mediaagentd.media.codec.shared import DECODER_QUEUE, SharedDecoder, smaller
 from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 
@@ -130,3 +132,19 @@ def test_damaged_data_asks_for_a_keyframe() -> None:
     decoder.push(VideoFrame(VideoCodec.VP8, b"rubbish", 0, keyframe=True, captured=0.0))
     executor.jobs[0]()
     assert asked.is_set()
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_half_the_pictures_a_second_keep_the_bitrate(codec: VideoCodec) -> None:
+    encoder = VideoEncoder(codec, 30, 400_000)
+    encoder.set_bitrate(400_000, pace=0.5)
+    frames = encode(encoder, range(0, 240, 2))[30:]
+    assert 280_000 < rate(frames) / 2 < 440_000
+
+
+def test_a_smaller_picture_keeps_its_counter_and_its_time() -> None:
+    picture = SyntheticCamera(SIZE, 30).picture(1234)
+    small = smaller(picture, 0.5)
+    assert (small.frame.width, small.frame.height, small.captured) == (320, 240, picture.captured)
+    assert read_counter(luma_of(small.frame)) == 1234
+    assert smaller(picture, 1.0) is picture

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from mediaagentd.call.signal import AnswerSdp, Candidate, Offer, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, PeerDown, PeerUp, Report
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.codec.video import VideoDecoder
 from mediaagentd.media.engine import MediaEngine
+from mediaagentd.media.grading import WORSE_FOR, Stream
 from mediaagentd.media.leg import SIGNALS
 from mediaagentd.media.settings import MediaSettings
-from mediaagentd.media.types import AudioFrame, Feedback, VideoCodec, VideoFrame, VideoProfile
+from mediaagentd.media.types import AudioFrame, Feedback, Size, VideoCodec, VideoFrame, VideoProfile
 from mediaagentd.media.views.types import LOCAL, FrameFormat, FramesView, View, WebrtcView, WindowView
 
 from tests.fakes.media import FakePeer, FakePeers
@@ -141,9 +145,38 @@ async def test_one_encoder_serves_two_peers(agent: Agent) -> None:
     async with asyncio.timeout(PATIENCE):
         await asyncio.gather(bob.sent(8), carol.sent(8))
     assert {id(frame) for frame in carol.video} <= {id(frame) for frame in bob.video}, "the very same frames"
-    assert agent.engine._local.encoders == {VideoCodec.H264}
+    assert agent.engine._local.streams == {Stream(VideoCodec.H264)}
     agent.engine.set_sending(True, False)
-    assert agent.engine._local.encoders == frozenset()
+    assert agent.engine._local.streams == frozenset()
+
+
+async def test_nothing_runs_that_nobody_wants() -> None:
+    agent = Agent(microphone="synthetic")
+    await agent.engine.start()
+    local = agent.engine._local
+
+    def running() -> tuple[bool, bool, int, bool]:
+        """Camera, microphone, encoders, playout."""
+        heard = bool(agent.engine._board._heard)
+        return local._camera is not None, local._listening._source is not None, len(local.streams), heard
+
+    idle = (False, False, 0, False)
+    assert running() == idle
+    await agent.open_camera()
+    assert running() == idle, "an open camera is not captured for nobody"
+    agent.engine.set_sending(True, False)
+    assert running() == idle
+    await agent.connect("bob")
+    assert running() == (False, True, 0, True), "an audio call"
+    agent.engine.set_sending(True, True)
+    assert running() == (True, True, 1, True)
+    agent.engine.set_sending(False, True)
+    assert running() == (True, False, 1, True), "muted"
+    agent.engine.release_camera()
+    assert running() == (False, False, 0, True)
+    agent.engine.close_peer("call", "bob", 2)
+    assert running() == idle
+    await agent.engine.stop()
 
 
 async def test_peers_of_two_codecs_get_their_own(agent: Agent) -> None:
@@ -177,7 +210,51 @@ async def test_feedback_reaches_the_encoder(agent: Agent) -> None:
     agent.engine.set_sending(False, True)
     bob = await agent.connect("bob")
     bob.link.on_feedback(Feedback(300_000, 0.0, 0.05))
-    assert agent.engine._local._encoders[VideoCodec.H264]._bitrate == 250_000
+    assert agent.engine._local._encoders[Stream(VideoCodec.H264)]._bitrate == 250_000
+
+
+async def test_a_weak_user_gets_a_smaller_picture_of_its_own(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, weak = Stream(VideoCodec.H264), Stream(VideoCodec.H264, weak=True)
+    await agent.open_camera()
+    agent.engine.set_sending(False, True)
+    bob, carol = await agent.connect("bob"), await agent.connect("carol")
+    board = agent.engine._board
+    async with asyncio.timeout(PATIENCE):
+        await carol.sent(2)
+    began = time.monotonic()
+    carol.link.on_feedback(Feedback(200_000, 0.0, 0.05))
+    assert agent.engine._local.streams == {main}, "not at once"
+    assert agent.engine._local._encoders[main]._bitrate == 150_000
+    later = SimpleNamespace(monotonic=lambda: began + WORSE_FOR + 1)
+    monkeypatch.setattr("mediaagentd.media.outgoing.time", later)
+    carol.link.on_feedback(Feedback(200_000, 0.0, 0.05))
+    assert agent.engine._local.streams == {main, weak}
+    encoders = agent.engine._local._encoders
+    assert (encoders[main]._bitrate, encoders[weak]._bitrate) == (800_000, 150_000)
+    seen = len(bob.video), len(carol.video)
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(bob.sent(seen[0] + 20), carol.sent(seen[1] + 20))
+    assert {(size.width, size.height) for size in sizes(bob.video)} == {(640, 480)}
+    assert {(size.width, size.height) for size in sizes(carol.video)} == {(640, 480), (480, 360)}
+    times = [frame.pts for frame in carol.video]
+    assert times == sorted(set(times))
+    agent.engine.close_peer("call", "bob", 2)
+    assert agent.engine._local.streams == {main}, "nobody needs two"
+    before = len(carol.video)
+    async with asyncio.timeout(PATIENCE):
+        await carol.sent(before + 3)
+    assert not board._outgoing.weak
+
+
+def sizes(frames: list[VideoFrame]) -> list[Size]:
+    """Of the pictures of a whole stream, as a decoder sees them."""
+    decoder = VideoDecoder(VideoCodec.H264)
+    pictures = [
+        decoder.decode(frame) for frame in frames[next(i for i, f in enumerate(frames) if f.keyframe) :]
+    ]
+    return [Size(picture.frame.width, picture.frame.height) for picture in pictures if picture is not None]
 
 
 async def test_an_echo_sends_back_what_it_gets() -> None:

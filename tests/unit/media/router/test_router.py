@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mediaagentd.media.grading import Stream
 from mediaagentd.media.router import (
-    KEYFRAME_GAP,
     LEAST_BITRATE,
     KeyframeGate,
     Plan,
@@ -26,7 +28,7 @@ def test_idle_means_nothing() -> None:
 def test_an_open_camera_is_captured_only_for_somebody() -> None:
     assert plan(Wants(camera_open=True, local_decoded=True), H264) == Plan(capture=True)
     assert plan(Wants(camera_open=True, local_encoded=True), VP8) == Plan(
-        capture=True, encoders=frozenset({VP8})
+        capture=True, encoders=frozenset({Stream(VP8)})
     )
     assert not plan(Wants(local_decoded=True), H264).capture, "a view does not open the camera"
 
@@ -34,7 +36,7 @@ def test_an_open_camera_is_captured_only_for_somebody() -> None:
 def test_one_encoder_serves_all_peers_of_a_codec() -> None:
     peers = {"bob": H264, "carol": H264, "dave": VP8, "eve": None}
     running = plan(Wants(camera_open=True, sending_video=True, peers=peers), H264)
-    assert running.encoders == {H264, VP8}
+    assert running.encoders == {Stream(H264), Stream(VP8)}
     assert running.capture
     assert running.heard == set(peers)
 
@@ -45,9 +47,24 @@ def test_an_audio_call_runs_no_camera_and_mute_no_microphone() -> None:
     assert not plan(Wants(peers={"bob": H264}), H264).microphone
 
 
+def test_who_can_take_much_less_gets_an_encoding_of_its_own() -> None:
+    peers = {"bob": H264, "carol": H264, "dave": VP8}
+    wants = Wants(camera_open=True, sending_video=True, peers=peers, weak=frozenset({"carol"}))
+    assert plan(wants, H264).encoders == {Stream(H264), Stream(H264, weak=True), Stream(VP8)}
+    assert plan(replace(wants, peers={"bob": H264}), H264).encoders == {Stream(H264)}
+    assert plan(replace(wants, sending_video=False), H264) == plan(Wants(peers=peers), H264)
+    assert plan(replace(wants, camera_open=False), H264).encoders == frozenset()
+
+
+def test_a_local_page_gets_the_codec_that_it_takes() -> None:
+    wants = Wants(camera_open=True, sending_video=True, peers={"bob": H264}, local_codecs=frozenset({VP8}))
+    assert plan(wants, H264).encoders == {Stream(H264), Stream(VP8)}
+    assert plan(replace(wants, camera_open=False), H264) == Plan(heard=frozenset({"bob"}))
+
+
 def test_a_local_view_uses_the_encoder_that_runs_anyway() -> None:
     wants = Wants(camera_open=True, sending_video=True, local_encoded=True, peers={"bob": VP8})
-    assert plan(wants, H264).encoders == {VP8}
+    assert plan(wants, H264).encoders == {Stream(VP8)}
 
 
 def test_remote_video_is_decoded_for_those_who_look() -> None:
@@ -61,17 +78,13 @@ def test_an_echo_runs_nothing_of_its_own() -> None:
 
 def test_many_keyframe_requests_become_two_a_second_and_none_is_forgotten() -> None:
     gate = KeyframeGate()
-    made = 0
-    for step in range(100):
-        now = step * 0.01
-        made += gate.request(now)
-        made += gate.due(now)
-    assert made == 2
-    deadline = gate.deadline()
-    assert deadline is not None
-    assert gate.due(deadline)
-    assert gate.deadline() is None
-    assert gate.request(deadline + KEYFRAME_GAP)
+    made = []
+    for picture in range(90):
+        for _ in range(5 if picture < 45 else 0):
+            gate.request()
+        if gate.due(picture / 30):
+            made.append(picture)
+    assert made == [0, 15, 30, 45], "the last request came too early and is fulfilled later"
 
 
 def test_loss_lowers_the_rate_within_seconds_and_calm_raises_it() -> None:

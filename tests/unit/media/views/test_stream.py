@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from mediaagentd.media.capture.pattern import read_counter, read_counter_in_image
 from mediaagentd.media.capture.synthetic import SyntheticCamera
+from mediaagentd.media.rate import RateLimit, within
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
-from mediaagentd.media.views.rate import RateLimit, within
 from mediaagentd.media.views.stream import ENCODED_QUEUE, FrameStream, Reader
 from mediaagentd.media.views.types import FrameFormat, FramesView, Picture
 

@@ -1,0 +1,101 @@
+"""Who is weak, and what few bits are spent on: by arithmetic."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from mediaagentd.media.grading import (
+    BETTER_FOR,
+    LEAST_DENSITY,
+    WORSE_FOR,
+    WORTH_IT,
+    Feed,
+    Grades,
+    Ladder,
+    Shape,
+    Stream,
+)
+from mediaagentd.media.types import VideoCodec, VideoFrame, VideoProfile
+
+FULL = 1_500_000
+MAIN, WEAK = Stream(VideoCodec.H264), Stream(VideoCodec.H264, weak=True)
+
+
+def weak_at(grades: Grades, seconds: range, **rates: int) -> list[bool]:
+    """Whether carol is weak in each of these seconds."""
+    return ["carol" in grades.update(rates, float(second)) for second in seconds]
+
+
+def test_somebody_is_weak_after_a_while_and_not_for_a_moment() -> None:
+    grades = Grades()
+    assert not any(weak_at(grades, range(2), bob=FULL, carol=300_000))
+    assert not any(weak_at(grades, range(2, 4), bob=FULL, carol=FULL))
+    seen = weak_at(grades, range(4, 12), bob=FULL, carol=300_000)
+    assert seen.index(True) == WORSE_FOR
+    assert all(seen[int(WORSE_FOR) :])
+
+
+def test_somebody_who_recovers_stays_weak_for_a_while() -> None:
+    grades = Grades()
+    weak_at(grades, range(10), bob=FULL, carol=300_000)
+    assert all(weak_at(grades, range(10, 40), bob=FULL, carol=900_000)), "between the thresholds"
+    seen = weak_at(grades, range(40, 60), bob=FULL, carol=1_200_000)
+    assert seen.index(False) == BETTER_FOR
+    assert not any(seen[int(BETTER_FOR) :])
+
+
+def test_a_rate_that_swings_changes_nothing() -> None:
+    grades = Grades()
+    for second in range(120):
+        rate = 300_000 if second % 4 < 2 else FULL
+        assert not grades.update({"bob": FULL, "carol": rate}, float(second))
+
+
+def test_two_encodings_need_two_kinds_of_users() -> None:
+    grades = Grades()
+    weak_at(grades, range(10), bob=FULL, carol=300_000)
+    assert weak_at(grades, range(10, 11), carol=300_000) == [False], "bob has left"
+    assert not any(weak_at(grades, range(20, 40), bob=WORTH_IT - 1, carol=100_000)), "all are weak"
+    weak_at(grades, range(40, 50), bob=FULL, carol=300_000, dave=200_000)
+    assert grades.update({"bob": FULL, "carol": 300_000, "dave": 200_000}, 50.0) == {"carol", "dave"}
+
+
+@pytest.mark.parametrize("profile", list(VideoProfile))
+def test_fewer_bits_make_a_smaller_picture(profile: VideoProfile) -> None:
+    ladder = Ladder(profile)
+    shapes = [ladder.shape(rate) for rate in range(profile.bitrate, 100_000, -10_000)]
+    assert shapes[0] == Shape()
+    assert all(a.scale >= b.scale for a, b in pairwise(shapes))
+    assert len(set(shapes)) <= 5
+    last = shapes[-1]
+    pixels = profile.size.width * profile.size.height * last.scale**2 * (last.fps or profile.fps)
+    assert 110_000 / pixels > LEAST_DENSITY * 0.7
+
+
+def test_a_picture_grows_only_when_there_are_bits_to_spare() -> None:
+    ladder = Ladder(VideoProfile.P720)
+    assert ladder.shape(500_000).scale == 0.75
+    assert ladder.shape(600_000).scale == 0.75
+    assert ladder.shape(800_000).scale == 0.75
+    assert ladder.shape(830_000).scale == 1.0
+    assert ladder.shape(600_000).scale == 1.0
+
+
+def frame(pts: int, *, keyframe: bool = False) -> VideoFrame:
+    return VideoFrame(VideoCodec.H264, b"", pts, keyframe, 0.0)
+
+
+def test_a_user_changes_streams_at_a_keyframe_and_never_back_in_time() -> None:
+    feed = Feed()
+    assert feed.take(MAIN, MAIN, frame(1)) is None
+    assert feed.take(MAIN, MAIN, frame(2, keyframe=True)) == frame(2, keyframe=True)
+    assert feed.take(WEAK, WEAK, frame(3)) is None
+    assert feed.take(WEAK, MAIN, frame(3)) == frame(3), "the old one goes on until the new one can begin"
+    assert feed.take(WEAK, WEAK, frame(3, keyframe=True)) == frame(4, keyframe=True), (
+        "the same picture once more"
+    )
+    assert feed.take(WEAK, MAIN, frame(3000, keyframe=True)) is None
+    assert feed.take(WEAK, WEAK, frame(3000)) == frame(3000)
+    assert feed.take(MAIN, WEAK, frame(6000)) == frame(6000), "and back alike"
+    assert feed.take(MAIN, MAIN, frame(6000, keyframe=True)) == frame(6001, keyframe=True)
