@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from mediaagent.v1 import event_pb2, event_pb2_grpc, media_pb2, media_pb2_grpc
+from mediaagent.v1 import event_pb2, event_pb2_grpc, media_pb2, media_pb2_grpc, view_pb2, view_pb2_grpc
 
 from tests.bench.commands import EMPTY, empty_server
 from tests.bench.figures import Figure, percentile
@@ -84,6 +84,8 @@ async def _run(directory: Path) -> tuple[float, float]:
         processes.agent(directory, "events", "127.0.0.1:1") as agent,
         empty_server(directory) as empty,
     ):
+        async with agent.channel() as channel:  # media is there
+            await view_pb2_grpc.ViewServiceStub(channel).ListViews(view_pb2.ListViewsRequest())
         ours, theirs = await _latencies(agent.target), await _latencies(empty)
     return percentile(ours, 0.99), percentile(theirs, 0.99)
 

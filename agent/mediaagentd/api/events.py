@@ -19,6 +19,7 @@ class EventService(EventServiceServicer):
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._latest: tuple[Happened, pb.SubscribeResponse] | None = None
 
     async def Subscribe(
         self, request: pb.SubscribeRequest, _context: Context
@@ -36,8 +37,7 @@ class EventService(EventServiceServicer):
         conversion = self._house.conversion
         match message:
             case Happened():
-                event = convert_events.happened(message, conversion, self._house.present())
-                return pb.SubscribeResponse(event=event)
+                return self._converted(message)
             case SnapshotTaken(cursor, state):
                 return pb.SubscribeResponse(snapshot=convert_events.snapshot(cursor, conversion, state))
             case Resumed(cursor):
@@ -46,3 +46,10 @@ class EventService(EventServiceServicer):
                 return pb.SubscribeResponse(heartbeat=pb.Heartbeat(cursor=cursor))
             case _:
                 assert_never(message)
+
+    def _converted(self, entry: Happened) -> pb.SubscribeResponse:
+        """Once for all subscribers: they read an event one behind the other."""
+        if self._latest is None or self._latest[0] is not entry:
+            event = convert_events.happened(entry, self._house.conversion, self._house.present())
+            self._latest = entry, pb.SubscribeResponse(event=event)
+        return self._latest[1]
