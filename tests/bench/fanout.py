@@ -1,6 +1,7 @@
 """What a sender costs with eight receivers against one, and how many pictures reach each.
 
-The receivers are engines of ours that decode nothing, so that the machine is left to the sender.
+The receivers are engines of ours that are silent and decode nothing, so that the machine is left to the
+sender, and what it costs is what sending costs.
 """
 
 from __future__ import annotations

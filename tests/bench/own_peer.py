@@ -2,6 +2,7 @@
 
     python -m tests.bench.own_peer NAME CONTENT|none [watch]
 
+`none`: it sends neither picture nor sound.
 `watch`: everything that arrives is decoded, as the baselines do. Pictures are taken where they are captured
 and where they are decoded, by standing behind `FileCamera.read` and `RemoteVideo._note`.
 """
@@ -62,7 +63,8 @@ class Own:
         self._tasks: list[asyncio.Task[None]] = []
         self._up: dict[str, asyncio.Event] = {}
         camera = f"file:{content}" if self._films else "none"
-        settings = MediaSettings(camera=camera, microphone="synthetic", speaker="null", label=name)
+        microphone = "synthetic" if self._films else "none"
+        settings = MediaSettings(camera=camera, microphone=microphone, speaker="null", label=name)
         self._engine = MediaEngine(settings, report=self._report, send_signal=self._send)
         stand_behind(self._eyes)
 

@@ -5,6 +5,7 @@ The byte work is the library's; what a payload says about its picture is read he
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,8 +42,14 @@ def packetize(frame: VideoFrame, picture_id: int) -> list[bytes]:
         case VideoCodec.VP8:
             return Vp8Encoder._packetize(frame.data, picture_id)
         case VideoCodec.H264:
-            units = (unit for unit in H264Encoder._split_bitstream(frame.data) if unit)
-            return H264Encoder._packetize(units)
+            return _h264_payloads(frame.data)
+
+
+@functools.lru_cache(maxsize=4)
+def _h264_payloads(data: bytes) -> list[bytes]:
+    """Kept, since every peer of an encoder sends the same ones."""
+    units = (unit for unit in H264Encoder._split_bitstream(data) if unit)
+    return H264Encoder._packetize(units)
 
 
 def depacketize(codec: VideoCodec, payload: bytes) -> Payload:

@@ -40,6 +40,7 @@ from aiortc.stats import RTCStatsReport
 from aiortc.utils import random32
 
 from mediaagentd.media.rtc.gate import Bucket, Tally
+from mediaagentd.media.rtc.header import HeaderWriter
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
 from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy
@@ -95,8 +96,7 @@ class Sender:
         self._stream_id = self._track_id = str(uuid.uuid4())
         self._enabled = True
         self._clock_rate = clock_rate
-        self._extensions = HeaderExtensionsMap()
-        self._mid: str | None = None
+        self._writer: HeaderWriter | None = None
         self._cname = b""
         self._codec: RTCRtpCodecParameters | None = None
         self._rtx_payload_type: int | None = None
@@ -128,10 +128,11 @@ class Sender:
         if self._tasks:
             return
         self._codec = codec = parameters.codecs[0]
-        self._mid = parameters.muxId
         self._cname = (parameters.rtcp.cname or "").encode()
         self.transport._register_rtp_sender(self, parameters)
-        self._extensions.configure(parameters)
+        extensions = HeaderExtensionsMap()
+        extensions.configure(parameters)
+        self._writer = HeaderWriter(extensions, parameters.muxId)
         for other in parameters.codecs:
             if is_rtx(other) and other.parameters["apt"] == codec.payloadType:
                 self._rtx_payload_type = other.payloadType
@@ -219,7 +220,6 @@ class Sender:
                 ssrc=self._ssrc,
                 payload=payload,
             )
-            packet.extensions.mid = self._mid
             self._sequence = (self._sequence + 1) & 0xFFFF
             self._remember(packet)
             packet = self._dress(packet)
@@ -234,8 +234,8 @@ class Sender:
         return packet
 
     async def _send_packet(self, packet: RtpPacket) -> None:
-        packet.extensions.abs_send_time = (clock.current_ntp_time() >> 14) & 0xFFFFFF
-        await self.transport._send_rtp(packet.serialize(self._extensions))
+        assert self._writer is not None
+        await self.transport._send_rtp(self._writer.write(packet, time.time()))
 
     def _remember(self, packet: RtpPacket) -> None:
         self._history[packet.sequence_number] = packet, 0.0
