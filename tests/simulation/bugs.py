@@ -251,6 +251,13 @@ class _FirstAlarmOnly(Exchange):
             super()._set_alarm(deadline, call_id)
 
 
+class _BelievesTheClock(Exchange):
+    """Takes the times on its disk as they are, though the clock was set back meanwhile."""
+
+    def restore(self, stored: Iterable[hub.Call], now: float) -> None:
+        super().restore(stored, float("inf"))
+
+
 class _RemembersNothingOver(_Altered):
     """Forgets a call that is over when it crashes."""
 
@@ -364,9 +371,10 @@ BUGS: Mapping[str, Rules] = {
     "hub: tells one device only": Rules(core=_core(_TellsOneDevice), town=MULTI),
     "hub: is never full": Rules(core=_core(_NeverFull), town=GROUP),
     "hub: knows no rights": Rules(core=_core(registry=_Rightless), town=GROUP),
-    "hub: asks twice into a running call": Rules(core=_core(_AsksAgain), town=GROUP),
+    "hub: asks twice into a running call": Rules(core=_core(_AsksAgain), town=Town(3)),
     "hub: lets later invitations ring for ever": Rules(core=_core(_FirstAlarmOnly), town=GROUP),
     "hub: forgets what is over when it crashes": Rules(core=_RemembersNothingOver),
+    "hub: rings for a day when its clock is set back": Rules(core=_core(_BelievesTheClock)),
     "hub: does not store missed calls": Rules(core=_KeepsMissedInMind),
     "hub: tells nobody of missed calls": Rules(core=_core(missed=_MissesNothing)),
     "hub: never forgets missed calls": Rules(core=_NeverForgetsMissed),

@@ -12,6 +12,8 @@ from tests.simulation.device import Device
 from tests.simulation.rules import CALM, Broken, Rules, some_faults, some_town
 from tests.simulation.world import World
 
+DAY = 86400.0
+
 HEAL = 50.0
 """Seconds until everything has settled: lease 20, links 20, ringing at most 20 and its grace."""
 
@@ -24,7 +26,7 @@ class Driver:
         self._random = world.random
         self._requests = 0
         self._dialled: dict[str, t.Dial] = {}
-        self._asked: dict[str, t.InviteUsers] = {}
+        self._asked: dict[tuple[str, str], t.InviteUsers] = {}
 
     def act(self) -> None:
         world, random = self._world, self._random
@@ -96,12 +98,13 @@ class Driver:
         else:
             device.command(lambda op: t.Join(op, group_id="g"))
 
-    def _invite_more(self, device: Device) -> None:
+    def _invite_more(self, device: Device, call: t.Call) -> None:
         users = tuple(self._others(device)[: self._random.choice((1, 1, 2))])
         asked = t.InviteUsers(0, users, self._random.choice((None, 2.0, 6.0)), self._request())
-        if self._random.random() < 0.3:
-            asked = self._asked.get(device.device_id, asked)
-        self._asked[device.device_id] = asked
+        name = (device.device_id, call.hub.call_id)
+        if self._random.random() < 0.5:
+            asked = self._asked.get(name, asked)
+        self._asked[name] = asked
         device.command(lambda op: replace(asked, op=op))
 
     def _ringing(self, device: Device, call: t.Call) -> None:
@@ -136,7 +139,7 @@ class Driver:
             case 10 if self._random.random() < 0.3:
                 device.logout()
             case 11 | 12 if self._world.town.users > 2:
-                self._invite_more(device)
+                self._invite_more(device, call)
             case _:
                 pass
 
@@ -177,7 +180,8 @@ class Driver:
         if random.random() < faults.stream_break:
             device.lose_stream()
         if faults.crash and random.random() < faults.crash and world.hub.up:
-            world.hub.crash()
+            stepped = faults.clock_step and random.random() < faults.clock_step
+            world.hub.crash(random.choice((-DAY, DAY)) if stepped else 0.0)
         if faults.device_lost and random.random() < faults.device_lost and not device.cut:
             world.cut(device)
         if faults.reboot and random.random() < faults.reboot:

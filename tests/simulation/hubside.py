@@ -81,6 +81,12 @@ class HubSide:
         self._outboxes: dict[str, list[call_types.Report]] = {}
         self._tick_at = float("inf")
         self._names = 0
+        self._ahead = 0.0
+
+    @property
+    def now(self) -> float:
+        """The hub's clock. It runs evenly as long as the hub lives."""
+        return self._world.now + self._ahead
 
     @property
     def calls(self) -> dict[str, hub.Call]:
@@ -97,7 +103,7 @@ class HubSide:
         if not self.up:
             raise Unreachable
         world = self._world
-        effects = self.core.step(world.now, given)
+        effects = self.core.step(self.now, given)
         if any(isinstance(effect, hub.PutCall) for effect in effects):
             law.check_actor(given, self.disk, self.sessions)
         reply: hub.Call | None = None
@@ -125,7 +131,7 @@ class HubSide:
                         self.missed.pop((user_id, invite_id), None)
                 case hub.PushCall(token, call):
                     if not torn:
-                        self.push(token, call_types.CallChanged(told(call, world.now)))
+                        self.push(token, call_types.CallChanged(told(call, self.now)))
                 case hub.PushSignal():
                     pass
                 case hub.Reply(answer):
@@ -161,7 +167,7 @@ class HubSide:
         Refused, Unreachable."""
         if not self.up:
             raise Unreachable
-        now = self._world.now
+        now = self.now
         calls = tuple(told(call, now) for call in self.core.welcome(token))
         self.streams[token] = (device, epoch)
         self._send(token, call_types.CallsListed(calls), 0)
@@ -169,32 +175,44 @@ class HubSide:
         if missed:
             self._world.at(self._arrivals[token], device.deliver_missed, epoch, missed)
         if self._world.random.random() < 0.7:
-            for sequence, report in enumerate(self._outboxes.get(token, ()), 1):
+            for sequence, report in self._newest(token):
                 if sequence > cursor:
                     self._send(token, report, sequence)
 
-    def crash(self) -> None:
-        """Dies; comes back from its disk after a while."""
+    def _newest(self, token: str) -> list[tuple[int, call_types.Report]]:
+        """What a session was pushed, but nothing of a call that was told anew after it."""
+        pushes = list(enumerate(self._outboxes.get(token, ()), 1))
+        last = {r.call.call_id: at for at, r in pushes if isinstance(r, call_types.CallChanged)}
+        return [
+            (at, r)
+            for at, r in pushes
+            if not isinstance(r, call_types.CallChanged) or last[r.call.call_id] == at
+        ]
+
+    def crash(self, step: float = 0.0) -> None:
+        """Dies; comes back from its disk after a while, with a clock that was set by `step` seconds."""
         world = self._world
         self.up = False
         streams, self.streams = self.streams, {}
         self._outboxes.clear()
         for device, epoch in streams.values():
             world.later(world.delay(), device.stream_broke, epoch)
-        world.later(world.random.uniform(0.2, 4.0), self._restart)
+        world.later(world.random.uniform(0.2, 4.0), self._restart, step)
         if world.trace is not None:
             world.note("hub", "crashes")
 
-    def _restart(self) -> None:
+    def _restart(self, step: float) -> None:
+        self._ahead += step
         self.core = self._world.rules.core(self._limits)
         self.core.restore(
-            self.users, self.sessions.values(), self.disk.values(), self._world.now, self.groups.values(),
+            self.users, self.sessions.values(), self.disk.values(), self.now, self.groups.values(),
             self.missed.values(),
         )  # fmt: skip
         self.up = True
         self._set_timer()
         if self._world.trace is not None:
-            self._world.note("hub", "is back from its disk")
+            clock = f", its clock {step:+.0f} s" if step else ""
+            self._world.note("hub", f"is back from its disk{clock}")
 
     def _drop(self, token: str, kicked_by: str) -> None:
         del self.sessions[token]
@@ -225,9 +243,12 @@ class HubSide:
 
     def _set_timer(self) -> None:
         deadline = self.core.deadline()
-        if deadline is not None and deadline < self._tick_at:
-            self._tick_at = deadline
-            self._world.at(deadline, self._tick, deadline)
+        if deadline is None:
+            return
+        at = max(deadline - self._ahead, self._world.now + 1e-6)
+        if at < self._tick_at:
+            self._tick_at = at
+            self._world.at(at, self._tick, at)
 
     def _tick(self, at: float) -> None:
         if at != self._tick_at:
@@ -238,6 +259,7 @@ class HubSide:
                 self.step(hub.Tick())
             except Unreachable:
                 return
+            self._set_timer()
 
 
 def hub_input(command: call_types.HubCommand, token: str, side: HubSide) -> hub.Input:

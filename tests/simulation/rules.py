@@ -54,6 +54,7 @@ class Faults:
     doubled: float = 0.0
     stream_break: float = 0.0
     crash: float = 0.0
+    clock_step: float = 0.0  # the hub's clock is set by a day while it is down
     torn: float = 0.0  # the hub dies between its store and its pushes
     device_lost: float = 0.0
     reboot: float = 0.0
@@ -76,6 +77,7 @@ _RANGES = {
     "stream_break": 0.15,
     "crash": 0.08,
     "torn": 0.02,
+    "clock_step": 0.5,
     "device_lost": 0.05,
     "reboot": 0.04,
     "second_login": 0.05,

@@ -217,7 +217,7 @@ class Signalling(ABC):
             if self.cut:
                 raise Unreachable
             call = world.hub.step(hub_input(command, token, world.hub))
-            answer = t.HubDone(op, told(call, world.now) if call else None)
+            answer = t.HubDone(op, told(call, world.hub.now) if call else None)
         except Unreachable:
             wait, answer = 1.0, t.HubFailed(op, _UNREACHABLE)
         except Refused as refused:

@@ -13,6 +13,9 @@ from tests.simulation.world import World
 AUDIO, VIDEO = t.CallType.AUDIO, t.CallType.VIDEO
 
 
+THREE = Town(3)
+
+
 class Steady(World):
     """A wire that takes 20 ms, always: what a story tells does not hang on chance."""
 
@@ -23,13 +26,14 @@ class Steady(World):
 class Story:
     """A world without faults whose agents are logged in, and what is done in it. Times in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, town: Town = THREE) -> None:
         self.lines: list[str] = []
-        self.world = Steady(1, CALM, Town(3), trace=self.lines)
-        self.alice, self.bob, self.carol = self.world.devices
+        self.world = Steady(1, CALM, town, trace=self.lines)
+        self.alice, self.bob, self.carol = self.world.devices[:3]
         for device in self.world.devices:
             device.login()
         self.wait(1.0)
+        self.world.found()
         self.lines.clear()
 
     def wait(self, seconds: float) -> None:
@@ -51,7 +55,7 @@ class Story:
 
     def invite(self, who: Device) -> str:
         call = who.state.call or who.state.previous
-        return call.hub.invite_id if call else "none"
+        return call.invite.invite_id if call else "none"
 
     def connect(self, caller: Device, callee: Device, type_: t.CallType = VIDEO) -> None:
         self.dial(caller, callee, type_=type_)
@@ -72,6 +76,7 @@ def accept_and_hangup(story: Story) -> None:
 
 
 def reject(story: Story) -> None:
+    """The camera that dialling had opened is off after it."""
     story.dial(story.alice, story.bob)
     story.wait(1.0)
     story.decline(story.bob)
@@ -256,11 +261,11 @@ STORIES: Mapping[str, Callable[[Story], None]] = {
 }
 
 
-def tell(name: str) -> str:
+def tell(name: str, told: Callable[[Story], None], town: Town = THREE) -> str:
     """The transcript of a story."""
-    story = Story()
-    STORIES[name](story)
+    story = Story(town)
+    told(story)
     story.wait(6.0)
-    title = (STORIES[name].__doc__ or name.replace("-", " ")).strip()
+    title = " ".join((told.__doc__ or name.replace("-", " ")).split())
     head = f"# {title}\n# <- told or asked   -> to be done   !! published\n"
     return head + "\n".join(line.rstrip() for line in story.lines) + "\n"

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.stories import STORIES, tell
+from tests.simulation.sharp import SHARP
+from tests.simulation.stories import STORIES, THREE, tell
 
 KEPT = Path(__file__).parent / "transcripts"
 
 
-@pytest.mark.parametrize("name", STORIES)
+ALL = {**{name: (story, THREE) for name, story in STORIES.items()}, **SHARP}
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_transcript(name: str, request: pytest.FixtureRequest) -> None:
-    told = tell(name)
+    told = tell(name, *ALL[name])
     path = KEPT / f"{name}.txt"
     if request.config.getoption("--regenerate-transcripts", default=False):
         path.write_text(told, encoding="utf-8")
@@ -21,4 +25,4 @@ def test_transcript(name: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_no_stale_transcripts() -> None:
-    assert {path.stem for path in KEPT.glob("*.txt")} == set(STORIES)
+    assert {path.stem for path in KEPT.glob("*.txt")} == set(ALL)

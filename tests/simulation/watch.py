@@ -8,9 +8,9 @@ from mediaagentd.call.types import Call, Phase, SessionPhase, State
 
 from tests.simulation.rules import Broken
 
-Part = tuple[str, float]
+Part = tuple[str, str, float]
 """One part in a call, from the invitation, the dial or the join to its end: whoever has left may be asked
-again, or join again. Named by the call and when the part began."""
+again, or join again. Named by the call, the invitation and when the part began."""
 
 
 class Watch:
@@ -56,7 +56,7 @@ class Watch:
         call: Call | None = getattr(event, "call", None)
         if call is None:
             return
-        call_id = (call.hub.call_id, call.invited)
+        call_id = (call.hub.call_id, call.invite.invite_id, call.invited)
         if call_id in self.over:
             raise Broken(f"{type(event).__name__} after CALL_END of {call_id}")
         if call_id not in self.known and any(part[0] == call_id[0] for part in self.known - self.over):

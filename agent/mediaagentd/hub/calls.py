@@ -138,6 +138,19 @@ def timed_out(call: Call, now: float) -> Call:
     return _settled(after, EndReason.NO_RESPONSE, "")
 
 
+def known_by(call: Call, now: float) -> Call:
+    """The call at a time when all of it has been made: a clock that was set back by a day must not let an
+    invitation ring for a day.
+    """
+    ahead = max(invitation_of(call, m).created for m in call.members) - now
+    if call.ended or ahead <= 0:
+        return call
+    members = tuple(replace(m, invitation=_moved(m.invitation, ahead)) for m in call.members)
+    return replace(
+        call, members=members, created=call.created - ahead, deadline=_earlier(call.deadline, ahead)
+    )
+
+
 def missed(before: Call, after: Call, now: float) -> tuple[Missed, ...]:
     """The invitations that this change ended without an answer."""
     pending = {m.user_id for m in before.members if m.state is MemberState.PENDING}
@@ -169,6 +182,17 @@ def _deadline(call: Call, invitee: Member) -> float | None:
 def _has_run_out(call: Call, invitee: Member, now: float) -> bool:
     ends = _deadline(call, invitee)
     return invitee.state is MemberState.PENDING and ends is not None and ends <= now
+
+
+def _earlier(time: float | None, by: float) -> float | None:
+    return None if time is None else time - by
+
+
+def _moved(invitation: Invitation | None, by: float) -> Invitation | None:
+    if invitation is None:
+        return None
+    deadline = _earlier(invitation.deadline, by)
+    return replace(invitation, created=invitation.created - by, deadline=deadline)
 
 
 def _missed(call: Call, invitee: Member, now: float) -> Missed:

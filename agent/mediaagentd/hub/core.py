@@ -72,13 +72,13 @@ class Core:
     ) -> None:
         """Takes over what was stored before a crash, each in the order in which it came; every lease begins
         anew at `now`. Invitations keep their deadlines, those that passed meanwhile come up with the next
-        Tick.
+        Tick; what is dated after `now` was made before somebody set the clock back, and moves with it.
         """
         for user_id in users:
             self._sessions.know(user_id)
         for session in sessions:
             self._sessions.open(session.token, session.user_id, session.device_id, now)
-        self._exchange.restore(calls)
+        self._exchange.restore(calls, now)
         self._registry.restore(groups)
         for entry in missed:
             self._missed.add(entry)

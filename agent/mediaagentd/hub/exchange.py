@@ -65,9 +65,9 @@ class Exchange:
         self._alarms: list[tuple[float, str]] = []
         self._quotas = Quotas(limits.caller, limits.callee)
 
-    def restore(self, stored: Iterable[Call]) -> None:
+    def restore(self, stored: Iterable[Call], now: float) -> None:
         """Takes over what was stored."""
-        for call in stored:
+        for call in (calls.known_by(call, now) for call in stored):
             self._ledger.restore(call)
             self._set_alarm(calls.deadline(call), call.call_id)
 

@@ -96,12 +96,14 @@ class Outbox:
 
     def open(self, cursor: int) -> Reader:
         """The session's stream from now on: after `cursor` if the ring has all that followed it, else from
-        now. Ends the stream before it.
+        now. Ends the stream before it. Of what was pushed while nobody read, each call is told as it is last:
+        an invitation that is over meanwhile must not ring. (A signal may follow a revision that is left out:
+        its call is in the welcome.)
         """
         position = self._base if cursor == 0 and self._fresh else cursor
         resumed = self._first - 1 <= position <= self._last
         older = self._reader
-        self._reader = Reader(self, position if resumed else self._begin, resumed)
+        self._reader = Reader(self, position if resumed else self._begin, resumed, self._outdated())
         if older is not None:
             older.cut(Refused(Reason.STREAM_REPLACED, "a newer stream of this session has begun"))
         return self._reader
@@ -124,6 +126,12 @@ class Outbox:
             raise Refused(Reason.SUBSCRIBER_TOO_SLOW, f"more than {SIZE} pushes behind", {"limit": str(SIZE)})
         return self._ring[position + 1 - self._first]
 
+    def _outdated(self) -> frozenset[int]:
+        """The pushes of calls of which there is a newer one."""
+        calls = [(p.sequence, p.body.call.call_id) for p in self._ring if isinstance(p.body, PushCall)]
+        newest = {call_id: sequence for sequence, call_id in calls}
+        return frozenset(sequence for sequence, call_id in calls if newest[call_id] != sequence)
+
     @property
     def _first(self) -> int:
         return self._ring[0].sequence if self._ring else self._last + 1
@@ -140,10 +148,11 @@ class Outbox:
 
 
 class Reader:
-    """One stream's place in an outbox."""
+    """One stream's place in an outbox. `outdated` are pushes that it leaves out."""
 
-    def __init__(self, outbox: Outbox, position: int, resumed: bool) -> None:
+    def __init__(self, outbox: Outbox, position: int, resumed: bool, outdated: frozenset[int]) -> None:
         self.resumed = resumed
+        self._outdated = outdated
         self._outbox = outbox
         self._position = position
         self._refused: Refused | None = None
@@ -194,9 +203,10 @@ class Reader:
     def _take(self) -> Push | None:
         if self._refused is not None:
             raise self._refused
-        push = self._outbox.after(self._position)
-        if push is not None:
+        while (push := self._outbox.after(self._position)) is not None:
             self._position = push.sequence
-        elif self._outbox.ended:
+            if push.sequence not in self._outdated:
+                return push
+        if self._outbox.ended:
             raise Refused(Reason.SESSION_UNKNOWN, "the session is over: log in again")
-        return push
+        return None

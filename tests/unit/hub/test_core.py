@@ -13,6 +13,7 @@ from mediaagentd.hub.types import (
     Hangup,
     Input,
     Invite,
+    InviteMore,
     Login,
     Logout,
     Member,
@@ -29,6 +30,8 @@ from mediaagentd.hub.types import (
 )
 
 from tests.unit.hub.town import LIMITS, Hub, S, end, states
+
+DAY = 86400.0
 
 # ------------------------------------------------------------------------------ one call
 
@@ -390,6 +393,39 @@ def test_an_invitation_that_ran_out_while_the_hub_was_away() -> None:
     assert hub.core.deadline() == 105.0
     hub.do(Tick())
     assert end(hub.pushed[0][1]) == (EndReason.NO_RESPONSE, "")
+
+
+def test_a_clock_that_was_set_back_makes_nothing_ring_longer() -> None:
+    hub = Hub("ann", "bob", "cat", "dan", "eve")
+    hub.invite("ann", "bob", timeout=20.0)
+    hub.invite("cat", "dan", timeout=None)
+    hub.now = 110.0
+    hub.do(InviteMore("ann/d1", "c1", "j1", ("eve",), None, "r"))
+    hub.do(InviteMore("cat/d1", "c2", "j2", ("ann",), None, "r"))
+    hub.do(Hangup("cat/d1", "c2"))
+    over = hub.disk["c2"]
+    hub.now -= DAY
+    hub.restart()
+    call = hub.core.calls()[0]
+    assert (call.created, call.deadline) == (100.0 - DAY, 120.0 - DAY)
+    invitation = call.members[2].invitation
+    assert invitation is not None
+    assert (invitation.created, invitation.deadline) == (110.0 - DAY, None)
+    assert hub.core.deadline() == hub.now + 10.0
+    hub.now += 10.0
+    hub.do(Tick())
+    assert states(hub.calls["c1"]) == [S.JOINED, S.NO_RESPONSE, S.PENDING]
+    assert hub.do(Hangup("cat/d1", "c2")) == over
+
+
+def test_a_clock_that_was_set_forward_ends_what_rang() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob", timeout=20.0)
+    hub.now += DAY
+    hub.restart()
+    hub.do(Tick())
+    assert end(hub.disk["c1"]) == (EndReason.NO_RESPONSE, "")
+    assert [missed.ended for missed in hub.core.missed("bob/d1")] == [hub.now]
 
 
 def test_many_sessions_cost_little_to_renew() -> None:

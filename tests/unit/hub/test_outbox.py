@@ -8,7 +8,7 @@ import pytest
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.mailboxes import Mailboxes
 from mediaagentd.hub.outbox import SIZE, WEIGHT, Kicked, Outbox, Parcel, Reader
-from mediaagentd.hub.types import PushSignal, Session
+from mediaagentd.hub.types import Call, CallType, PushCall, PushSignal, Session
 
 ANN = Session("token", "ann", "kitchen", 0.0)
 BASE = 1000
@@ -18,6 +18,11 @@ SHORT = 0.001
 
 def push(number: int, weight: int = 0) -> PushSignal:
     return PushSignal("token", "c", "bob", Parcel(number, weight))
+
+
+def call(call_id: str, revision: int) -> PushCall:
+    made = Call(call_id, f"i-{call_id}", 1, CallType.AUDIO, (), False, 0.0, None, "r", revision=revision)
+    return PushCall("token", made)
 
 
 def filled(count: int, weight: int = 0, *, restored: bool = False) -> Outbox:
@@ -47,6 +52,19 @@ async def test_all_is_read_once_and_in_order() -> None:
     assert await read(reader) == [1, 2, 3]
     outbox.push(push(4))
     assert await read(reader) == [4]
+
+
+async def test_what_was_pushed_while_nobody_read_is_told_as_it_is_last() -> None:
+    """Signals are all told, and all that comes while the stream is there."""
+    outbox = Outbox(ANN, BASE)
+    for body in (call("a", 1), push(1), call("b", 1), call("a", 2), push(2), call("b", 2)):
+        outbox.push(body)
+    reader = outbox.open(BASE + 1)
+    outbox.push(call("b", 3))
+    assert await read(reader) == [2, 4, 5, 6, 7]
+    outbox.push(call("b", 4))
+    outbox.push(call("b", 5))
+    assert await read(reader) == [8, 9]
 
 
 async def test_it_wakes_who_waits() -> None:
