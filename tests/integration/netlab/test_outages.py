@@ -107,9 +107,8 @@ async def test_a_far_and_lossy_path_keeps_the_call(request: pytest.FixtureReques
             figures, took = await end.figures(), time.monotonic() - began
             packets = figures.stats.audio_received.packets - old.stats.audio_received.packets
             shown = figures.frames_decoded - old.frames_decoded
-            print(
-                f"\n{took:.0f} s: {packets / took:.1f} packets of sound, {shown / took:.1f} pictures a second"
-            )
+            sound, pictures = packets / took, shown / took
+            print(f"\n{took:.0f} s: a second {sound:.1f} packets of sound, {pictures:.1f} pictures")
             assert packets > 0.7 * 50 * took
             down = [report for report in end.reports if isinstance(report, PeerDown)]
             assert not any(report.final for report in down)

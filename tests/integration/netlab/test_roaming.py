@@ -22,12 +22,12 @@ LOAD = 2.0
 
 
 @asynccontextmanager
-async def in_a_call(place: Path, **settings: str) -> AsyncIterator[tuple[Lab, Driver, Driver]]:
+async def in_a_call(place: Path, lease: str = "30") -> AsyncIterator[tuple[Lab, Driver, Driver]]:
     """A hub and two daemons on a host each, in a video call; it goes on to the end, and can be hung up."""
     async with Lab("hub", "ann", "bob") as lab:
         home = lab["hub"]
         async with (
-            hub(place, address=home.address, prefix=home.prefix, **settings) as the_hub,
+            hub(place, address=home.address, prefix=home.prefix, lease=lease) as the_hub,
             agent(place, "ann", the_hub, prefix=lab["ann"].prefix, video_profile="480p") as left,
             agent(place, "bob", the_hub, prefix=lab["bob"].prefix, video_profile="480p") as right,
             drive(left) as ann,

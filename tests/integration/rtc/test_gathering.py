@@ -199,3 +199,24 @@ async def test_the_sockets_are_marked() -> None:
         for protocol in seams.ice_transport(alice._connection)._connection._protocols:
             sock = protocol.transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == MARK
+
+
+async def test_two_meet_over_ipv6(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: ["::1"])
+    alice, bob = Recorder(), Recorder()
+    ends = [peer.Peer(ice_servers=(), video_codecs=tuple(VideoCodec), observer=seen) for seen in (alice, bob)]
+    try:
+        offer = await ends[0].create_offer()
+        assert " ::1 " in offer
+        assert "127.0.0.1" not in offer
+        await ends[0].accept_answer(await ends[1].accept_offer(offer))
+        await asyncio.gather(alice.until_connected(), bob.until_connected())
+        assert ends[0].local_address == "::1"
+    finally:
+        await asyncio.gather(*(end.close() for end in ends))
+
+
+async def test_a_server_is_asked_over_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: ["::1"])
+    async with stun_server(host="::1") as port, caller(f"stun:[::1]:{port}") as alice:
+        assert MAPPED in await alice.create_offer()

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from mediaagentd.call.signal import AnswerSdp, Candidate, Offer, Signal
+from mediaagentd.call.signal import AnswerSdp, Candidate, Offer, Rebuild, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, PeerDown, PeerUp, Report
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.codec.video import VideoDecoder
@@ -136,6 +136,46 @@ async def test_a_newer_attempt_replaces_the_older_one(agent: Agent) -> None:
     await asyncio.wait_for(old.gone.wait(), PATIENCE)
     assert len(agent.peers.made) == 2
     assert not any(isinstance(report, PeerDown) for report in agent.reports)
+
+
+async def test_a_connection_is_made_anew_beside_the_old_one(agent: Agent) -> None:
+    old = await agent.connect("bob")
+    assert agent.engine.network_changed(frozenset({old.local_address or ""})) == 0
+    assert old.probes == 1, "an address that is still there has to prove itself"
+    assert agent.engine.network_changed(frozenset()) == 1, "it has gone"
+    await agent.signalled(2)
+    assert agent.signals[1] == ("call", "bob", Signal(2, Offer("offer"), 1))
+    new = agent.peers.of("bob")
+    for generation in (0, 1, 2):
+        agent.engine.receive_signal("call", "bob", Signal(2, AnswerSdp(f"answer {generation}"), generation))
+    while not new.accepted:
+        new.changed.clear()
+        await asyncio.wait_for(new.changed.wait(), PATIENCE)
+    assert new.accepted == ["answer 1"]
+    agent.engine._board._links["bob"].send_audio(AudioFrame(b"before", 0, 0.0))
+    new.link.on_connected()
+    agent.engine._board._links["bob"].send_audio(AudioFrame(b"after", 0, 0.0))
+    assert [frame.data for frame in old.audio] == [b"before"]
+    assert [frame.data for frame in new.audio] == [b"after"]
+    old.link.on_closed("late", by_far_end=True)
+    assert not any(isinstance(report, PeerDown) for report in agent.reports)
+
+
+async def test_who_does_not_offer_asks(agent: Agent) -> None:
+    agent.engine.open_peer("call", "bob", 2, False)
+    agent.engine.receive_signal("call", "bob", Signal(2, Offer("first")))
+    await agent.signalled(1)
+    agent.peers.of("bob").link.on_connected()
+    agent.peers.of("bob").link.on_closed("connection lost")
+    await agent.signalled(2)
+    assert agent.signals[1] == ("call", "bob", Signal(2, Rebuild(), 1))
+    await agent.reported(PeerDown("call", "bob", 2, final=False))
+    agent.engine.receive_signal("call", "bob", Signal(2, Offer("second"), 1))
+    await agent.signalled(3)
+    assert agent.signals[2] == ("call", "bob", Signal(2, AnswerSdp("answer"), 1))
+    agent.reports.clear()
+    agent.peers.of("bob").link.on_connected()
+    await agent.reported(PeerUp("call", "bob", 2))
 
 
 async def test_one_encoder_serves_two_peers(agent: Agent) -> None:
