@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import accept, call, commands, daemon, events, fanout, hub_load, idle, report, startup
+from tests.bench import accept, call, commands, daemon, events, fanout, group, hub_load, idle, report, startup
 from tests.bench.figures import Figure
 
 SCENARIOS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -26,6 +26,7 @@ SCENARIOS: dict[str, Callable[[Path], list[Figure]]] = {
     "daemon": daemon.run_all,
     "accept": accept.run_all,
     "fanout": fanout.run_all,
+    "group": group.run_all,
     "idle": idle.run_all,
     "hub": hub_load.run_all,
 }
