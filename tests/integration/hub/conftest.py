@@ -16,6 +16,7 @@ from mediaagentd.hub.usersig import mint
 from mediaagentd.signalling.client import HubClient
 
 from tests.fakes.hub_ears import Device, Ears
+from tests.fakes.hub_phone import Phone
 
 # pytest-asyncio asks for "the loop before ours"; Python 3.11 then makes one that nobody closes, and its
 # ResourceWarning fails a test that has nothing to do with it.
@@ -25,6 +26,7 @@ APP = 1400000000
 KEY = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"
 
 MakeDevice = Callable[..., Awaitable[Device]]
+MakePhone = Callable[..., Awaitable[Phone]]
 
 
 def sig(user_id: str, key: str = KEY, expire: int = 3600, now: float | None = None) -> str:
@@ -97,3 +99,19 @@ async def device(settings: HubSettings) -> AsyncIterator[MakeDevice]:
     yield make
     for device in made:
         await device.client.close()
+
+
+@pytest.fixture
+async def phone(settings: HubSettings) -> AsyncIterator[MakePhone]:
+    """Makes a device of a user that speaks the bare contract, logged in."""
+    made: list[Phone] = []
+
+    async def make(user_id: str, device_id: str = "") -> Phone:
+        made.append(Phone(settings.listen, APP, user_id, sig(user_id), device_id))
+        await made[-1].login()
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+        assert one.wrong == []
