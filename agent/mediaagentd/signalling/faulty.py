@@ -34,6 +34,11 @@ class FaultyRpc(Rpc):
             self._check_reachable()
         return await super().unary(session, name, request, timeout)
 
+    async def connected(self) -> None:
+        """See Rpc."""
+        await asyncio.sleep(self._faults.left(Fault.HUB_DROPPED))
+        await super().connected()
+
     def subscribe(self, session: Session, cursor: int) -> Any:
         """See Rpc."""
         self._check_reachable()

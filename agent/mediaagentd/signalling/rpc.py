@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,9 @@ _OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
+
+
+_SETTLED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.SHUTDOWN)
 
 
 @dataclass(slots=True)
@@ -91,6 +95,20 @@ class Rpc:
     def subscribe(self, session: Session, cursor: int) -> Any:
         """The stream; the caller reads and cancels it."""
         return self._stub().Subscribe(hub_pb2.SubscribeRequest(cursor=cursor), metadata=session.metadata)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection stands, as far as anybody knows."""
+        return self._opened().get_state() is grpc.ChannelConnectivity.READY
+
+    async def connected(self) -> None:
+        """Tries until the connection stands: by itself at most 2 s (and a fifth) after the hub is there. Ends
+        too when it is given up meanwhile.
+        """
+        channel = self._opened()
+        with contextlib.suppress(grpc.aio.UsageError):
+            while (state := channel.get_state(try_to_connect=True)) not in _SETTLED:
+                await channel.wait_for_state_change(state)
 
     async def reconnect(self) -> None:
         """Gives the connection up: RPCs on it fail with HUB_UNREACHABLE, the next one opens another. A

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import Any
 
@@ -28,6 +29,9 @@ ANSWER = 5.0
 
 PROOF = 1.5
 """Seconds that the hub has to answer after the network has changed; then the connection is begun anew."""
+
+SPREAD = 0.5
+"""Seconds over which the agents of a hub that is there again come back."""
 
 _BRIEF = 1.0
 """Seconds; a stream that the hub ended so soon is begun again with a pause."""
@@ -68,7 +72,7 @@ class Stream:
                     return self._phased(SessionPhase.KICKED_OUT, kicked)
                 if loop.time() - begun >= _BRIEF:
                     continue  # in good order, to hand out new TURN credentials
-            await self._backoff.pause(self._hurry)
+            await self._pause()
 
     async def keep_lease(self) -> None:
         """Renews the lease until cancelled; a stream that begins renews it too. What the hub answers does
@@ -81,6 +85,25 @@ class Stream:
                 await self._rpc.unary(self._session, "RenewLease", hub_pb2.RenewLeaseRequest(), third)
             except Refused as refused:
                 _log.debug("lease_not_renewed", reason=refused.reason.name)
+
+    async def _pause(self) -> None:
+        """Waits before the next attempt. Of a hub that was away and is there again the connection hears; a
+        moment of its own for each agent keeps a thousand from coming at once.
+        """
+        if self._rpc.is_connected:  # it is there, and does not want us now
+            await self._backoff.pause(self._hurry)
+            return
+        returning = asyncio.get_running_loop().create_task(self._await_return(), name="hub-return")
+        try:
+            await self._backoff.pause(self._hurry)
+        finally:
+            returning.cancel()
+            await asyncio.wait([returning])
+
+    async def _await_return(self) -> None:
+        await self._rpc.connected()
+        await asyncio.sleep(random.uniform(0.0, SPREAD))  # noqa: S311 - spreads load, keeps no secret
+        self._hurry.set()
 
     async def doubt(self, lost: bool) -> None:
         """Begins the connection anew when it is `lost`, or does not prove within `PROOF` that it lives; and
