@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from mediaagentd.call import events, machine
 from mediaagentd.call import types as t
@@ -13,6 +14,7 @@ from mediaagentd.hub.core import Core
 from mediaagentd.hub.exchange import Change as Changes
 from mediaagentd.hub.exchange import Exchange
 from mediaagentd.hub.missed import MissedCalls
+from mediaagentd.hub.quotas import Quotas, Rate
 from mediaagentd.hub.registry import Registry
 from mediaagentd.hub.rights import Verb
 from mediaagentd.hub.types import Policy
@@ -174,6 +176,7 @@ class _NothingIsRepeated(_NobodyIsBusy):
 
 MULTI = Town(2, 2, Policy.MULTI)
 GROUP = Town(4, group=True)
+STRICT = Town(3, strict=True)
 
 
 class _LastToAnswerWins(Exchange):
@@ -289,6 +292,22 @@ class _NeverForgetsMissed(_Altered):
         return tuple(e for e in effects if not isinstance(e, hub.DropMissed))
 
 
+class _NoLimits(Exchange):
+    """Lets everyone invite as often as they like."""
+
+    def __init__(self, *rooms: Any) -> None:
+        super().__init__(*rooms)
+        self._quotas = Quotas(Rate(1e9, 1e9), Rate(1e9, 1e9))
+
+
+class _CountsTheBusy(Exchange):
+    """Takes an invitation that did not ring for one that did."""
+
+    def _busy(self, user_id: str) -> bool:
+        self._quotas._callees.take(user_id, 0.0)
+        return super()._busy(user_id)
+
+
 def _core(
     exchange: type[Exchange] = Exchange,
     registry: type[Registry] = Registry,
@@ -377,5 +396,7 @@ BUGS: Mapping[str, Rules] = {
     "hub: rings for a day when its clock is set back": Rules(core=_core(_BelievesTheClock)),
     "hub: does not store missed calls": Rules(core=_KeepsMissedInMind),
     "hub: tells nobody of missed calls": Rules(core=_core(missed=_MissesNothing)),
+    "hub: knows no limits": Rules(core=_core(_NoLimits), town=STRICT),
+    "hub: counts what did not ring": Rules(core=_core(_CountsTheBusy), town=STRICT),
     "hub: never forgets missed calls": Rules(core=_NeverForgetsMissed),
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mediaagentd.call import types as call_types
+from mediaagentd.errors import Refused
 from mediaagentd.hub import types as hub
 
 from tests.simulation import law
+from tests.simulation.pace import STRICT, Pace
 from tests.simulation.rules import LEASE, Broken
 
 if TYPE_CHECKING:
@@ -68,7 +71,10 @@ class HubSide:
         self._world = world
         town = world.town
         self._limits = hub.Limits(lease=LEASE, members=town.members, remembered=20, policy=town.policy)
+        if town.strict:
+            self._limits = replace(self._limits, caller=STRICT[0], callee=STRICT[1])
         self.core = world.rules.core(self._limits)
+        self._pace = Pace(self._limits)
         self.up = True
         self.users: set[str] = set()
         self.sessions: dict[str, hub.Session] = {}
@@ -103,7 +109,11 @@ class HubSide:
         if not self.up:
             raise Unreachable
         world = self._world
-        effects = self.core.step(self.now, given)
+        try:
+            effects = self.core.step(self.now, given)
+        except Refused as refused:
+            self._pace.refused(self.now, refused)
+            raise
         if any(isinstance(effect, hub.PutCall) for effect in effects):
             law.check_actor(given, self.disk, self.sessions)
         reply: hub.Call | None = None
@@ -117,6 +127,9 @@ class HubSide:
                 case hub.DropSession(token, kicked_by):
                     self._drop(token, kicked_by)
                 case hub.PutCall(call):
+                    if isinstance(given, hub.Invite | hub.InviteMore):
+                        inviter = self.sessions[given.token].user_id
+                        self._pace.told(self.now, inviter, self.disk.get(call.call_id), call)
                     self._put(call)
                 case hub.DropCall(call_id):
                     self.disk.pop(call_id, None)
@@ -204,6 +217,7 @@ class HubSide:
     def _restart(self, step: float) -> None:
         self._ahead += step
         self.core = self._world.rules.core(self._limits)
+        self._pace = Pace(self._limits)
         self.core.restore(
             self.users, self.sessions.values(), self.disk.values(), self.now, self.groups.values(),
             self.missed.values(),

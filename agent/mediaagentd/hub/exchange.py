@@ -7,7 +7,7 @@ call. Of a user's devices the one that invited or answered is in the call, the o
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import assert_never
 
 from mediaagentd.errors import Reason, Refused
@@ -144,8 +144,7 @@ class Exchange:
             self._check_room(1 + len(user_ids))
         if self._busy(session.user_id):
             raise Refused(Reason.CALL_IN_PROGRESS, f"{session.user_id} is in a call, dialling or ringing")
-        flooded = self._quotas.invite(now, session.user_id, user_ids)
-        busy = [u for u in user_ids if u in flooded or self._busy(u)]
+        busy = self._unreachable(now, session.user_id, user_ids)
         call = calls.made(command, user_ids, session, busy, now)
         self._set_alarm(calls.deadline(call), call.call_id)
         return self._replied(now, None, call)
@@ -164,8 +163,7 @@ class Exchange:
             return (Reply(call),)
         if not call.group_id:
             self._check_room(len(here) + len(new))
-        flooded = self._quotas.invite(now, session.user_id, new)
-        busy = [u for u in new if u in flooded or self._busy(u)]
+        busy = self._unreachable(now, session.user_id, new)
         deadline = now + command.timeout if command.timeout else None
         invitation = Invitation(command.invite_id, session.user_id, now, deadline)
         after = calls.more(call, invitation, new, busy, request)
@@ -189,6 +187,12 @@ class Exchange:
         if people > limit:
             message = f"a call has at most {limit} members, this would have {people}"
             raise Refused(Reason.CALL_FULL, message, {"limit": "members", "value": str(limit)})
+
+    def _unreachable(self, now: float, sponsor: str, invitees: Collection[str]) -> list[str]:
+        """Those of them who do not ring: in a call, or rung too often. Counts the invitation. Refused."""
+        free = [u for u in invitees if not self._busy(u)]
+        flooded = self._quotas.invite(now, sponsor, free)
+        return [u for u in invitees if u in flooded or u not in free]
 
     def _busy(self, user_id: str) -> bool:
         return self._ledger.of(user_id) is not None

@@ -85,7 +85,7 @@ class Quotas:
             raise _refused(Reason.INVITING_TOO_OFTEN, "you invite too often", caller, wait)
         waits = {user_id: self._callees.lacking(user_id, now) for user_id in callees}
         flooded = frozenset(user_id for user_id, wait in waits.items() if wait > 0)
-        if len(flooded) == len(waits):
+        if waits and len(flooded) == len(waits):
             user_id = min(waits, key=waits.__getitem__)
             message = f"{user_id} is invited too often"
             raise _refused(Reason.INVITED_TOO_OFTEN, message, user_id, waits[user_id])
