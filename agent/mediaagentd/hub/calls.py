@@ -26,6 +26,11 @@ _MISSED = {
 }
 """What becomes of an invitation that nobody answered, and why."""
 
+_CROWD = 32
+"""Members of a call beyond which those who only ring are not told of each answer of the others: a thousand
+answers among a thousand who ring would be a million messages of a thousand members.
+"""
+
 _REQUESTS = 32
 """How many later invitations of one call are remembered."""
 
@@ -136,6 +141,14 @@ def timed_out(call: Call, now: float) -> Call:
         return call
     after = replace(call, members=members, revision=call.revision + 1)
     return _settled(after, EndReason.NO_RESPONSE, "")
+
+
+def bystanders(before: Call | None, after: Call) -> frozenset[str]:
+    """Of a crowd, those who ring on as before and need not be told of the change."""
+    if before is None or len(after.members) <= _CROWD or after.ended or after.type is not before.type:
+        return frozenset()
+    rang = {m for m in before.members if m.state is MemberState.PENDING}
+    return frozenset(m.user_id for m in after.members if m in rang)
 
 
 def known_by(call: Call, now: float) -> Call:

@@ -304,6 +304,7 @@ class Exchange:
 
     def _changed(self, now: float, before: Call | None, after: Call) -> Change:
         concerned, forgotten = self._ledger.put(after)
+        concerned -= calls.bystanders(before, after)
         stored: list[Effect] = [PutCall(after)]
         if forgotten is not None:
             stored.append(DropCall(forgotten.call_id))

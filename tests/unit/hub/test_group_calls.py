@@ -116,6 +116,24 @@ def test_some_enter_and_the_rest_times_out_the_call_goes_on() -> None:
     assert end(hub.do(Hangup("cat/d1", "c1"))) == (EndReason.HANGUP, "cat")
 
 
+def test_of_a_crowd_who_only_rings_is_not_told_of_each_answer() -> None:
+    crowd = [f"u{n}" for n in range(40)]
+    hub = Hub(*crowd)
+    hub.group("u0", *crowd[1:])
+    hub.invite("u0", group_id="g")
+    assert len(hub.told()) == 40
+    hub.do(Reject("u1/d1", "i1", False))
+    assert hub.told() == {"u0/d1", "u1/d1"}
+    call = hub.do(Accept("u2/d1", "i1"))
+    assert call is not None
+    assert hub.told() == {"u0/d1", "u2/d1"}
+    assert states(call)[:4] == [S.JOINED, S.REJECTED, S.JOINED, S.PENDING]
+    hub.do(Hangup("u0/d1", "c1"))
+    assert hub.told() == {"u0/d1", "u2/d1"}
+    hub.do(Hangup("u2/d1", "c1"))
+    assert len(hub.told()) == 38, "of the end everyone is told"
+
+
 # ------------------------------------------------------------------------------ full
 
 
