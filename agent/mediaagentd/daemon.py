@@ -24,7 +24,7 @@ from mediaagentd.api.house import About, House
 from mediaagentd.api.server import Server
 from mediaagentd.call.events import Invited
 from mediaagentd.call.signal import IceServer, Signal
-from mediaagentd.call.types import Answer, PeerDown, Phase, Report, SessionChanged, SessionPhase
+from mediaagentd.call.types import Answer, Link, PeerDown, Phase, Report, SessionChanged, SessionPhase
 from mediaagentd.calls import Calls
 from mediaagentd.config import Config, ConfigError
 from mediaagentd.errors import Reason, Refused
@@ -61,6 +61,9 @@ class Wires:
             self.media.signalling_back()
         elif isinstance(report, PeerDown) and not report.final:
             self.hub.network_changed(lost=False)  # what swallows media may swallow signals
+        call = self.calls.state.call
+        links = [each.link for each in call.participants] if call is not None else []
+        self.hub.set_urgent(Link.RECONNECTING in links)
 
     def network_changed(self, now: frozenset[str], before: frozenset[str]) -> None:
         """The kernel says so."""

@@ -15,6 +15,7 @@ _ANSWERS = {
     "Login": hub_pb2.LoginResponse(session_token="new"),
     "Relay": hub_pb2.RelayResponse(),
     "Hangup": hub_pb2.HangupResponse(),
+    "RenewLease": hub_pb2.RenewLeaseResponse(),
 }
 
 

@@ -8,9 +8,34 @@ generation than the newest is ignored, so both may begin at once: there is no gl
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
+
+from mediaagentd.media.continuity_types import (
+    Adopt,
+    Answered,
+    Ask,
+    Asked,
+    Building,
+    Change,
+    Closed,
+    Connected,
+    Drop,
+    Effect,
+    Input,
+    Lost,
+    Make,
+    NetworkChanged,
+    Offered,
+    Over,
+    Phase,
+    Probe,
+    SignallingBack,
+    State,
+    Take,
+    Tick,
+    Up,
+)
 
 PROBE = 0.7
 PROBE_PAUSE = 0.3
@@ -39,174 +64,6 @@ ATTEMPT = 20.0
 
 CONNECT_BUDGET = 20.0
 """Seconds until a connection that never came is given up."""
-
-
-class Phase(enum.Enum):
-    """Where the connection stands."""
-
-    CONNECTING = "not up yet"
-    UP = "media flows, or would"
-    LOST = "nothing is heard; it is being regained"
-    OVER = "given up, or ended by the far end"
-
-
-@dataclass(frozen=True, slots=True)
-class Building:
-    """The generation that is being made, since when and until when; `answered`: both descriptions are
-    known.
-    """
-
-    generation: int
-    since: float
-    until: float
-    answered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """`since`: the beginning of this phase. `current` carries the media, `newest` is the highest
-    generation known (-1: none). `heard` is the last sign of life of the current one. `trouble`: it must be
-    made anew; `begun`: when that was last begun. `suspect`: when the network changed.
-    """
-
-    offers: bool
-    budget: float
-    since: float
-    phase: Phase = Phase.CONNECTING
-    current: int | None = None
-    newest: int = -1
-    building: Building | None = None
-    heard: float = 0.0
-    probed: float = 0.0
-    begun: float = 0.0
-    trouble: bool = True
-    suspect: float | None = None
-
-
-# --- inputs
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """That generation is up."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """That generation has failed or was closed. `final`: on purpose, by the far end, or by its fault."""
-
-    generation: int
-    reason: str
-    final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """The far end offers that generation."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The far end's answer to that generation was taken."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The far end asks us to offer that generation or a later one."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkChanged:
-    """`broken`: the current connection's address has gone, or a person says so."""
-
-    broken: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SignallingBack:
-    """What was sent before may have been lost; it can be sent again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed; `heard` is the current generation's last sign of life."""
-
-    heard: float
-
-
-Input = Connected | Closed | Offered | Answered | Asked | NetworkChanged | SignallingBack | Tick
-
-# --- effects
-
-
-@dataclass(frozen=True, slots=True)
-class Make:
-    """Make that generation and offer it."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """Make that generation from the offer that has come."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Ask the far end for an offer."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Adopt:
-    """Media goes over that generation from now on; `instead` may linger, None when there is none."""
-
-    generation: int
-    instead: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Close that generation."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Ask the far end for a sign of life over the current generation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Up:
-    """Tell that it is up (again)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Tell that it is lost for now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """Tell that it is lost for good."""
-
-    reason: str
-
-
-Effect = Make | Take | Ask | Adopt | Drop | Probe | Up | Lost | Over
-Change = tuple[State, tuple[Effect, ...]]
 
 
 def begin(now: float, *, offers: bool, budget: float) -> Change:
@@ -256,10 +113,10 @@ def deadline(state: State) -> float | None:
     if state.building is not None:
         times.append(state.building.until)
     else:
-        if state.trouble:
+        if state.trouble and _within_budget(state, _next_beginning(state)):
             times.append(_next_beginning(state))
         if state.phase is not Phase.UP:
-            times.append(state.since + _budget(state))
+            times.append(_end(state))
     return min(times)
 
 
@@ -341,10 +198,10 @@ def _tick(state: State, now: float) -> Change:
         effects += more
     if state.building is not None:
         return state, effects
-    if state.phase is not Phase.UP and now >= state.since + _budget(state):
+    if state.phase is not Phase.UP and now >= _end(state):
         state, more = _over(state, now, "not connected in time" if state.newest < 0 else "connection lost")
         return state, (*effects, *more)
-    if state.trouble and now >= _next_beginning(state):
+    if state.trouble and now >= _next_beginning(state) and _within_budget(state, now):
         state, more = _begin(state, now)
         effects += more
     return state, effects
@@ -412,6 +269,16 @@ def _begin(state: State, now: float) -> Change:
 
 def _next_beginning(state: State) -> float:
     return state.begun + (PAUSE if state.offers else UNANSWERED)
+
+
+def _within_budget(state: State, time: float) -> bool:
+    return state.phase is Phase.UP or time < state.since + _budget(state)
+
+
+def _end(state: State) -> float:
+    """When it is given up: what was begun within the budget may still be answered."""
+    end = state.since + _budget(state)
+    return end if state.offers or state.phase is Phase.CONNECTING else max(end, state.begun + UNANSWERED)
 
 
 def _budget(state: State) -> float:

@@ -12,8 +12,20 @@ from typing import Protocol, assert_never
 import structlog
 
 from mediaagentd.call.signal import Offer, Rebuild, Signal
-from mediaagentd.media import continuity, splice
-from mediaagentd.media.continuity import Adopt, Ask, Drop, Effect, Lost, Make, Over, Phase, Probe, Take, Up
+from mediaagentd.media import continuity, continuity_types, splice
+from mediaagentd.media.continuity_types import (
+    Adopt,
+    Ask,
+    Drop,
+    Effect,
+    Lost,
+    Make,
+    Over,
+    Phase,
+    Probe,
+    Take,
+    Up,
+)
 from mediaagentd.media.leg import Leg, LegSignal, MakePeer, PeerPort
 from mediaagentd.media.router import RateControl
 from mediaagentd.media.tasks import Tasks
@@ -171,10 +183,10 @@ class Link:
         generation, body = signal.generation, signal.body
         match body:
             case Rebuild():
-                self._step(continuity.Asked(generation))
+                self._step(continuity_types.Asked(generation))
             case Offer() if generation > self._state.newest and not self._state.offers:
                 if self._may_offer():
-                    self._step(continuity.Offered(generation))
+                    self._step(continuity_types.Offered(generation))
                     self._hand(generation, body)
             case _:
                 self._hand(generation, body)
@@ -186,12 +198,12 @@ class Link:
         local = self._current.peer.local_address if self._current and self._current.peer else None
         broken = addresses is None or (local is not None and local not in addresses)
         before = self._state.begun
-        self._step(continuity.NetworkChanged(broken))
+        self._step(continuity_types.NetworkChanged(broken))
         return self._state.begun != before
 
     def signalling_back(self) -> None:
         """The hub is there again."""
-        self._step(continuity.SignallingBack())
+        self._step(continuity_types.SignallingBack())
 
     def send_video(self, frame: VideoFrame) -> None:
         """To that user, when connected."""
@@ -235,15 +247,15 @@ class Link:
 
     def on_leg_connected(self, leg: Leg) -> None:
         """See `LegOwner`."""
-        self._step(continuity.Connected(leg.generation))
+        self._step(continuity_types.Connected(leg.generation))
 
     def on_leg_closed(self, leg: Leg, reason: str, *, final: bool) -> None:
         """See `LegOwner`."""
-        self._step(continuity.Closed(leg.generation, reason, final))
+        self._step(continuity_types.Closed(leg.generation, reason, final))
 
     def on_leg_described(self, leg: Leg) -> None:
         """See `LegOwner`."""
-        self._step(continuity.Answered(leg.generation))
+        self._step(continuity_types.Answered(leg.generation))
 
     def on_leg_signal(self, leg: Leg, body: LegSignal) -> None:
         """See `LegOwner`."""
@@ -283,7 +295,7 @@ class Link:
 
     # --- what continuity decides ----------------------------------------------------------------------
 
-    def _step(self, given: continuity.Input, now: float | None = None) -> None:
+    def _step(self, given: continuity_types.Input, now: float | None = None) -> None:
         if self._closed:
             return
         now = self._loop.time() if now is None else now
@@ -375,7 +387,7 @@ class Link:
     def _tick(self, when: float) -> None:
         heard = self._peer.heard if self._peer is not None else float("-inf")
         # A loop may call one clock tick early; the machine must see the deadline reached.
-        self._step(continuity.Tick(heard), max(when, self._loop.time()))
+        self._step(continuity_types.Tick(heard), max(when, self._loop.time()))
 
     def _log_phase(self) -> None:
         _log.info("link", user_id=self.user_id, phase=self._state.phase.name, generation=self._state.current)

@@ -131,6 +131,11 @@ class HubClient:
         """Breaks the connection; with `faults` only."""
         await self._rpc.reconnect()
 
+    def set_urgent(self, urgent: bool) -> None:
+        """Whether a connection of a call waits for signals to travel again."""
+        if self._running is not None and not self._running.over:
+            self._running.set_urgent(urgent)
+
     async def close(self) -> None:
         """Ends everything here without a word to the hub, which keeps the session for its lease."""
         running, self._running = self._running, None
@@ -202,6 +207,12 @@ class _Running:
             asyncio.get_running_loop().create_task(self._stream.doubt(lost), name="hub-doubt")
         )
         self._doubts = [doubt for doubt in self._doubts if not doubt.done()]
+
+    def set_urgent(self, urgent: bool) -> None:
+        """See `HubClient`."""
+        if urgent and not self.session.urgent:
+            self._stream.hurry()
+        self.session.urgent = urgent
 
     async def stop(self) -> None:
         """Stops everything; whoever waits for a command is told."""

@@ -40,12 +40,15 @@ _SETTLED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.SHUTDOWN)
 
 @dataclass(slots=True)
 class Session:
-    """Who is logged in, and what it takes to stay so. `lease` in seconds."""
+    """Who is logged in, and what it takes to stay so. `lease` in seconds. `urgent`: a call waits for the hub
+    to be reached again, so it is tried without long pauses.
+    """
 
     user_id: str
     user_sig: str = field(repr=False)
     token: str = field(default="", repr=False)
     lease: float = 30.0
+    urgent: bool = False
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:

@@ -90,6 +90,8 @@ class Stream:
         """Waits before the next attempt. Of a hub that was away and is there again the connection hears; a
         moment of its own for each agent keeps a thousand from coming at once.
         """
+        if self._session.urgent:
+            self._backoff.reset()
         if self._rpc.is_connected:  # it is there, and does not want us now
             await self._backoff.pause(self._hurry)
             return
@@ -103,6 +105,10 @@ class Stream:
     async def _await_return(self) -> None:
         await self._rpc.connected()
         await asyncio.sleep(random.uniform(0.0, SPREAD))  # noqa: S311 - spreads load, keeps no secret
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Ends the present pause."""
         self._hurry.set()
 
     async def doubt(self, lost: bool) -> None:
