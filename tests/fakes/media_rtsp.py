@@ -1,5 +1,6 @@
 """A network camera: RTSP 1.0 (RFC 2326) with RTP interleaved in its TCP connection, H.264 of the synthetic
-camera. `frames` ends each connection after that many pictures, to see the client come again.
+camera. `frames` ends each connection after that many pictures, to see the client come again; every
+`keyframes`-th picture is a keyframe, 0 for the first only; `bitrate` in bits a second.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ a=control:track0\r
 class RtspCamera:
     """Serves on a free port of 127.0.0.1 while entered."""
 
-    def __init__(self, size: Size, *, frames: int = 100_000) -> None:
+    def __init__(
+        self, size: Size, *, frames: int = 100_000, keyframes: int = 0, bitrate: int = 500_000
+    ) -> None:
         self.size = size
+        self.keyframes = keyframes
+        self.bitrate = bitrate
         self.frames = frames
         self.connections = 0
         self.stopping = threading.Event()
@@ -95,13 +100,14 @@ class _Handler(socketserver.StreamRequestHandler):
         self.wfile.write(f"RTSP/1.0 200 OK\r\nCSeq: {sequence[1]}\r\n{extra}\r\n{body}".encode())
 
     def _play(self) -> None:
-        camera, encoder = SyntheticCamera(self.owner.size, 30), VideoEncoder(VideoCodec.H264, 30, 500_000)
+        camera, every = SyntheticCamera(self.owner.size, 30), self.owner.keyframes
+        encoder = VideoEncoder(VideoCodec.H264, 30, self.owner.bitrate)
         number = 0
-        for _ in range(self.owner.frames):
+        for count in range(self.owner.frames):
             picture = camera.read(self.owner.stopping)
             if picture is None:
                 return
-            frame = encoder.encode(picture, keyframe=False)
+            frame = encoder.encode(picture, keyframe=every > 0 and count % every == 0)
             assert frame is not None
             units = [unit for unit in re.split(rb"\x00\x00\x00?\x01", frame.data) if unit]
             for unit in units:

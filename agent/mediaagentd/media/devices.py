@@ -12,10 +12,9 @@ from mediaagentd.media.capture.camera import ThreadedCamera
 from mediaagentd.media.capture.container import (
     FileCamera,
     FileMicrophone,
-    NetworkCamera,
-    V4l2Camera,
 )
 from mediaagentd.media.capture.errors import NO_MICROPHONE, not_found
+from mediaagentd.media.capture.live import NetworkCamera, V4l2Camera
 from mediaagentd.media.capture.microphone import SoundCardReader, ThreadedMicrophone, load_sounddevice
 from mediaagentd.media.capture.synthetic import SyntheticCamera, SyntheticMicrophone
 from mediaagentd.media.capture.types import AudioReader, AudioSource, VideoReader, VideoSource
@@ -87,8 +86,13 @@ def shown(name: str) -> str:
     return without_credentials(name)
 
 
-def make_camera(name: str, profile: VideoProfile, label: str) -> VideoSource:
-    """The camera of a resolved name. Raises: Refused DEVICE_NOT_FOUND for `none` and unknown names."""
+def make_camera(
+    name: str, profile: VideoProfile, label: str, raw_wanted: Callable[[], bool] | None = None
+) -> VideoSource:
+    """The camera of a resolved name; `raw_wanted` as `LiveCamera` says.
+
+    Raises: Refused DEVICE_NOT_FOUND for `none` and unknown names.
+    """
     factory: Callable[[], VideoReader]
     patience = DEVICE_PATIENCE
     if name == "synthetic":
@@ -96,10 +100,10 @@ def make_camera(name: str, profile: VideoProfile, label: str) -> VideoSource:
     elif name.startswith("file:"):
         factory = lambda: FileCamera(Path(name.removeprefix("file:")), profile)  # noqa: E731
     elif name.startswith("/"):
-        factory = lambda: V4l2Camera(Path(name), profile)  # noqa: E731
+        factory = lambda: V4l2Camera(Path(name), profile, raw_wanted)  # noqa: E731
     elif "://" in name:
         patience = NETWORK_PATIENCE
-        factory = lambda: NetworkCamera(name, profile)  # noqa: E731
+        factory = lambda: NetworkCamera(name, profile, raw_wanted)  # noqa: E731
     else:
         raise not_found(f"camera {name!r}")
     return ThreadedCamera(factory, shown(name), patience=patience)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -13,17 +14,29 @@ import structlog
 from mediaagentd.errors import Refused
 from mediaagentd.media import devices
 from mediaagentd.media.capture.errors import failed
-from mediaagentd.media.capture.types import PictureSink, RawPicture, RawSound, VideoSource
+from mediaagentd.media.capture.types import Captured, PictureSink, RawSound, VideoSource
 from mediaagentd.media.codec.opus import OpusEncoder
 from mediaagentd.media.codec.shared import SharedEncoder
 from mediaagentd.media.codec.video import VideoEncoder
 from mediaagentd.media.grading import Shape, Stream
 from mediaagentd.media.listening import Listening
+from mediaagentd.media.passage import Passage
 from mediaagentd.media.router import Plan
 from mediaagentd.media.settings import MediaSettings
-from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame, VideoFrame, VideoProfile
+from mediaagentd.media.types import (
+    AUDIO_CLOCK,
+    AUDIO_FRAME,
+    VIDEO_CLOCK,
+    AudioFrame,
+    VideoCodec,
+    VideoFrame,
+    VideoProfile,
+)
 
 _log = structlog.stdlib.get_logger()
+
+PASSED = Stream(VideoCodec.H264)
+"""The stream that a camera may encode itself."""
 
 DRIFT = 3 * AUDIO_FRAME
 """Ticks that a microphone's own count may be off the clock before a gap is taken to be one."""
@@ -59,6 +72,10 @@ class LocalStreams:
         self._camera: VideoSource | None = None
         self._encoders: dict[Stream, SharedEncoder] = {}
         self._takers: tuple[PictureSink, ...] = ()
+        self._sinks: tuple[PictureSink, ...] = ()
+        self._passage = Passage(settings.profile)
+        self._passing = self._leaving = False
+        self._allowed = settings.profile.bitrate
         self.is_camera_lost: Callable[[], bool] = lambda: False
         """Whether there is no camera, on purpose."""
         self._sound = _SoundEncoder(settings.audio_bitrate, self._origin, self._loop, on_audio)
@@ -103,9 +120,12 @@ class LocalStreams:
         self._close_encoders(plan.encoders)
         for stream in plan.encoders - self._encoders.keys():
             encoder = VideoEncoder(stream.codec, self._profile.fps, self._profile.bitrate, self._origin)
-            deliver = partial(self._on_video, stream)
+            deliver = partial(self._on_encoded, stream)
             self._encoders[stream] = SharedEncoder(encoder, self._executor, self._loop, deliver)
-        self._takers = (*(encoder.offer for encoder in self._encoders.values()), *sinks)
+        self._sinks = sinks
+        if PASSED not in plan.encoders:
+            self._passing = self._leaving = False
+        self._retake()
         if plan.capture and self._camera is None:
             self._start_camera()
         elif not plan.capture:
@@ -121,6 +141,8 @@ class LocalStreams:
         """Of that encoder, if it runs; bits a second."""
         if stream in self._encoders:
             self._encoders[stream].set_rate(bitrate, shape)
+        if stream == PASSED:
+            self._allowed = bitrate
 
     def set_audio_loss(self, loss: float) -> None:
         """The fraction of sound, 0 to 1, that its encoder is to expect to be lost."""
@@ -148,7 +170,8 @@ class LocalStreams:
     def _make_camera(self) -> VideoSource:
         if self.is_camera_lost():
             raise camera_lost()
-        return devices.make_camera(self._names[0], self._profile, self._settings.label)
+        name, label = self._names[0], self._settings.label
+        return devices.make_camera(name, self._profile, label, lambda: bool(self._takers))
 
     def _start_camera(self) -> None:
         try:
@@ -157,19 +180,59 @@ class LocalStreams:
             self._loop.call_soon(self._camera_lost, refused)
             return
         self._camera = source
+        self._passage = Passage(self._profile)
 
         def lost(refused: Refused) -> None:
             self._loop.call_soon_threadsafe(self._on_lost, source, refused)
 
-        def take(picture: RawPicture) -> None:
+        def take(captured: Captured) -> None:
             """In the camera's thread; a camera that is being stopped may still deliver."""
-            if self._camera is source:
-                for taker in self._takers:
-                    taker(picture)
+            if self._camera is not source:
+                return
+            if isinstance(captured, VideoFrame):
+                self._loop.call_soon_threadsafe(self._on_passing, source, captured)
+                return
+            for taker in self._takers:
+                taker(captured)
 
         self._devices.submit(source.start, take, lost)
 
+    def _retake(self) -> None:
+        """Who gets raw pictures: nobody for a stream that the camera encodes itself."""
+        passed = self._passing and not self._leaving
+        offers = [each.offer for stream, each in self._encoders.items() if not (passed and stream == PASSED)]
+        self._takers = (*offers, *self._sinks)
+
+    def _on_passing(self, source: VideoSource, frame: VideoFrame) -> None:
+        """What the camera has encoded itself. It takes the encoder's place at a keyframe."""
+        if self._camera is not source:
+            return
+        fits = self._passage.look(frame, self._allowed)
+        if PASSED not in self._encoders:
+            return
+        if fits and (self._leaving or (frame.keyframe and not self._passing)):
+            _log.info("camera_passes")
+            self._passing, self._leaving = True, False
+            self._retake()
+        elif not fits and self._passing and not self._leaving:
+            _log.info("camera_is_encoded")
+            self._leaving = True
+            self._encoders[PASSED].request_keyframe()
+            self._retake()
+        if self._passing:
+            pts = round((frame.captured - self._origin) * VIDEO_CLOCK)
+            self._on_video(PASSED, replace(frame, pts=pts))
+
+    def _on_encoded(self, stream: Stream, frame: VideoFrame) -> None:
+        """What an encoder gives. It takes the camera's place at a keyframe likewise."""
+        if stream == PASSED and self._passing:
+            if not (self._leaving and frame.keyframe):
+                return
+            self._passing = self._leaving = False
+        self._on_video(stream, frame)
+
     def _stop_camera(self) -> None:
+        self._passing = self._leaving = False
         source, self._camera = self._camera, None
         if source is not None:
             self._devices.submit(source.stop)

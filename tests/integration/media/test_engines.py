@@ -8,6 +8,7 @@ import time
 import wave
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -18,9 +19,12 @@ from mediaagentd.call.signal import Offer, Signal
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.pattern import read_counter
 from mediaagentd.media.capture.planes import luma_of
-from mediaagentd.media.types import VideoCodec, VideoProfile
+from mediaagentd.media.grading import Shape
+from mediaagentd.media.local import PASSED
+from mediaagentd.media.types import Size, VideoCodec, VideoProfile
 from mediaagentd.media.views.types import LOCAL, FileView, FrameFormat, FramesView, Picture, View
 
+from tests.fakes.media_rtsp import RtspCamera
 from tests.integration.media.pair import CALL, Pair, PeerDown, PeerUp, settings, until, within
 
 
@@ -226,3 +230,27 @@ async def test_720p_both_ways_costs(capsys: pytest.CaptureFixture[str]) -> None:
 def _cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+async def test_a_camera_that_encodes_by_itself_is_passed_through_and_encoded_when_it_must_be() -> None:
+    with RtspCamera(Size(640, 480), keyframes=15) as camera:
+        alice = replace(settings("alice"), camera=camera.url)
+        async with Pair(alice, settings("bob")) as pair:
+            await pair.alice.open_camera()
+            await pair.connect()
+            local = pair.alice.engine._local
+            await pair.bob.engine.start_view(View("v", "alice", FramesView(FrameFormat.I420)))
+            watched = pair.bob.engine.watch("v")
+            shown = await within(first(watched, 5))
+            await until(lambda: local._passing)
+            assert local._takers == (), "nothing is decoded or encoded"
+            shown += await within(first(pair.bob.engine.watch("v"), 40))
+            assert local._passing
+            local.set_rate(PASSED, 150_000, Shape())
+            await until(lambda: not local._passing)
+            shown += await within(first(pair.bob.engine.watch("v"), 20))
+            assert len(local._takers) == 1
+    luma = [np.frombuffer(each.data, np.uint8)[: 640 * 480].reshape(480, 640) for each in shown]
+    numbers = [read_counter(plane) for plane in luma]
+    assert None not in numbers
+    assert numbers == sorted(cast("list[int]", numbers))

@@ -17,8 +17,9 @@ from mediaagentd.media import devices
 from mediaagentd.media.capture.pattern import read_counter
 from mediaagentd.media.capture.planes import luma_of
 from mediaagentd.media.capture.synthetic import SyntheticCamera, tone
-from mediaagentd.media.capture.types import RawPicture, RawSound
-from mediaagentd.media.types import Size, VideoProfile
+from mediaagentd.media.capture.types import Captured, RawPicture, RawSound
+from mediaagentd.media.codec import h264
+from mediaagentd.media.types import Size, VideoFrame, VideoProfile
 
 from tests.fakes.media_rtsp import RtspCamera
 
@@ -52,13 +53,17 @@ class Seen:
 
     def __init__(self) -> None:
         self.pictures: list[RawPicture] = []
+        self.encoded: list[VideoFrame] = []
         self.sound: list[RawSound] = []
         self.lost: list[Refused] = []
         self._changed = threading.Condition()
 
-    def picture(self, picture: RawPicture) -> None:
+    def picture(self, captured: Captured) -> None:
         with self._changed:
-            self.pictures.append(picture)
+            if isinstance(captured, RawPicture):
+                self.pictures.append(captured)
+            else:
+                self.encoded.append(captured)
             self._changed.notify_all()
 
     def samples(self, sound: RawSound) -> None:
@@ -117,6 +122,26 @@ def test_a_network_camera_is_seen_and_comes_back() -> None:
         assert None not in numbers
         assert numbers[1] is not None
         assert numbers[1] < 20
+
+
+def test_a_network_camera_hands_out_what_it_encoded_and_decodes_for_those_who_look() -> None:
+    with RtspCamera(SIZE, keyframes=10) as server:
+        seen, looking = Seen(), threading.Event()
+        camera = devices.make_camera(server.url, VideoProfile.P480, "", looking.is_set)
+        camera.start(seen.picture, seen.lose)
+        seen.until(lambda: len(seen.encoded) >= 25)
+        assert seen.pictures == [], "nobody looks"
+        looking.set()
+        seen.until(lambda: len(seen.pictures) >= 12)
+        camera.stop()
+        keyframes = [frame for frame in seen.encoded if frame.keyframe]
+        assert len(keyframes) >= 2
+        for frame in keyframes:
+            kinds = [h264.kind(unit) for unit in h264.units(frame.data)]
+            assert kinds.index(h264.SPS) < kinds.index(h264.IDR)
+        numbers = seen.numbers()
+        assert None not in numbers, "it begins with a keyframe"
+        assert sum(frame.keyframe for frame in seen.encoded[:25]) == 3
 
 
 def test_a_network_camera_larger_than_the_profile_is_made_smaller() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from mediaagentd.errors import Refused
 from mediaagentd.media.capture.errors import failed
-from mediaagentd.media.capture.types import Lost, PictureSink, RawPicture, VideoReader
+from mediaagentd.media.capture.types import Captured, CaptureSink, Lost, VideoReader
 
 STALL = 2.0
 """Seconds without a picture after which a camera has failed."""
@@ -64,7 +64,7 @@ class ThreadedCamera:
         if attempt.failure is not None:
             raise attempt.failure
 
-    def start(self, sink: PictureSink, lost: Lost) -> None:
+    def start(self, sink: CaptureSink, lost: Lost) -> None:
         """See `VideoSource.start`."""
         assert self._supervisor is None, "started twice"
         self._stopping = threading.Event()
@@ -83,7 +83,7 @@ class ThreadedCamera:
         if supervisor is not None and supervisor is not threading.current_thread():
             supervisor.join(JOIN * 2)
 
-    def _supervise(self, sink: PictureSink, lost: Lost, stopping: threading.Event) -> None:
+    def _supervise(self, sink: CaptureSink, lost: Lost, stopping: threading.Event) -> None:
         failing_since: float | None = None
         while not stopping.is_set():
             attempt = _Attempt(self._factory(), self._name)
@@ -125,7 +125,7 @@ class _Attempt:
         self.pictures = 0
         self.latest = time.monotonic()
 
-    def start(self, sink: PictureSink) -> None:
+    def start(self, sink: CaptureSink) -> None:
         self._thread = threading.Thread(
             target=self._run, args=(sink,), name=f"capture {self._name}", daemon=True
         )
@@ -141,7 +141,7 @@ class _Attempt:
         if self._thread is not None:
             self._thread.join(JOIN)
 
-    def _run(self, sink: PictureSink) -> None:
+    def _run(self, sink: CaptureSink) -> None:
         try:
             self._reader.open()
             while not self._stopping.is_set():
@@ -156,7 +156,7 @@ class _Attempt:
             self._reader.close()
             self.ended.set()
 
-    def _deliver(self, picture: RawPicture, sink: PictureSink) -> None:
+    def _deliver(self, picture: Captured, sink: CaptureSink) -> None:
         self.pictures += 1
         self.latest = time.monotonic()
         sink(picture)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -14,17 +13,14 @@ import numpy as np
 from av.container import InputContainer
 from av.video.reformatter import ColorRange, Interpolation
 
-from mediaagentd.errors import Refused
 from mediaagentd.media.capture.errors import (
     NO_CAMERA,
     NO_MICROPHONE,
     check_readable,
     failed,
     from_os_error,
-    not_found,
 )
 from mediaagentd.media.capture.types import RawPicture, RawSound, Samples
-from mediaagentd.media.settings import without_credentials
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, Size, VideoProfile
 
 OPEN_TIMEOUT = 5.0
@@ -82,97 +78,6 @@ def open_container(
         raise from_os_error(what, error, code) from None
     except (av.FFmpegError, ValueError) as error:
         raise failed(what, str(error), code) from None
-
-
-class LiveCamera:
-    """A `VideoReader` of pictures that come when they come: `open_device` says from where."""
-
-    def __init__(self, name: str, profile: VideoProfile) -> None:
-        self._name = name
-        self._profile = profile
-        self._container: InputContainer | None = None
-        self._frames: Iterator[av.VideoFrame] = iter(())
-        self._latest = -math.inf
-
-    def open_device(self) -> InputContainer:
-        """Opens it. Raises: Refused."""
-        raise NotImplementedError
-
-    def open(self) -> None:
-        """See `VideoReader.open`."""
-        self._container = self.open_device()
-        if not self._container.streams.video:
-            raise failed(self._name, "there is no picture in it")
-        stream = self._container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        stream.codec_context.flags |= av.codec.context.Flags.low_delay
-        self._frames = self._container.decode(stream)
-
-    def read(self, stopping: threading.Event) -> RawPicture | None:
-        """See `VideoReader.read`; leaves out what is beyond the profile's rate."""
-        while not stopping.is_set():
-            try:
-                frame = next(self._frames)
-            except StopIteration:
-                raise failed(self._name, "it ended") from None
-            except OSError as error:
-                raise from_os_error(self._name, error) from None
-            except av.FFmpegError as error:
-                raise failed(self._name, str(error)) from None
-            now = time.monotonic()
-            if now - self._latest >= 0.6 / self._profile.fps:
-                self._latest = now
-                return RawPicture(as_picture(frame, self._profile.size), now)
-        return None
-
-    def close(self) -> None:
-        """See `VideoReader.close`."""
-        if self._container is not None:
-            self._container.close()
-
-
-class V4l2Camera(LiveCamera):
-    """A camera of this machine, for example `/dev/video0`. Webcams give 30 pictures a second at 720p
-    as MJPEG only; a camera without MJPEG is asked for what it has.
-    """
-
-    def __init__(self, path: Path, profile: VideoProfile) -> None:
-        super().__init__(str(path), profile)
-        self._path = path
-
-    def open_device(self) -> InputContainer:
-        """See `LiveCamera.open_device`."""
-        check_readable(self._path)
-        if not stat.S_ISCHR(self._path.stat().st_mode):
-            raise not_found(f"{self._path} is not a camera")
-        size = self._profile.size
-        options = {"video_size": f"{size.width}x{size.height}", "framerate": str(self._profile.fps)}
-        try:
-            return self._open(options | {"input_format": "mjpeg"})
-        except Refused:
-            return self._open(options)
-
-    def _open(self, options: dict[str, str]) -> InputContainer:
-        return open_container(
-            str(self._path), str(self._path), code=NO_CAMERA, container_format="v4l2", options=options
-        )
-
-
-class NetworkCamera(LiveCamera):
-    """A camera with a URL: RTSP over TCP, or whatever else FFmpeg reads from a network."""
-
-    def __init__(self, url: str, profile: VideoProfile) -> None:
-        super().__init__(without_credentials(url), profile)
-        self._url = url
-
-    def open_device(self) -> InputContainer:
-        """See `LiveCamera.open_device`."""
-        # Not `fflags=nobuffer`: it throws away the packets that were probed, the first keyframe with them,
-        # and some cameras send the next one after ten seconds.
-        options = {"analyzeduration": "300000", "fpsprobesize": "0"}
-        if self._url.startswith("rtsp"):
-            options["rtsp_transport"] = "tcp"
-        return open_container(self._name, self._url, code=NO_CAMERA, options=options)
 
 
 class _Clock:

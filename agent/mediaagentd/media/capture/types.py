@@ -12,6 +12,7 @@ from av import VideoFrame
 from numpy.typing import NDArray
 
 from mediaagentd.errors import Refused
+from mediaagentd.media.types import VideoFrame as EncodedPicture
 
 Samples = NDArray[np.int16]
 
@@ -36,10 +37,14 @@ class RawSound:
     captured: float
 
 
+Captured = RawPicture | EncodedPicture
+"""What a camera gives: pictures, and what it has encoded itself."""
+
 PictureSink = Callable[[RawPicture], None]
+CaptureSink = Callable[[Captured], None]
 SoundSink = Callable[[RawSound], None]
 Lost = Callable[[Refused], None]
-"""Told once when a source has stopped working for good. All three are called in the source's thread and
+"""Told once when a source has stopped working for good. All of these are called in the source's thread and
 must not block."""
 
 
@@ -52,7 +57,7 @@ class VideoSource(Protocol):
         Raises: Refused DEVICE_NOT_FOUND, DEVICE_PERMISSION or DEVICE_FAILED.
         """
 
-    def start(self, sink: PictureSink, lost: Lost) -> None:
+    def start(self, sink: CaptureSink, lost: Lost) -> None:
         """Begins to deliver; errors go to `lost`."""
 
     def stop(self) -> None:
@@ -77,8 +82,8 @@ class VideoReader(Protocol):
     def open(self) -> None:
         """Raises Refused."""
 
-    def read(self, stopping: threading.Event) -> RawPicture | None:
-        """The next picture, in its time; None when `stopping` was set meanwhile. Raises Refused."""
+    def read(self, stopping: threading.Event) -> Captured | None:
+        """What comes next, in its time; None when `stopping` was set meanwhile. Raises Refused."""
 
     def close(self) -> None:
         """Frees the device; never raises."""

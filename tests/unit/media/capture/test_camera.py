@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.camera import ThreadedCamera
-from mediaagentd.media.capture.container import FileCamera, V4l2Camera, fit
+from mediaagentd.media.capture.container import FileCamera, fit
 from mediaagentd.media.capture.errors import failed, from_os_error
+from mediaagentd.media.capture.live import V4l2Camera
 from mediaagentd.media.capture.synthetic import SyntheticCamera
-from mediaagentd.media.capture.types import RawPicture
+from mediaagentd.media.capture.types import Captured, RawPicture
 from mediaagentd.media.types import Size, VideoProfile
 
 PATIENCE = 10.0
@@ -54,7 +55,7 @@ class Watcher:
         self.lost = threading.Event()
         self._arrived = threading.Condition()
 
-    def take(self, _picture: RawPicture) -> None:
+    def take(self, _picture: Captured) -> None:
         with self._arrived:
             self.pictures += 1
             self._arrived.notify_all()
