@@ -13,6 +13,7 @@ import structlog
 
 from mediaagentd.call.signal import Offer, Rebuild, Signal
 from mediaagentd.media import continuity, continuity_types, splice
+from mediaagentd.media.congestion import RateControl
 from mediaagentd.media.continuity_types import (
     Adopt,
     Ask,
@@ -27,7 +28,6 @@ from mediaagentd.media.continuity_types import (
     Up,
 )
 from mediaagentd.media.leg import Leg, LegSignal, MakePeer, PeerPort
-from mediaagentd.media.router import RateControl
 from mediaagentd.media.tasks import Tasks
 from mediaagentd.media.types import (
     AudioFrame,

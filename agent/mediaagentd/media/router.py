@@ -6,24 +6,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from mediaagentd.media.congestion import RateControl
 from mediaagentd.media.grading import Stream
-from mediaagentd.media.types import Feedback, VideoCodec, VideoProfile
+from mediaagentd.media.types import VideoCodec, VideoProfile
 
 KEYFRAME_GAP = 0.5
 """Seconds between two keyframes that are made on request: many requests become one."""
-
-LEAST_BITRATE = 120_000
-"""Bits a second of video below which nothing can be recognised."""
-
-AUDIO_SHARE = 50_000
-"""Bits a second kept free for sound and its headers: audio first."""
-
-ADJUSTMENT = 1.0
-"""Seconds between two changes of one peer's rate."""
-
-TOLERATED_LOSS = 0.02
-HIGH_LOSS = 0.10
-"""Fractions lost below which the rate rises, and above which it falls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,42 +83,6 @@ class KeyframeGate:
             return False
         self._wanted, self._last = False, now
         return True
-
-
-class RateControl:
-    """The bitrate that one peer can take, from its feedback: falls by half the loss above `HIGH_LOSS`,
-    stays, or rises by 8 % a second below `TOLERATED_LOSS`; never above what the far end estimates.
-    """
-
-    def __init__(self, profile: VideoProfile) -> None:
-        self._most = profile.bitrate
-        self._loss_based = float(profile.bitrate)
-        self._estimate: int | None = None
-        self._changed = -math.inf
-        self._worst = 0.0
-
-    def feedback(self, feedback: Feedback, now: float) -> None:
-        """Takes what the far end said at `now` seconds."""
-        if feedback.bitrate is not None:
-            self._estimate = feedback.bitrate
-        self._worst = max(self._worst, feedback.fraction_lost)
-        if now - self._changed < ADJUSTMENT:
-            return
-        self._changed = now
-        loss, self._worst = self._worst, 0.0
-        if loss > HIGH_LOSS:
-            self._loss_based *= 1 - loss / 2
-        elif loss < TOLERATED_LOSS:
-            self._loss_based *= 1.08
-        self._loss_based = max(LEAST_BITRATE, min(self._most, self._loss_based))
-
-    @property
-    def bitrate(self) -> int:
-        """Bits a second for video, between `LEAST_BITRATE` and the profile's."""
-        limit = self._loss_based
-        if self._estimate is not None:
-            limit = min(limit, self._estimate - AUDIO_SHARE)
-        return int(max(LEAST_BITRATE, min(self._most, limit)))
 
 
 def encoder_bitrate(peers: Iterable[RateControl], profile: VideoProfile) -> int:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from aiortc.codecs import is_rtx
-from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtp import (
@@ -31,6 +30,7 @@ from aiortc.stats import RTCStatsReport
 
 from mediaagentd.media.rtc import seams, transport_wide
 from mediaagentd.media.rtc.assembler import Assembler, Picture
+from mediaagentd.media.rtc.estimate import Estimator
 from mediaagentd.media.rtc.gaps import Gaps
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize
 from mediaagentd.media.rtc.reception import Reception, Unwrapper
@@ -41,6 +41,9 @@ from mediaagentd.media.types import AUDIO_FRAME, AudioFrame, StreamStats, VideoC
 
 REMEMBERED = 100
 """Packets of sound that are known again when they come twice: two seconds."""
+
+HEADERS = 50
+"""Bytes of IP, UDP, RTP with extensions, and SRTP around a payload."""
 
 MAX_SOURCES = 8
 """Synchronization sources that we keep count of; a flood of new ones is ignored."""
@@ -116,7 +119,7 @@ class Receiver:
             source.lsr = (packet.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
             source.heard = time.monotonic()
 
-    async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+    async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:  # noqa: ARG002 - the library's name
         codec = self._codecs.get(packet.payload_type)
         if not self._enabled or codec is None:
             return
@@ -127,7 +130,7 @@ class Receiver:
         source.reception.add(packet.sequence_number, packet.timestamp, now)
         self._packets += 1
         self._octets += len(packet.payload)
-        await self._estimate(packet, arrival_time_ms)
+        await self._estimate(packet, now)
         if is_rtx(codec):
             repaired = self._repair(packet, codec)
             if repaired is None:
@@ -135,7 +138,7 @@ class Receiver:
             packet, codec = repaired
         self._on_packet(packet, codec, now)
 
-    async def _estimate(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+    async def _estimate(self, packet: RtpPacket, now: float) -> None:
         """Audio is not estimated."""
 
     def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
@@ -333,7 +336,7 @@ class VideoReceiver(Receiver):
         self._ssrc: int | None = None
         self._assembler = Assembler()
         self._parameter_sets = ParameterSets()
-        self._estimator = RemoteBitrateEstimator()
+        self._estimator = Estimator()
         self._arrivals = Arrivals()
         self._keyframes = self._malformed = 0
         self._armed = float("inf")
@@ -354,23 +357,20 @@ class VideoReceiver(Receiver):
             dropped=self._assembler.dropped + self._malformed,
         )
 
-    async def _estimate(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+    async def _estimate(self, packet: RtpPacket, now: float) -> None:
         """A far end that numbers its packets estimates by itself; another one is told."""
         number = packet.extensions.transport_sequence_number
         if number is not None:
-            self._arrivals.add(number, time.monotonic())
+            self._arrivals.add(number, now)
             self._arm(self._arrivals.deadline())
             return
         if packet.extensions.abs_send_time is None:
             return
-        estimate = self._estimator.add(
-            abs_send_time=packet.extensions.abs_send_time,
-            arrival_time_ms=arrival_time_ms,
-            payload_size=len(packet.payload) + packet.padding_size,
-            ssrc=packet.ssrc,
-        )
-        if estimate is not None and self._rtcp_ssrc is not None:
-            await self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_APP, self._rtcp_ssrc, 0, pack_remb_fci(*estimate)))
+        size = len(packet.payload) + packet.padding_size + HEADERS
+        bitrate = self._estimator.add(packet.extensions.abs_send_time, size, now)
+        if bitrate is not None and self._rtcp_ssrc is not None:
+            told = pack_remb_fci(bitrate, list(self._sources))
+            await self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_APP, self._rtcp_ssrc, 0, told))
 
     def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
         if packet.ssrc != self._ssrc:

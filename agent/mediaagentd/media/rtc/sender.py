@@ -39,7 +39,8 @@ from aiortc.rtp import (
 from aiortc.stats import RTCStatsReport
 from aiortc.utils import random32
 
-from mediaagentd.media.rtc.gate import Bucket, Tally
+from mediaagentd.media.rtc.allowance import Allowance
+from mediaagentd.media.rtc.gate import Tally
 from mediaagentd.media.rtc.header import HeaderWriter
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
@@ -64,17 +65,24 @@ AUDIO_HISTORY = 50
 AUDIO_BOUND = 10
 """Audio frames that may wait: 200 ms, then the oldest goes."""
 
-REPAIRS = 600
-REPAIRS_RATE = 600.0
-"""Packets sent again at once, and a second: twice those of 3 Mbit/s."""
-
 KEYFRAME_GAP = 0.2
 """Seconds between two keyframe requests that are passed on; a flood of PLI costs nothing more."""
+
+BURST: Final = 10
+GROUP: Final = 5
+"""Packets of a frame that leave at once, and then between two pauses: 13 kB are no burst to anybody."""
+
+PACE: Final = 6_000_000
+LEAST_PACE: Final = 1_000_000
+PACE_FACTOR: Final = 3
+"""Bits a second at which the rest of a large frame leaves: without an estimate, at least, and as a multiple
+of the estimate.
+"""
 
 HEAVY_LOSS: Final = 0.08
 """Fraction lost from which what is asked for again is sent twice: a lost repair costs a round trip."""
 
-ROUND_TRIP_WEIGHT: Final = 0.85
+ROUND_TRIP_WEIGHT: Final = 0.6
 
 
 class Sender:
@@ -106,7 +114,7 @@ class Sender:
         self._history: OrderedDict[int, tuple[RtpPacket, float]] = OrderedDict()
         self._last: tuple[int, float] | None = None  # RTP timestamp and monotonic time of capture
         self._reports_sent: deque[int] = deque(maxlen=8)
-        self._repairs = Bucket(REPAIRS, REPAIRS_RATE)
+        self._allowance = Allowance()
         self._failed = Tally(f"{kind}_frames_failed")
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -226,8 +234,13 @@ class Sender:
             await self._send_packet(packet)
             self._packets += 1
             self._octets += len(packet.payload)
+            self._allowance.sent(len(packet.payload))
+            await self._pause(index, len(payloads), len(packet.payload))
         self._last = timestamp, captured
         self._frames += 1
+
+    async def _pause(self, index: int, of: int, size: int) -> None:
+        """Between two packets of a frame; sound needs none."""
 
     def _dress(self, packet: RtpPacket) -> RtpPacket:
         """What is sent in the place of a packet; video is sent as it is."""
@@ -243,20 +256,21 @@ class Sender:
             self._history.popitem(last=False)
 
     async def _retransmit(self, sequence: int) -> None:
-        """At most twice a round trip for one packet, and `REPAIRS_RATE` in all, so that a flood of NACK is
-        no amplifier.
+        """At most twice a round trip for one packet, and within the allowance in all, so that a flood of
+        NACK is no amplifier.
         """
         packet, sent = self._history.get(sequence, (None, 0.0))
         now = time.monotonic()
+        self._allowance.accrue(now)
         if packet is None or now - sent < max(0.01, 0.5 * (self.round_trip or 0.0)):
-            return
-        if not self._repairs.take(now):
             return
         self._history[sequence] = packet, now
         await self._send_again(packet)
 
     async def _send_again(self, original: RtpPacket) -> None:
-        for _ in range(1 + (self.fraction_lost >= HEAVY_LOSS)):
+        for _ in range(1 + (self.fraction_lost >= HEAVY_LOSS and self._allowance.ample)):
+            if not self._allowance.take(len(original.payload)):
+                return
             packet = original
             if self._rtx_payload_type is not None:
                 packet = wrap_rtx(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
@@ -384,6 +398,13 @@ class VideoSender(Sender):
         self._bitrate: int | None = None
         self._keyframes = self._dropped = 0
         self._asked = float("-inf")
+
+    async def _pause(self, index: int, of: int, size: int) -> None:
+        """A large frame is spread, so that it overruns no queue on its way; sound goes in between."""
+        if index + 1 < BURST or index + 1 == of or (index + 1) % GROUP:
+            return
+        rate = PACE if self._bitrate is None else max(LEAST_PACE, PACE_FACTOR * self._bitrate)
+        await asyncio.sleep(GROUP * size * 8 / rate)
 
     def push(self, frame: VideoFrame, codec: VideoCodec | None) -> None:
         """Takes one picture, if it is of the negotiated codec and the far end wants any."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mediaagentd.media.congestion import RateControl
 from mediaagentd.media.grading import Stream
 from mediaagentd.media.router import (
-    LEAST_BITRATE,
     KeyframeGate,
     Plan,
-    RateControl,
     Wants,
     encoder_bitrate,
     plan,
@@ -85,35 +84,6 @@ def test_many_keyframe_requests_become_two_a_second_and_none_is_forgotten() -> N
         if gate.due(picture / 30):
             made.append(picture)
     assert made == [0, 15, 30, 45], "the last request came too early and is fulfilled later"
-
-
-def test_loss_lowers_the_rate_within_seconds_and_calm_raises_it() -> None:
-    rate = RateControl(VideoProfile.P720)
-    assert rate.bitrate == 1_500_000
-    for second in range(5):
-        rate.feedback(Feedback(None, 0.3, 0.1), float(second))
-    assert rate.bitrate < 800_000
-    for second in range(5, 25):
-        rate.feedback(Feedback(None, 0.0, 0.1), float(second))
-    assert rate.bitrate == 1_500_000
-
-
-def test_one_bad_report_between_two_good_ones_counts() -> None:
-    rate = RateControl(VideoProfile.P720)
-    rate.feedback(Feedback(None, 0.0, None), 0.0)
-    rate.feedback(Feedback(None, 0.5, None), 0.4)
-    rate.feedback(Feedback(None, 0.0, None), 1.1)
-    assert rate.bitrate < 1_200_000
-
-
-def test_the_estimate_bounds_the_rate_and_leaves_room_for_sound() -> None:
-    rate = RateControl(VideoProfile.P720)
-    rate.feedback(Feedback(500_000, 0.0, None), 0.0)
-    assert rate.bitrate == 450_000
-    rate.feedback(Feedback(1_000, 0.0, None), 0.1)
-    assert rate.bitrate == LEAST_BITRATE
-    rate.feedback(Feedback(9_000_000, 0.0, None), 0.2)
-    assert rate.bitrate == 1_500_000
 
 
 def test_the_encoder_follows_the_weakest() -> None:
