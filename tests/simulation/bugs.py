@@ -390,13 +390,17 @@ BUGS: Mapping[str, Rules] = {
     "hub: tells one device only": Rules(core=_core(_TellsOneDevice), town=MULTI),
     "hub: is never full": Rules(core=_core(_NeverFull), town=GROUP),
     "hub: knows no rights": Rules(core=_core(registry=_Rightless), town=GROUP),
-    "hub: asks twice into a running call": Rules(core=_core(_AsksAgain), town=Town(3)),
+    "hub: asks twice into a running call": Rules(
+        core=_core(_AsksAgain), town=Town(3), faults={"doubled": 0.3}
+    ),
     "hub: lets later invitations ring for ever": Rules(core=_core(_FirstAlarmOnly), town=GROUP),
-    "hub: forgets what is over when it crashes": Rules(core=_RemembersNothingOver),
-    "hub: rings for a day when its clock is set back": Rules(core=_core(_BelievesTheClock)),
-    "hub: does not store missed calls": Rules(core=_KeepsMissedInMind),
+    "hub: forgets what is over when it crashes": Rules(core=_RemembersNothingOver, faults={"crash": 0.2}),
+    "hub: rings for a day when its clock is set back": Rules(
+        core=_core(_BelievesTheClock), faults={"crash": 0.2, "clock_step": 1.0}
+    ),
+    "hub: does not store missed calls": Rules(core=_KeepsMissedInMind, faults={"crash": 0.2}),
     "hub: tells nobody of missed calls": Rules(core=_core(missed=_MissesNothing)),
     "hub: knows no limits": Rules(core=_core(_NoLimits), town=STRICT),
     "hub: counts what did not ring": Rules(core=_core(_CountsTheBusy), town=STRICT),
-    "hub: never forgets missed calls": Rules(core=_NeverForgetsMissed),
+    "hub: never forgets missed calls": Rules(core=_NeverForgetsMissed, faults={"crash": 0.2}),
 }

@@ -196,7 +196,9 @@ def play(seed: int, rules: Rules | None = None, trace: list[str] | None = None) 
     """One whole world: some twenty acts under its faults, healing, agreement, farewell. Broken."""
     random = Random(seed)
     faults, town = some_faults(random), some_town(random)
-    world = World(seed, faults, (rules and rules.town) or town, rules, trace)
+    if rules is not None:
+        faults, town = replace(faults, **rules.faults), rules.town or town
+    world = World(seed, faults, town, rules, trace)
     try:
         _live(world)
     except Broken as broken:

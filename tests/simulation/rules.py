@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from random import Random
 
 from mediaagentd.call import events, machine
@@ -36,13 +36,14 @@ class Town:
 
 @dataclass(frozen=True)
 class Rules:
-    """The code under test, and the town in which a bug of it shows; None for any."""
+    """The code under test; and where a bug of it shows: the town (None for any), and faults that it needs."""
 
     step: Callable[[State, float, Input], Change] = machine.step
     deadline: Callable[[State], float | None] = machine.deadline
     derive: Callable[[State, State], tuple[events.Event, ...]] = events.derive
     core: type[Core] = Core
     town: Town | None = None
+    faults: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ _RANGES = {
     "stream_break": 0.15,
     "crash": 0.08,
     "torn": 0.02,
-    "clock_step": 0.5,
+    "clock_step": 1.0,
     "device_lost": 0.05,
     "reboot": 0.04,
     "second_login": 0.05,
