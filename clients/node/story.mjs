@@ -126,6 +126,25 @@ await step("alice calls bob and cancels", async () => {
   await heard.bob.expect("CALLING_CANCEL", before[1]);
   await bothEnd(before, "CANCELLED");
 });
+await step("alice calls a group, bob is in it", async () => {
+  before = marks();
+  await alice.createGroup({ groupId: "two", memberIds: ["bob"] });
+  await alice.groupCall({ groupId: "two", type: "CALL_TYPE_AUDIO", timeout: { seconds: 30 } });
+  const { inviteId, isFromGroup } = await heard.bob.expect("INVITED", before[1]);
+  assert.ok(isFromGroup);
+  await bob.accept({ inviteId });
+  await heard.alice.expect("USER_ENTER", before[0], ({ userId }) => userId === "bob");
+  await bob.hangup();
+  await bothEnd(before, "HANGUP");
+  await alice.deleteGroup({ groupId: "two" });
+});
+await step("the history has it", async () => {
+  const { records } = await bob.listRecords({ pageSize: 1 });
+  assert.equal(records[0].groupId, "two");
+  assert.equal(records[0].endReason, "END_REASON_HANGUP");
+  await alice.deleteRecords({ all: true });
+  assert.equal((await alice.listRecords()).total, 0);
+});
 await step("both log out", async () => {
   for (const agent of [alice, bob]) {
     assert.equal((await agent.logout()).session.state, "SESSION_STATE_LOGGED_OUT");

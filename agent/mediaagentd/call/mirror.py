@@ -294,7 +294,7 @@ def _end(state: State, call: Call, me: Member) -> tuple[EndReason, str] | None:
             return EndReason.NO_RESPONSE, ""
         case MemberState.CANCELLED:
             return EndReason.CANCELLED, hub.ended_by or call.invite.sponsor
-        case MemberState.JOINED if not call.outgoing and not _ours(state, me):
+        case MemberState.JOINED if not _ours(state, me):
             return EndReason.ANSWERED_ELSEWHERE, me.user_id
         case _:
             return (hub.end_reason or EndReason.HANGUP, hub.ended_by) if hub.ended else None

@@ -19,6 +19,8 @@ from mediaagent.v1 import (
     call_pb2_grpc,
     event_pb2,
     event_pb2_grpc,
+    group_pb2_grpc,
+    history_pb2_grpc,
     media_pb2_grpc,
     session_pb2,
     session_pb2_grpc,
@@ -50,6 +52,8 @@ class Driver:
         self.call = call_pb2_grpc.CallServiceStub(channel)
         self.media = media_pb2_grpc.MediaServiceStub(channel)
         self.view = view_pb2_grpc.ViewServiceStub(channel)
+        self.group = group_pb2_grpc.GroupServiceStub(channel)
+        self.history = history_pb2_grpc.HistoryServiceStub(channel)
         self.agent = agent_pb2_grpc.AgentServiceStub(channel)
         self._stream = event_pb2_grpc.EventServiceStub(channel).Subscribe(event_pb2.SubscribeRequest())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from mediaagent.v1 import call_pb2, event_pb2, media_pb2, session_pb2, view_pb2
+from mediaagent.v1 import call_pb2, event_pb2, group_pb2, history_pb2, media_pb2, session_pb2, view_pb2
 
 from tests.integration.daemon.driver import WITHIN, Refusal, drive
 from tests.integration.processes import agent, free_port, hub
@@ -70,7 +70,8 @@ async def test_commands_that_must_fail(tmp_path: Path) -> None:
         kindless = view_pb2.StartLocalViewRequest(view_id="v")
         placeless = view_pb2.StartLocalViewRequest(view_id="a b", frames=FRAMES)
         quality = media_pb2.SetVideoQualityRequest()
-        precondition, invalid = "FAILED_PRECONDITION", "INVALID_ARGUMENT"
+        strange = history_pb2.ListRecordsRequest(page_token="x")
+        precondition, invalid, unknown = "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND"
         table = (
             (rpc.Call(call_pb2.CallRequest(user_id="nobody", type=AUDIO)), "NOT_FOUND", "USER_UNKNOWN"),
             (rpc.Call(call_pb2.CallRequest(user_id="ann", type=AUDIO)), invalid, "INVITEES_INVALID"),
@@ -80,6 +81,18 @@ async def test_commands_that_must_fail(tmp_path: Path) -> None:
             (rpc.Accept(call_pb2.AcceptRequest(invite_id="none")), "NOT_FOUND", "INVITE_UNKNOWN"),
             (rpc.Accept(call_pb2.AcceptRequest()), "INVALID_ARGUMENT", "FIELD_INVALID"),
             (rpc.Reject(call_pb2.RejectRequest(invite_id="none")), "NOT_FOUND", "INVITE_UNKNOWN"),
+            (rpc.GroupCall(call_pb2.GroupCallRequest(type=AUDIO)), invalid, "INVITEES_INVALID"),
+            (rpc.GroupCall(call_pb2.GroupCallRequest(type=AUDIO, group_id="none")), unknown, "GROUP_UNKNOWN"),
+            (rpc.InviteUsers(call_pb2.InviteUsersRequest(user_ids=["bob"])), precondition, "NO_CALL"),
+            (rpc.InviteUsers(call_pb2.InviteUsersRequest()), invalid, "FIELD_INVALID"),
+            (rpc.JoinGroupCall(call_pb2.JoinGroupCallRequest(call_id="none")), "NOT_FOUND", "CALL_UNKNOWN"),
+            (rpc.JoinGroupCall(call_pb2.JoinGroupCallRequest(group_id="none")), "NOT_FOUND", "GROUP_UNKNOWN"),
+            (rpc.JoinGroupCall(call_pb2.JoinGroupCallRequest()), invalid, "FIELD_INVALID"),
+            (ann.group.GetGroup(group_pb2.GetGroupRequest(group_id="none")), "NOT_FOUND", "GROUP_UNKNOWN"),
+            (ann.group.GetGroup(group_pb2.GetGroupRequest(group_id="a b")), invalid, "FIELD_INVALID"),
+            (ann.history.GetRecord(history_pb2.GetRecordRequest(record_id="9")), unknown, "RECORD_UNKNOWN"),
+            (ann.history.ListRecords(strange), invalid, "FIELD_INVALID"),
+            (ann.history.DeleteRecords(history_pb2.DeleteRecordsRequest()), invalid, "FIELD_INVALID"),
             (rpc.SwitchToAudioCall(call_pb2.SwitchToAudioCallRequest()), precondition, "SWITCH_NOT_ALLOWED"),
             (rpc.SwitchToVideoCall(call_pb2.SwitchToVideoCallRequest()), precondition, "SWITCH_NOT_ALLOWED"),
             (view.StartRemoteView(remote), "NOT_FOUND", "USER_NOT_IN_CALL"),

@@ -373,6 +373,15 @@ def test_a_call_of_the_users_other_device_is_none_of_this_ones() -> None:
     assert stage.refuses(t.Switch(3, AUDIO)).reason is Reason.SWITCH_NOT_ALLOWED
 
 
+def test_a_call_of_ours_that_another_device_enters_in_our_place_is_its_own_from_then_on() -> None:
+    """We were lost for longer than our lease; the kitchen has joined the call meanwhile."""
+    stage = in_group(Stage())
+    kitchen = t.Member("ann", S.JOINED, "kitchen", 7)
+    stage.push(kitchen, joined("bob", 2), pending("cid"), revision=9, type_=AUDIO, is_group=True)
+    assert stage.end == (t.EndReason.ANSWERED_ELSEWHERE, "ann")
+    assert has(stage.effects, t.ClosePeer)
+
+
 def test_an_accept_that_comes_second_fails_and_stops_ringing() -> None:
     stage = Stage().ring()
     stage.tell(t.Answer(1, "i1"))
