@@ -82,11 +82,8 @@ async def test_commands_that_must_fail(tmp_path: Path) -> None:
             (rpc.Accept(call_pb2.AcceptRequest()), "INVALID_ARGUMENT", "FIELD_INVALID"),
             (rpc.Reject(call_pb2.RejectRequest(invite_id="none")), "NOT_FOUND", "INVITE_UNKNOWN"),
             (rpc.GroupCall(call_pb2.GroupCallRequest(type=AUDIO)), invalid, "INVITEES_INVALID"),
-            (rpc.GroupCall(call_pb2.GroupCallRequest(type=AUDIO, group_id="none")), unknown, "GROUP_UNKNOWN"),
             (rpc.InviteUsers(call_pb2.InviteUsersRequest(user_ids=["bob"])), precondition, "NO_CALL"),
             (rpc.InviteUsers(call_pb2.InviteUsersRequest()), invalid, "FIELD_INVALID"),
-            (rpc.JoinGroupCall(call_pb2.JoinGroupCallRequest(call_id="none")), "NOT_FOUND", "CALL_UNKNOWN"),
-            (rpc.JoinGroupCall(call_pb2.JoinGroupCallRequest(group_id="none")), "NOT_FOUND", "GROUP_UNKNOWN"),
             (rpc.JoinGroupCall(call_pb2.JoinGroupCallRequest()), invalid, "FIELD_INVALID"),
             (ann.group.GetGroup(group_pb2.GetGroupRequest(group_id="none")), "NOT_FOUND", "GROUP_UNKNOWN"),
             (ann.group.GetGroup(group_pb2.GetGroupRequest(group_id="a b")), invalid, "FIELD_INVALID"),
@@ -109,6 +106,13 @@ async def test_commands_that_must_fail(tmp_path: Path) -> None:
             refusal = await ann.refused(rpc_call)
             said(refusal, status, reason)
             assert refusal.message
+        # One at a time: while the hub is asked, another call would be a second one.
+        call = call_pb2.GroupCallRequest(type=AUDIO, group_id="none")
+        said(await ann.refused(rpc.GroupCall(call)), unknown, "GROUP_UNKNOWN", "none")
+        by_call = call_pb2.JoinGroupCallRequest(call_id="none")
+        said(await ann.refused(rpc.JoinGroupCall(by_call)), unknown, "CALL_UNKNOWN", "none")
+        by_group = call_pb2.JoinGroupCallRequest(group_id="none")
+        said(await ann.refused(rpc.JoinGroupCall(by_group)), unknown, "GROUP_UNKNOWN", "none")
         codes = [(await ann.event(event_pb2.EVENT_TYPE_ERROR)).error_raised.code for _ in range(2)]
         assert sorted(codes) == [60001, 60002], "the calls of the table are under way together"
 
