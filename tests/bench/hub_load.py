@@ -25,11 +25,17 @@ from tests.integration import processes
 
 AGENTS = 3_000
 PER_PROCESS = 1_000
-RATES = (200, 400)
+RATES = (200, 300)
 """Invitations a second that are asked for, one after the other."""
 
 SECONDS = 10.0
 """How long each rate is held."""
+
+MEMORY = 64.0
+"""kB that an agent online may cost."""
+
+PROMPT = 50.0
+"""Milliseconds in which 99 of 100 invitations are answered at the first rate."""
 
 FAN_OUT = 999
 """Others in the group."""
@@ -110,8 +116,9 @@ class Bench:
         after = self.used()
         took = [ms for answer in answers for ms in answer["ms"]]
         checked = f"{len(took)} welcomes read"
+        memory = (after.resident - before.resident) / len(took)
         return [
-            _figure("memory per agent online", "kB", (after.resident - before.resident) / len(took), checked),
+            _figure("memory per agent online", "kB", memory, checked, goal=MEMORY),
             _figure("CPU to come online", "ms", (after.cpu - before.cpu) * 1e3 / len(took), checked),
             _figure("all come online at once", "s", spent, checked),
         ]
@@ -136,9 +143,11 @@ class Bench:
         done = len(rings) / max(answer["seconds"] for answer in answers)
         checked = f"{len(rings)} rang, {len(failed)} failed {sorted(set(failed))[:2]}"
         name = f"invitations, {rate:.0f}/s asked"
+        goals = (0.99 * rate, PROMPT) if rate == RATES[0] else (None, None)
         return [
-            _figure(f"{name}: done", "1/s", done, checked),
-            *(_figure(f"{name}: reply p{p}", "ms", percentile(replies, p / 100), checked) for p in (50, 99)),
+            _figure(f"{name}: done", "1/s", done, checked, goal=goals[0], at_least=True),
+            _figure(f"{name}: reply p50", "ms", percentile(replies, 0.5), checked),
+            _figure(f"{name}: reply p99", "ms", percentile(replies, 0.99), checked, goal=goals[1]),
             *(_figure(f"{name}: ring p{p}", "ms", percentile(rings, p / 100), checked) for p in (50, 99)),
             _figure(f"{name}: CPU each", "ms", (after.cpu - before.cpu) * 1e3 / len(rings), checked),
             _figure(f"{name}: generator's CPU", "s", sum(answer["cpu"] for answer in answers), checked),
@@ -183,8 +192,10 @@ class Bench:
         return list(await asyncio.gather(*map(order, self._workers)))
 
 
-def _figure(name: str, unit: str, value: float, checked: str) -> Figure:
-    return Figure(name, unit, (value,), checked)
+def _figure(
+    name: str, unit: str, value: float, checked: str, *, goal: float | None = None, at_least: bool = False
+) -> Figure:
+    return Figure(name, unit, (value,), checked, goal=goal, at_least=at_least)
 
 
 async def measure(directory: Path, agents: int, rates: tuple[int, ...], fan_out: int) -> list[Figure]:
