@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 import sys
 import time
 from collections import deque
@@ -127,8 +128,10 @@ class Agent:
             stream.cancel()
 
     async def _renew(self) -> None:
+        pause = self._lease / 3 * random.random()  # as the daemon's
         while True:
-            await asyncio.sleep(self._lease / 3)
+            await asyncio.sleep(pause)
+            pause = self._lease / 3
             await self._stub.RenewLease(
                 hub_pb2.RenewLeaseRequest(), metadata=self._metadata, timeout=_PATIENCE
             )

@@ -76,11 +76,13 @@ class Stream:
 
     async def keep_lease(self) -> None:
         """Renews the lease until cancelled; a stream that begins renews it too. What the hub answers does
-        not matter here: the stream hears of a lost session by itself.
+        not matter here: the stream hears of a lost session by itself. The first time comes at any time of a
+        third: agents that came together must not renew together for ever.
         """
+        pause = self._session.lease / 3 * random.random()  # noqa: S311 - spreads load, keeps no secret
         while True:
-            third = self._session.lease / 3
-            await asyncio.sleep(third)
+            await asyncio.sleep(pause)
+            pause = third = self._session.lease / 3
             try:
                 await self._rpc.unary(self._session, "RenewLease", hub_pb2.RenewLeaseRequest(), third)
             except Refused as refused:
