@@ -154,6 +154,16 @@ async def test_snapshot_writes_a_file(fake: FakeAgent, socket: str, tmp_path: Pa
     assert ended.json[0]["file"] == str(file)
 
 
+async def test_show_opens_a_window_that_stays_until_it_is_stopped(fake: FakeAgent, socket: str) -> None:
+    assert (await command(socket, "show", "bob", "--fullscreen", "--display", ":1")).code == 0
+    view = fake.requests[-1]
+    assert view.view_id == "window-bob"
+    assert (view.user_id, view.window.display, view.window.is_fullscreen) == ("bob", ":1", True)
+    assert (await command(socket, "show", "bob", "--stop")).code == 0
+    assert (await command(socket, "show", "--json")).json[0] == {"view_id": "window-camera", "is_shown": True}
+    assert list(fake.views) == ["window-camera"]
+
+
 async def test_view_saves_pictures(fake: FakeAgent, socket: str, tmp_path: Path) -> None:
     ended = await command(socket, "view", "bob", "-o", str(tmp_path / "p"), "--count", "3", "--json")
     assert len(list((tmp_path / "p").iterdir())) == 3
