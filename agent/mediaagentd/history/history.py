@@ -72,7 +72,10 @@ class History:
         """Opens the file and ends what an earlier run left open."""
         loop = asyncio.get_running_loop()
         self._store = await loop.run_in_executor(self._thread, self._open)
-        await self._run(HistoryStore.close_left, self._wall())
+        try:
+            await self._run(HistoryStore.close_left, self._wall())
+        except sqlite3.Error as error:  # a full disk, perhaps: what is there can still be read
+            _log.error("history_not_tidied", error=type(error).__name__)
         self._task = asyncio.create_task(self._keep_writing(), name="history")
 
     async def close(self) -> None:

@@ -132,22 +132,20 @@ class HistoryStore:
         )
 
     def page(self, chosen: Filter, size: int, token: str, now: float) -> Page:
-        """A page. Refused(FIELD_INVALID) for a token that is none of ours."""
+        """A page, without what is too old. Only reads. Refused(FIELD_INVALID) for a token that is none of
+        ours.
+        """
         where, values = _condition(chosen)
         after, position = _position(token)
-
-        def work() -> Page:
-            self._prune(now)
-            (total,) = self._db.execute(f"SELECT count(*) FROM records WHERE {where}", values).fetchone()  # noqa: S608 - the condition is ours, its values are bound
-            rows = self._db.execute(
-                f"SELECT record_id, {', '.join(_COLUMNS)} FROM records WHERE {where} AND {after}"  # noqa: S608 - as above
-                " ORDER BY invited DESC, record_id DESC LIMIT ?",
-                (*values, *position, size + 1),
-            ).fetchall()
-            records = tuple(_read(row) for row in rows[:size])
-            return Page(records, _token(records[-1]) if len(rows) > size else "", total)
-
-        return self._transaction(work)
+        where, values = f"{where} AND invited >= ?", (*values, self._oldest(now))
+        (total,) = self._db.execute(f"SELECT count(*) FROM records WHERE {where}", values).fetchone()  # noqa: S608 - the condition is ours, its values are bound
+        rows = self._db.execute(
+            f"SELECT record_id, {', '.join(_COLUMNS)} FROM records WHERE {where} AND {after}"  # noqa: S608 - as above
+            " ORDER BY invited DESC, record_id DESC LIMIT ?",
+            (*values, *position, size + 1),
+        ).fetchall()
+        records = tuple(_read(row) for row in rows[:size])
+        return Page(records, _token(records[-1]) if len(rows) > size else "", total)
 
     def get(self, record_id: int) -> Record:
         """One record. Refused(RECORD_UNKNOWN)."""
@@ -194,12 +192,15 @@ class HistoryStore:
 
     def _prune(self, now: float) -> tuple[int, ...]:
         """Forgets what is too old or too much. A call that goes on stays."""
-        oldest = _micros(now - self._retention.age)
-        return self._deleted("invited < ?", (oldest,)) + self._deleted(
+        return self._deleted("invited < ?", (self._oldest(now),)) + self._deleted(
             "record_id NOT IN (SELECT record_id FROM records WHERE ended IS NOT NULL"
             " ORDER BY invited DESC, record_id DESC LIMIT ?)",
             (self._retention.records,),
         )
+
+    def _oldest(self, now: float) -> int:
+        """The time of the oldest record that is kept."""
+        return _micros(now - self._retention.age)
 
     def _deleted(self, condition: str, values: tuple[object, ...]) -> tuple[int, ...]:
         rows = self._db.execute(
@@ -216,6 +217,8 @@ class HistoryStore:
         self._db.execute("PRAGMA journal_mode=WAL")
         # A missed call is acknowledged to the hub, which then forgets it: it must be on the disk.
         self._db.execute("PRAGMA synchronous=FULL")
+        # What was deleted is gone, not only out of sight.
+        self._db.execute("PRAGMA secure_delete=ON")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > len(_MIGRATIONS):
             self._db.close()

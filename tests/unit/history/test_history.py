@@ -242,3 +242,25 @@ async def test_a_file_that_cannot_be_opened_leaves_the_memory(
     assert [line["event"] for line in logs] == ["history_unusable"]
     room.history.note("ann", TALKED)
     assert (await room.history.page(EVERYTHING, 9, "")).total == 1
+
+
+async def test_a_full_disk_keeps_nobody_from_reading(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = make()
+    await room.history.start()
+    room.history.note("ann", TALKED)
+    await room.history.close()
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(HistoryStore, "close_left", full)
+    monkeypatch.setattr(HistoryStore, "keep", full)
+    again = make()
+    with structlog.testing.capture_logs() as logs:
+        await again.history.start()
+        again.history.note("eve", TALKED)
+        assert (await again.history.page(EVERYTHING, 9, "")).total == 1
+        await again.history.close()
+    assert {"history_not_tidied", "history_left_behind"} <= {line["event"] for line in logs}

@@ -229,6 +229,16 @@ def test_a_write_that_fails_changes_nothing(store: HistoryStore) -> None:
     assert listed(store) == []
 
 
+def test_what_was_deleted_is_not_on_the_disk(tmp_path: Path) -> None:
+    file = tmp_path / "history.sqlite"
+    store = HistoryStore(file, Retention())
+    (kept,) = store.keep([replace(CALL, sponsor="somebody-secret")], [], NOW).records
+    assert b"somebody-secret" in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    store.delete([kept.record_id])
+    store.close()  # The journal goes with it.
+    assert b"somebody-secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
 def test_every_word_survives(store: HistoryStore) -> None:
     records = [
         numbered(n, end_reason=reason, invitees=(("bob", state),))
