@@ -33,6 +33,7 @@ def findings(config: Config) -> tuple[Finding, ...]:
         _camera(config),
         *_sound(config),
         *_codecs(config),
+        _tuning(config),
     )
 
 
@@ -119,6 +120,20 @@ def _codecs(config: Config) -> Iterator[Finding]:
             yield Finding(f"codec {name}", encoder)
         else:
             yield Finding(f"codec {name}", f"no {encoder} in this PyAV", False, "install the wheel of av")
+
+
+def _tuning(config: Config) -> Finding:
+    """How video is encoded: configured, or measured at the first start and kept."""
+    from mediaagentd.media.codec import remembered
+
+    if config.video_effort != "auto" or config.video_encoder != "auto":
+        return Finding("encoding", f"{config.video_encoder} {config.video_effort} (configured)")
+    choice = remembered.kept(config.state_dir)
+    if choice is None:
+        return Finding("encoding", "not measured yet: the first start does it")
+    codecs = ", ".join(codec.value for codec in choice.codecs)
+    encoder = f"{choice.tuning.h264} {choice.tuning.effort}"
+    return Finding("encoding", f"{codecs}; {encoder}; holds {choice.highest.name[1:]}p (measured)")
 
 
 _ENCODERS = {"H264": "libx264", "VP8": "libvpx"}

@@ -139,7 +139,9 @@ class Config(BaseModel):
     microphone: str = "auto"
     speaker: str = "auto"
     video_codecs: Words = ("H264", "VP8")
-    video_profile: Literal["480p", "720p", "1080p"] = "720p"
+    video_profile: Literal["auto", "480p", "720p", "1080p"] = "auto"
+    video_effort: Literal["auto", "fast", "balanced"] = "auto"
+    video_encoder: Literal["auto", "libx264", "h264_nvenc", "h264_qsv", "h264_v4l2m2m"] = "auto"
 
     reconnect_budget: float = Field(default=60.0, ge=5, le=300)
 

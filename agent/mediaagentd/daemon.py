@@ -32,7 +32,9 @@ from mediaagentd.events import EventLog, Happened
 from mediaagentd.faults import Fault, Faults, Sabotage
 from mediaagentd.history.history import History
 from mediaagentd.history.types import Record, Retention
+from mediaagentd.lag import LoopLag
 from mediaagentd.lifecycle import Part, serve, step
+from mediaagentd.media.codec.tuning import Effort, Tuning
 from mediaagentd.media.door import MediaDoor
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import VideoCodec, VideoProfile
@@ -130,7 +132,8 @@ class Agent:
         )
         self._calls = wires.calls = Calls(self._hub, self._media, self._events, self._history)
         conversion = Conversion(WallClock(loop.time, time.time), device_id, config.sdk_app_id)
-        about = About(_version(), config.hub_target, loop.time, loop.time())
+        self._lag = LoopLag(loop)
+        about = About(_version(), config.hub_target, loop.time, loop.time(), lambda: self._lag.p99)
         house = House(
             self._calls,
             self._media,
@@ -190,6 +193,7 @@ class Agent:
         self._events.close()
         self._calls.close()
         await step("stop serving", self._server.stop(grace=1.0))
+        self._lag.close()
         self._held.close()
 
     async def healthy(self) -> bool:
@@ -319,12 +323,20 @@ def _certificate(config: Config) -> bytes | None:
 
 
 def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings:
+    """What is "auto" is measured, unless effort or encoder are told: who tells one has tried it."""
+    measures = config.video_effort == config.video_encoder == "auto"
+    effort = "balanced" if config.video_effort == "auto" else config.video_effort
+    profile = "720p" if config.video_profile == "auto" else config.video_profile
     return MediaSettings(
         camera=config.camera,
         microphone=config.microphone,
         speaker=config.speaker,
         video_codecs=tuple(VideoCodec(name) for name in config.video_codecs),
-        profile=VideoProfile[f"P{config.video_profile.removesuffix('p')}"],
+        profile=VideoProfile[f"P{profile.removesuffix('p')}"],
+        tuning=Tuning(config.video_encoder.replace("auto", "libx264"), Effort(effort)),
+        measured=config.state_dir if measures else None,
+        fixed_codecs="video_codecs" in config.model_fields_set,
+        fixed_profile=config.video_profile != "auto",
         label=config.user_id or device_id,
         echo=echo,
         reconnect_budget=config.reconnect_budget,

@@ -72,7 +72,7 @@ def test_file_named_by_environment_then_the_users(tmp_path: Path, monkeypatch: p
         ('device_id="a/b"', "device_id: must be 1 to 64 of"),
         ('video_codecs=["AV1"]', "video_codecs: one or more of VP8 and H264"),
         ("video_codecs=[]", "video_codecs: one or more of VP8 and H264"),
-        ('video_profile="4k"', "video_profile: Input should be '480p', '720p' or '1080p'"),
+        ('video_profile="4k"', "video_profile: Input should be 'auto', '480p', '720p' or '1080p'"),
         ('user_id="ann"', "user_id, user_sig: logging in at the start needs both"),
         ('socket="agent.sock"', "socket: the path must be absolute"),
         (f'socket="/{"x" * 107}"', "socket: a unix socket's path has at most 107 bytes"),

@@ -35,12 +35,14 @@ class AgentService(AgentServiceServicer):
             cpu_time=duration(_cpu_time()),
             resident_bytes=_resident_bytes(),
             hub=house.about.hub,
+            loop_lag=duration(house.about.lag()),
         )
 
     async def GetStats(self, _request: pb.GetStatsRequest, _context: Context) -> pb.GetStatsResponse:
         """Figures per remote user."""
         return pb.GetStatsResponse(
             uptime=duration(self._house.about.uptime),
+            loop_lag=duration(self._house.about.lag()),
             peers=[convert.peer_stats(figures) for figures in self._house.engine.figures()],
         )
 

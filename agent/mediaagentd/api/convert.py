@@ -13,7 +13,7 @@ from mediaagentd.api import words
 from mediaagentd.api.clock import WallClock, duration
 from mediaagentd.call.types import Call, Participant, SessionPhase, State
 from mediaagentd.media.settings import LocalMedia, PeerFigures
-from mediaagentd.media.types import StreamStats
+from mediaagentd.media.types import StreamStats, VideoProfile
 from mediaagentd.media.views.types import (
     FileView,
     FrameFormat,
@@ -105,6 +105,10 @@ class Conversion:
         return None if instant is None else self.clock.timestamp(instant)
 
 
+def _profile_or_unset(profile: VideoProfile | None) -> media_pb2.VideoProfile.ValueType:
+    return media_pb2.VIDEO_PROFILE_UNSPECIFIED if profile is None else words.PROFILES[profile]
+
+
 def local_media(camera: bool, muted: bool, local: LocalMedia) -> media_pb2.LocalMedia:
     """Camera and microphone: what the user wants, and what the devices are."""
     return media_pb2.LocalMedia(
@@ -115,6 +119,8 @@ def local_media(camera: bool, muted: bool, local: LocalMedia) -> media_pb2.Local
         camera=local.camera,
         microphone=local.microphone,
         speaker=local.speaker,
+        video_encoder=local.encoder,
+        highest_profile=_profile_or_unset(local.highest_profile),
     )
 
 

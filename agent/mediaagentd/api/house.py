@@ -93,12 +93,15 @@ class Groups(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the daemon says of itself. `clock` is the machine's, `started` an instant of it."""
+    """What the daemon says of itself. `clock` is the machine's, `started` an instant of it; `lag`: seconds
+    that the event loop was late lately, the 99th percentile.
+    """
 
     version: str
     hub: str
     clock: Callable[[], float]
     started: float
+    lag: Callable[[], float] = lambda: 0.0
 
     @property
     def uptime(self) -> float:

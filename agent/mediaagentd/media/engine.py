@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, Report
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media import devices
+from mediaagentd.media.codec.tuning import Choice
 from mediaagentd.media.leg import MakePeer
 from mediaagentd.media.link import LinkKey
 from mediaagentd.media.local import camera_lost
@@ -22,6 +24,7 @@ from mediaagentd.media.playout.sinks import make_sink
 from mediaagentd.media.settings import LocalMedia, MediaSettings, PeerFigures
 from mediaagentd.media.switchboard import Switchboard
 from mediaagentd.media.tasks import Tasks
+from mediaagentd.media.tuner import suited
 from mediaagentd.media.types import VideoProfile
 from mediaagentd.media.views.types import LOCAL, Picture, Snapshot, View
 from mediaagentd.media.warmup import warm_up
@@ -71,6 +74,7 @@ class MediaEngine:
         self._camera_open = False
         self._camera_claims = 0
         self._in_call_since: float | None = None
+        self._choice: Choice | None = None
 
     async def start(self) -> None:
         """Finds the devices that `auto` stands for. No device is opened yet."""
@@ -83,6 +87,8 @@ class MediaEngine:
         if self._board.is_real:
             warming = warm_up(self._codecs, self._settings.video_codecs, self._settings.profile, camera)
             self._tasks.spawn(warming)
+        if self._settings.measured is not None and not self._settings.echo:
+            self._tasks.spawn(self._tune(self._settings.measured))
 
     async def stop(self) -> None:
         """Closes every connection and device, within `STOP` seconds."""
@@ -231,7 +237,16 @@ class MediaEngine:
     def local(self) -> LocalMedia:
         """Profiles and devices."""
         camera, microphone = self._local.names
-        return LocalMedia(self._profile, self._active, devices.shown(camera), microphone, self._speaker)
+        codec, tuning = self._local.shown.codec, self._local.tuning
+        return LocalMedia(
+            self._profile,
+            self._active,
+            devices.shown(camera),
+            microphone,
+            self._speaker,
+            f"{tuning.encoder(codec)} {tuning.effort}",
+            self._choice.highest if self._choice is not None else None,
+        )
 
     # --- camera and quality ---------------------------------------------------------------------------
 
@@ -240,6 +255,16 @@ class MediaEngine:
         if self._in_call_since is None and self._active is not self._profile:
             self._active = self._profile
             self._board.set_profile(self._active)
+
+    async def _tune(self, directory: Path) -> None:
+        """Follows what this machine was measured to hold, where nothing else was asked for."""
+        choice = self._choice = await suited(directory)
+        self._local.tuning = choice.tuning
+        if not self._settings.fixed_codecs:
+            self._local.codecs = choice.codecs
+        if not self._settings.fixed_profile and self._profile is self._settings.profile:
+            self.set_profile(min(self._profile, choice.highest, key=lambda each: each.bitrate))
+        _log.info("codecs_chosen", encoder=self.local().encoder, highest_profile=choice.highest.name)
 
     def _set_camera_open(self, is_open: bool) -> None:
         self._camera_open = is_open

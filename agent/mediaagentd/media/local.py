@@ -69,6 +69,10 @@ class LocalStreams:
         self._origin = time.monotonic()
         self._names = (settings.camera, settings.microphone)
         self._profile = settings.profile
+        self.codecs = settings.video_codecs
+        """In order of preference."""
+        self.tuning = settings.tuning
+        """How the encoders that are made from now on encode."""
         self._camera: VideoSource | None = None
         self._encoders: dict[Stream, SharedEncoder] = {}
         self._takers: tuple[PictureSink, ...] = ()
@@ -119,7 +123,9 @@ class LocalStreams:
         """Runs what the plan says; `sinks` get the raw pictures."""
         self._close_encoders(plan.encoders)
         for stream in plan.encoders - self._encoders.keys():
-            encoder = VideoEncoder(stream.codec, self._profile.fps, self._profile.bitrate, self._origin)
+            encoder = VideoEncoder(
+                stream.codec, self._profile.fps, self._profile.bitrate, self._origin, self.tuning
+            )
             deliver = partial(self._on_encoded, stream)
             self._encoders[stream] = SharedEncoder(encoder, self._executor, self._loop, deliver)
         self._sinks = sinks
@@ -151,7 +157,7 @@ class LocalStreams:
     @property
     def shown(self) -> Stream:
         """Of the streams, the one that local views get: the largest in the codec that comes first."""
-        codecs = self._settings.video_codecs
+        codecs = self.codecs
         running = (Stream(codec) for codec in codecs if Stream(codec) in self._encoders)
         return next(running, Stream(codecs[0]))
 

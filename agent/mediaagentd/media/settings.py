@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from mediaagentd.media.codec.tuning import Tuning
 from mediaagentd.media.types import PeerStats, Size, VideoCodec, VideoProfile
 
 
@@ -22,7 +24,9 @@ class MediaSettings:
     `file:/path`; speaker `null`, `default`, a name, `wav:/path`; `auto` for each. `video_codecs` in
     order of preference. `label` is written into the synthetic picture. `echo` sends back to every peer
     what that peer sends; nothing is captured or encoded then. Rates in bits a second. A lost
-    connection is given up after `reconnect_budget` seconds.
+    connection is given up after `reconnect_budget` seconds. `tuning` says how video is encoded;
+    `measured` is the directory of what was measured on this machine: with it, tuning, codecs and a lower
+    profile follow the measurement, as far as `fixed_codecs` and `fixed_profile` leave them free.
     """
 
     camera: str = "auto"
@@ -34,17 +38,25 @@ class MediaSettings:
     echo: bool = False
     audio_bitrate: int = 32_000
     reconnect_budget: float = 60.0
+    tuning: Tuning = field(default_factory=Tuning)
+    measured: Path | None = None
+    fixed_codecs: bool = False
+    fixed_profile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LocalMedia:
-    """Profiles and the devices in use: what `auto` was resolved to."""
+    """Profiles and the devices in use: what `auto` was resolved to. `encoder`: of our video, with its effort;
+    `highest_profile`: what this machine was measured to hold both ways, None before.
+    """
 
     profile: VideoProfile
     active_profile: VideoProfile
     camera: str
     microphone: str
     speaker: str
+    encoder: str = ""
+    highest_profile: VideoProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,7 @@ class Switchboard:
         """In which codecs a web page may get that user's video, the likeliest first. What a user sends is
         copied: it is known from what came, else from what was negotiated.
         """
-        codecs = self._settings.video_codecs
+        codecs = self.local.codecs
         if user_id == LOCAL:
             running = [codec for codec in codecs if Stream(codec) in self.local.streams]
             return tuple(dict.fromkeys([*running, *codecs]))
@@ -216,7 +216,7 @@ class Switchboard:
             local_decoded=bool(local_sinks),
             remote_decoded=frozenset(user_id for user_id, sinks in shown.items() if sinks),
         )
-        plan = router.plan(wants, self._settings.video_codecs[0])
+        plan = router.plan(wants, self.local.codecs[0])
         self.local.apply(plan, local_sinks)
         for user_id, remote in self._remotes.items():
             remote.show(shown[user_id] if user_id in plan.decoders else ())
@@ -321,9 +321,7 @@ class Switchboard:
 
     def _real_peer(self, leg: Leg) -> PeerPort:
         servers = [ice.IceServer(each.urls, each.username, each.credential) for each in self._ice_servers]
-        return Peer(
-            ice_servers=servers, video_codecs=self._settings.video_codecs, observer=leg, names=self._names
-        )
+        return Peer(ice_servers=servers, video_codecs=self.local.codecs, observer=leg, names=self._names)
 
     def _send(self, key: LinkKey, signal: Signal) -> None:
         self._send_signal(key.call_id, key.user_id, signal)

@@ -11,11 +11,17 @@ from av.video.frame import PictureType
 
 from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec.live_rate import set_vpx_rate, set_x264_rate
+from mediaagentd.media.codec.tuning import Tuning, options
 from mediaagentd.media.types import VIDEO_CLOCK, Size, VideoCodec, VideoFrame
 
 _log = structlog.stdlib.get_logger()
 
 _TIME_BASE = Fraction(1, VIDEO_CLOCK)
+
+DEFAULT = Tuning()
+
+_NV12 = frozenset({"h264_qsv", "h264_v4l2m2m"})
+"""Encoders that take the chroma planes interleaved."""
 
 ENDLESS = 1_000_000
 """Pictures between two keyframes that nobody asked for."""
@@ -23,19 +29,24 @@ ENDLESS = 1_000_000
 SAME_RATE = 0.05
 """A smaller change of the bitrate, as a share of it, is not worth the while."""
 
-_X264 = "no-deblock=0:deblock=0,0:subme=1:repeat-headers=1:scenecut=0:sliced-threads=0:keyint=infinite"
-"""Deblocking and `subme=1` on top of `ultrafast`: 4 dB for 0.9 ms a 720p picture (facts.md section 2)."""
-
 
 class VideoEncoder:
     """Encodes pictures of any size; a new size begins a new stream with a keyframe. `bitrate` in bits a
     second. Constant bitrate, no lookahead, keyframes only on request. Timestamps count from `origin`, an
     instant of `time.monotonic()`, so that streams that follow each other do not jump; without it from
-    the first picture.
+    the first picture. `tuning` says by which encoder.
     """
 
-    def __init__(self, codec: VideoCodec, fps: int, bitrate: int, origin: float | None = None) -> None:
+    def __init__(
+        self,
+        codec: VideoCodec,
+        fps: int,
+        bitrate: int,
+        origin: float | None = None,
+        tuning: Tuning = DEFAULT,
+    ) -> None:
         self.codec = codec
+        self._tuning = tuning
         self._fps = fps
         self._bitrate = bitrate
         self._context: VideoCodecContext | None = None
@@ -59,10 +70,13 @@ class VideoEncoder:
         self._bitrate = bitrate
         if self._context is None:
             return
-        if self.codec is VideoCodec.H264:
-            followed = set_x264_rate(self._context, bitrate, _buffer(bitrate))
-        else:
-            followed = set_vpx_rate(self._context, bitrate)
+        match self._context.codec.name:
+            case "libx264":
+                followed = set_x264_rate(self._context, bitrate, _buffer(bitrate))
+            case "libvpx":
+                followed = set_vpx_rate(self._context, bitrate)
+            case _:  # of hardware: no way that could be tried
+                followed = False
         if not followed:
             _log.warning("video_encoder_rebuilt", codec=self.codec.value, bitrate=bitrate)
             self._context = None
@@ -78,6 +92,8 @@ class VideoEncoder:
             context = self._context = self._open(Size(frame.width, frame.height))
         pts = self._next_pts(picture.captured)
         with picture.guard:
+            if context.pix_fmt != "yuv420p":
+                frame = frame.reformat(format=context.pix_fmt)
             frame.pts, frame.time_base = pts, _TIME_BASE
             frame.pict_type = PictureType.I if keyframe else PictureType.NONE
             packets = context.encode(frame)
@@ -93,19 +109,16 @@ class VideoEncoder:
         return self._pts
 
     def _open(self, size: Size) -> VideoCodecContext:
-        name = "libx264" if self.codec is VideoCodec.H264 else "libvpx"
+        name = self._tuning.encoder(self.codec)
         context = av.CodecContext.create(name, "w")
         assert isinstance(context, VideoCodecContext)
-        context.width, context.height, context.pix_fmt = size.width, size.height, "yuv420p"
+        context.width, context.height = size.width, size.height
+        context.pix_fmt = "nv12" if name in _NV12 else "yuv420p"
         context.time_base, context.framerate = _TIME_BASE, Fraction(self._fps)
         context.bit_rate = self._bitrate // 1000 * 1000
         context.gop_size = ENDLESS
         context.thread_count = 1
-        rate = str(context.bit_rate)
-        if self.codec is VideoCodec.H264:
-            context.options = _x264_options(rate, _buffer(self._bitrate))
-        else:
-            context.options = _vp8_options(rate)
+        context.options = options(name, self._tuning.effort, context.bit_rate, _buffer(self._bitrate))
         context.open()
         return context
 
@@ -113,36 +126,6 @@ class VideoEncoder:
 def _buffer(bitrate: int) -> int:
     """VBV buffer in bits: half a second, so that the rate is kept within about one second."""
     return bitrate // 2
-
-
-def _x264_options(rate: str, buffer: int) -> dict[str, str]:
-    return {
-        "preset": "ultrafast",
-        "tune": "zerolatency",
-        "profile": "baseline",
-        "forced-idr": "1",
-        "maxrate": rate,
-        "bufsize": str(buffer),
-        "x264-params": _X264,
-    }
-
-
-def _vp8_options(rate: str) -> dict[str, str]:
-    return {
-        "deadline": "realtime",
-        "cpu-used": "-8",
-        "lag-in-frames": "0",
-        "auto-alt-ref": "0",
-        "static-thresh": "1",
-        "minrate": rate,
-        "maxrate": rate,
-        "bufsize": rate,
-        "undershoot-pct": "100",
-        "overshoot-pct": "15",
-        "max-intra-rate": "300",  # a keyframe may take three pictures' worth of bits, not a whole buffer
-        "qmin": "4",
-        "qmax": "56",
-    }
 
 
 class VideoDecoder:

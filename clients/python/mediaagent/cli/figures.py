@@ -39,13 +39,22 @@ def _status_table(reply: agent_pb2.GetStatusResponse) -> Table:
         "camera": f"{media.camera}, {'on' if media.is_camera_open else 'off'}, {profile}",
         "microphone": f"{media.microphone}, {'muted' if media.is_mic_muted else 'on'}",
         "speaker": media.speaker,
+        "video": _encoder(media),
         "views": ", ".join(_view(view) for view in reply.views) or "none",
         "load": f"{reply.cpu_time.ToTimedelta().total_seconds():.1f} s of CPU, "
-        f"{reply.resident_bytes / 2**20:.0f} MiB",
+        f"{reply.resident_bytes / 2**20:.0f} MiB, "
+        f"loop late by {reply.loop_lag.ToTimedelta().total_seconds() * 1000:.1f} ms",
     }
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _encoder(media: media_pb2.LocalMedia) -> str:
+    if not media.highest_profile:
+        return media.video_encoder
+    highest = word(media_pb2.VideoProfile, media.highest_profile, "VIDEO_PROFILE_")
+    return f"{media.video_encoder}, this machine holds {highest}"
 
 
 def _view(view: view_pb2.View) -> str:

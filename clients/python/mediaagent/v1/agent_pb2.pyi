@@ -153,6 +153,7 @@ class GetStatusResponse(_message.Message):
     CPU_TIME_FIELD_NUMBER: _builtins.int
     RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
     HUB_FIELD_NUMBER: _builtins.int
+    LOOP_LAG_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     resident_bytes: _builtins.int
     hub: _builtins.str
@@ -168,6 +169,8 @@ class GetStatusResponse(_message.Message):
     def views(self) -> _containers.RepeatedCompositeFieldContainer[_view_pb2.View]: ...
     @_builtins.property
     def cpu_time(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def loop_lag(self) -> _duration_pb2.Duration: ...
     def __init__(
         self,
         *,
@@ -180,10 +183,11 @@ class GetStatusResponse(_message.Message):
         cpu_time: _duration_pb2.Duration | None = ...,
         resident_bytes: _builtins.int = ...,
         hub: _builtins.str = ...,
+        loop_lag: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "cpu_time", b"cpu_time", "media", b"media", "session", b"session", "uptime", b"uptime"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "cpu_time", b"cpu_time", "loop_lag", b"loop_lag", "media", b"media", "session", b"session", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "cpu_time", b"cpu_time", "hub", b"hub", "media", b"media", "resident_bytes", b"resident_bytes", "session", b"session", "uptime", b"uptime", "version", b"version", "views", b"views"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "cpu_time", b"cpu_time", "hub", b"hub", "loop_lag", b"loop_lag", "media", b"media", "resident_bytes", b"resident_bytes", "session", b"session", "uptime", b"uptime", "version", b"version", "views", b"views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -210,19 +214,23 @@ class GetStatsResponse(_message.Message):
 
     UPTIME_FIELD_NUMBER: _builtins.int
     PEERS_FIELD_NUMBER: _builtins.int
+    LOOP_LAG_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def uptime(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def peers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PeerStats]: ...
+    @_builtins.property
+    def loop_lag(self) -> _duration_pb2.Duration: ...
     def __init__(
         self,
         *,
         uptime: _duration_pb2.Duration | None = ...,
         peers: _abc.Iterable[Global___PeerStats] | None = ...,
+        loop_lag: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["uptime", b"uptime"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loop_lag", b"loop_lag", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["peers", b"peers", "uptime", b"uptime"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loop_lag", b"loop_lag", "peers", b"peers", "uptime", b"uptime"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -64,6 +64,8 @@ class LocalMedia(_message.Message):
     CAMERA_FIELD_NUMBER: _builtins.int
     MICROPHONE_FIELD_NUMBER: _builtins.int
     SPEAKER_FIELD_NUMBER: _builtins.int
+    VIDEO_ENCODER_FIELD_NUMBER: _builtins.int
+    HIGHEST_PROFILE_FIELD_NUMBER: _builtins.int
     is_camera_open: _builtins.bool
     is_mic_muted: _builtins.bool
     profile: Global___VideoProfile.ValueType
@@ -71,6 +73,8 @@ class LocalMedia(_message.Message):
     camera: _builtins.str
     microphone: _builtins.str
     speaker: _builtins.str
+    video_encoder: _builtins.str
+    highest_profile: Global___VideoProfile.ValueType
     def __init__(
         self,
         *,
@@ -81,10 +85,12 @@ class LocalMedia(_message.Message):
         camera: _builtins.str = ...,
         microphone: _builtins.str = ...,
         speaker: _builtins.str = ...,
+        video_encoder: _builtins.str = ...,
+        highest_profile: Global___VideoProfile.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_profile", b"active_profile", "camera", b"camera", "is_camera_open", b"is_camera_open", "is_mic_muted", b"is_mic_muted", "microphone", b"microphone", "profile", b"profile", "speaker", b"speaker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_profile", b"active_profile", "camera", b"camera", "highest_profile", b"highest_profile", "is_camera_open", b"is_camera_open", "is_mic_muted", b"is_mic_muted", "microphone", b"microphone", "profile", b"profile", "speaker", b"speaker", "video_encoder", b"video_encoder"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
