@@ -48,6 +48,7 @@ class Phone:
         self._ringing: set[str] = set()
         self._quiet: set[str] = set()
         self._acknowledged: set[str] = set()
+        self._forgotten: set[str] = set()  # what was acknowledged when the present stream was asked for
         self._login = hub_pb2.LoginRequest(
             user_id=user_id, user_sig=user_sig, device_id=self.device_id, sdk_app_id=app_id
         )
@@ -151,6 +152,7 @@ class Phone:
 
     async def _listen(self) -> None:
         while not self.kicked_by:
+            self._forgotten = set(self._acknowledged)
             request = hub_pb2.SubscribeRequest(cursor=self._cursor)
             metadata = (("authorization", f"Bearer {self._token}"),)
             stream = self._hub.Subscribe(request, metadata=metadata)
@@ -186,7 +188,7 @@ class Phone:
     def _welcomed(self, welcome: hub_pb2.Welcome) -> None:
         self.welcomes += 1
         for missed in welcome.missed:
-            if missed.invite_id in self._acknowledged:
+            if missed.invite_id in self._forgotten:
                 self.wrong.append(f"{missed.invite_id} is missed, and was acknowledged")
             self.missed[missed.invite_id] = missed
         for call in welcome.calls:

@@ -185,6 +185,8 @@ class HubSide:
         self.streams[token] = (device, epoch)
         self._send(token, call_types.CallsListed(calls), 0)
         missed = self.core.missed(token)
+        if again := [entry for entry in missed if entry.invite_id in device.acknowledged]:
+            raise Broken(f"{device.device_id} is told again of {again}")
         if missed:
             self._world.at(self._arrivals[token], device.deliver_missed, epoch, missed)
         if self._world.random.random() < 0.7:

@@ -12,7 +12,7 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub import types as hub
 
 from tests.simulation.hubside import Unreachable, hub_input, told
-from tests.simulation.rules import LEASE, Broken
+from tests.simulation.rules import LEASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,8 +170,6 @@ class Signalling(ABC):
         if epoch != self.epoch:
             return
         for call in calls:
-            if call.invite_id in self.acknowledged:
-                raise Broken(f"{self.device_id} is told again of {call}")
             self.missed.add(call.invite_id)
             if self.world.trace is not None:
                 self.world.note(self.name, f"<- Missed {call.call_id} {call.sponsor} {call.reason.name}")
