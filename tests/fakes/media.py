@@ -67,7 +67,7 @@ class FakePeer:
 
     def stats(self) -> PeerStats:
         none = StreamStats()
-        return PeerStats(none, none, none, none, self.codec, None, 0.0)
+        return PeerStats(StreamStats(packets=len(self.audio)), none, none, none, self.codec, None, 0.0)
 
     def kill(self) -> None:
         self.link.on_closed("connection lost")

@@ -173,10 +173,9 @@ class Link:
 
     def stats(self) -> PeerStats | None:
         """Totals of all connections so far; None before there is one."""
-        peer = self._peer or next((leg.peer for leg in self._legs.values() if leg.peer is not None), None)
-        if peer is None:
-            return self._past[-1] if self._past else None
-        return _total([*self._past, peer.stats()])
+        legs = sorted(self._legs.values(), key=lambda leg: leg is self._current)
+        stats = [*self._past, *(leg.peer.stats() for leg in legs if leg.peer is not None)]
+        return _total(stats) if stats else None
 
     def receive(self, signal: Signal) -> None:
         """A signal of this attempt."""

@@ -58,6 +58,9 @@ async def test_sound_is_back_after_a_change_of_address(mover: str, tmp_path: Pat
         seconds = " and ".join(f"{each + 0.3:.2f}" for each in took)
         print(f"\naddress of {mover} changed: sound back after {seconds} s")
         assert max(took) < 3.0 + LOAD
+        told = await ann.agent.NotifyNetworkChanged(agent_pb2.NotifyNetworkChangedRequest(), timeout=WITHIN)
+        assert told.connections == 1, "a client may say so too"
+        await asyncio.gather(*(until_heard(each, time.monotonic() + 0.3) for each in (ann, bob)))
 
 
 @pytest.mark.timeout(240)

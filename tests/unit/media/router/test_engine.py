@@ -157,6 +157,8 @@ async def test_a_connection_is_made_anew_beside_the_old_one(agent: Agent) -> Non
     agent.engine._board._links["bob"].send_audio(AudioFrame(b"after", 0, 0.0))
     assert [frame.data for frame in old.audio] == [b"before"]
     assert [frame.data for frame in new.audio] == [b"after"]
+    (figures,) = agent.engine.figures()
+    assert figures.stats.audio_sent.packets == 2, "totals go on, also while the old one lingers"
     old.link.on_closed("late", by_far_end=True)
     assert not any(isinstance(report, PeerDown) for report in agent.reports)
 
