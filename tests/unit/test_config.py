@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from mediaagentd import config
+from mediaagentd import config, hub_daemon
 from mediaagentd.config import ConfigError
+from mediaagentd.hub.quotas import CALLEE, CALLER, Rate
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +80,12 @@ def test_file_named_by_environment_then_the_users(tmp_path: Path, monkeypatch: p
         (f'socket="/{"x" * 107}"', "socket: a unix socket's path has at most 107 bytes"),
         ("[hub]\nlease=1", "hub.lease: Input should be greater than or equal to 3"),
         ('[hub]\ntls_key="/k"', "hub.tls_certificate, hub.tls_key: TLS needs both"),
+        (
+            '[hub]\nallowed_candidates=["home"]',
+            "hub.allowed_candidates: must be networks such as 127.0.0.0/8",
+        ),
+        ("[hub]\ncaller_burst=0", "hub.caller_burst: Input should be greater than or equal to 1"),
+        ('[faults]\nenabled="perhaps"', "faults.enabled: Input should be a valid boolean"),
         ('camera="x', "Unterminated string"),
     ],
 )
@@ -97,6 +105,18 @@ def test_error_tells_no_secret(tmp_path: Path) -> None:
 def test_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         config.load(tmp_path / "none.toml")
+
+
+def test_what_protects_the_hub_reaches_it(tmp_path: Path) -> None:
+    text = (
+        '[hub]\nallowed_candidates=["127.0.0.0/8", "fe80::/10"]\ncaller_burst=3\ncaller_per_second=0.5\n'
+        "callee_burst=4\ncallee_per_second=0.25\n"
+    )
+    settings = hub_daemon._hub_settings(config.load(write(tmp_path / "agent.toml", text)))
+    assert settings.allowed_candidates == (ip_network("127.0.0.0/8"), ip_network("fe80::/10"))
+    assert (settings.caller, settings.callee) == (Rate(3, 0.5), Rate(4, 0.25))
+    defaults = hub_daemon._hub_settings(config.load(write(tmp_path / "agent.toml", "")))
+    assert (defaults.caller, defaults.callee, defaults.allowed_candidates) == (CALLER, CALLEE, ())
 
 
 @pytest.mark.parametrize(
