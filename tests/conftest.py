@@ -4,6 +4,7 @@ import asyncio
 import signal
 
 import pytest
+from hypothesis import settings
 
 # pytest-asyncio takes over, and leaves open, whatever loop the main thread seems to have: it has none.
 asyncio.set_event_loop(None)
@@ -11,6 +12,10 @@ asyncio.set_event_loop(None)
 # A shell that runs the tests in its background makes them, and every process that they start, deaf to
 # Ctrl-C; a handler, unlike that, is not handed down.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A machine that has other things to do, too, is no failure of the example that it ran meanwhile.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
