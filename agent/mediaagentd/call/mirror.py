@@ -100,8 +100,11 @@ def entered(state: State, now: float, hub: HubCall) -> Change:
     state = replace(state, held=tuple(h for h in state.held if h.call_id != hub.call_id))
     me = hub.member(state.user_id)
     effects: tuple[Effect, ...] = ()
+    if me is not None and me.state is MemberState.PENDING:
+        # The request is of a call that we made, or joined, and left: meanwhile we are asked into it again.
+        state, effects = _stranger(state, now, hub)
     # Who joins anew may have left that very call before.
-    if me is not None and (isinstance(pending.command, JoinCall) or not is_over(state, hub, me)):
+    elif me is not None and (isinstance(pending.command, JoinCall) or not is_over(state, hub, me)):
         call = _begun(pending.command, hub, now, was_held)
         state = replace(state, call=call)
         if call.outgoing and hub.type is CallType.VIDEO:

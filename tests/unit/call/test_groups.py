@@ -382,6 +382,24 @@ def test_a_call_of_ours_that_another_device_enters_in_our_place_is_its_own_from_
     assert has(stage.effects, t.ClosePeer)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [t.Dial(3, ("bob", "cid"), AUDIO, None, "", "r1"), t.Join(3, "c1")],
+    ids=["dial", "join"],
+)
+def test_a_late_reply_that_names_a_call_which_asks_us_in_again_rings(command: t.Command) -> None:
+    """We had made that call and left it; the request is repeated while somebody in it asks us back."""
+    stage = in_group(Stage())
+    stage.tell(t.Hangup(2))
+    stage.tell(command)
+    back = call(asked("ann", "bob"), joined("bob", 2), revision=9, type_=AUDIO, is_group=True)
+    stage.tell(t.HubDone(3, back))
+    assert stage.names() == ["Invited", "CallChanged"]
+    assert t.Done(3) in stage.effects
+    assert stage.state.call is not None
+    assert (stage.state.call.phase, stage.state.call.invite.invite_id) == (t.Phase.RINGING, "i2")
+
+
 def test_an_accept_that_comes_second_fails_and_stops_ringing() -> None:
     stage = Stage().ring()
     stage.tell(t.Answer(1, "i1"))
