@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from mediaagentd.call import machine, reports
 from mediaagentd.call import types as t
+from mediaagentd.call.events import UserLeft
 from mediaagentd.errors import Reason, Refused
 
 from tests.unit.call.stage import (
@@ -369,6 +370,8 @@ def test_a_link_that_does_not_come_back_is_given_up() -> None:
     ann.tick()
     assert ann.now == reports.RECONNECT_PATIENCE
     assert ann.end == (t.EndReason.CONNECTION_LOST, "ann")
+    (left,) = [event for event in ann.events if isinstance(event, UserLeft)]
+    assert (left.user_id, left.reason) == ("bob", t.EndReason.CONNECTION_LOST)
 
 
 # ------------------------------------------------------------------------------ groups
