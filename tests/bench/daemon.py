@@ -30,12 +30,15 @@ RUNS = 2
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Of one call: cores of a daemon, pictures a second decoded, PSNR in dB, cores of a recording."""
+    """Of one call: cores of a daemon, pictures a second decoded, PSNR in dB, cores of a recording, how many
+    milliseconds late the loop was (99th percentile).
+    """
 
     cpu: float
     fps: float
     psnr: float
     recording: float
+    lag: float
 
 
 async def _cores(end: End, seconds: float) -> float:
@@ -104,11 +107,12 @@ async def _run(directory: Path, film: Path) -> tuple[Measured, list[Figure]]:
         before, begun = await asyncio.gather(_decoded(ann), _decoded(ben)), time.monotonic()
         cpu = statistics.mean(await asyncio.gather(_cores(ann, SECONDS), _cores(ben, SECONDS)))
         after, spent = await asyncio.gather(_decoded(ann), _decoded(ben)), time.monotonic() - begun
+        lag = (await ann.agent.status()).loop_lag.ToTimedelta().total_seconds() * 1000
         recording = await _recording(ann, "ben", directory)
         latency = await commands.measure(directory, ann.process, "in a call")
         psnr = await _quality(ann, "ben")
     fps = (sum(after) - sum(before)) / 2 / spent
-    return Measured(cpu, fps, psnr, recording), latency
+    return Measured(cpu, fps, psnr, recording, lag), latency
 
 
 def run_all(directory: Path) -> list[Figure]:
@@ -128,5 +132,7 @@ def run_all(directory: Path) -> list[Figure]:
                "numbers in the pictures read", goal=33.4, at_least=True),
         Figure("one more recording of the remote user", "core", tuple(r.recording for r in runs),
                "pictures in the file counted", goal=0.01),
+        Figure("lateness of the event loop in a call, p99", "ms", tuple(r.lag for r in runs),
+               "told by GetStatus, ten looks a second", goal=20),
         *latency,
     ]  # fmt: skip
