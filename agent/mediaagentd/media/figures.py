@@ -30,4 +30,5 @@ def figures_of(
         decoded_size=remote.size,
         audio_slots_played=slots.played,
         audio_slots_concealed=slots.concealed,
+        lip_sync=None if remote.lag is None or slots.lag is None else remote.lag - slots.lag,
     )

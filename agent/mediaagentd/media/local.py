@@ -38,6 +38,9 @@ _log = structlog.stdlib.get_logger()
 PASSED = Stream(VideoCodec.H264)
 """The stream that a camera may encode itself."""
 
+BLOCK = AUDIO_FRAME / AUDIO_CLOCK
+"""Seconds of a block, which is complete when its last sample is: a timestamp is that of the first."""
+
 DRIFT = 3 * AUDIO_FRAME
 """Ticks that a microphone's own count may be off the clock before a gap is taken to be one."""
 
@@ -284,7 +287,7 @@ class _SoundEncoder:
         clock = round((sound.captured - self._origin) * AUDIO_CLOCK)
         if abs(clock - self._next) > DRIFT:  # a gap: the microphone was off
             self._next = clock // AUDIO_FRAME * AUDIO_FRAME
-        frame = AudioFrame(self._encoder.encode(sound.samples), self._next, sound.captured)
+        frame = AudioFrame(self._encoder.encode(sound.samples), self._next, sound.captured - BLOCK)
         self._next += AUDIO_FRAME
         self._loop.call_soon_threadsafe(self._deliver, frame)
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 from mediaagentd.media.capture.types import PictureSink, RawPicture
 from mediaagentd.media.codec.shared import SharedDecoder
 from mediaagentd.media.link import Link
+from mediaagentd.media.playout import sync
+from mediaagentd.media.playout.delay import PICTURES
 from mediaagentd.media.playout.pacing import Pacing
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 
@@ -53,7 +55,7 @@ class RemoteVideo:
         self.arrived += 1
         self.codec = frame.codec
         now = self._loop.time()
-        due = self._pacing.show(frame.pts, now)
+        due = self._pacing.show(frame.pts, now, frame.origin)
         if self._decoder is None:
             return
         if (due <= now and not self._held) or len(self._held) >= MOST_HELD:
@@ -64,9 +66,19 @@ class RemoteVideo:
         if self._timer is None:
             self._timer = self._loop.call_at(self._held[0][0], self._on_timer)
 
-    def follow_sound(self, longer: float) -> None:
-        """Sound waits by so many seconds longer than pictures that are shown as they come."""
-        self._pacing.sound = longer
+    @property
+    def own_lag(self) -> float | None:
+        """See `Pacing`; None while nobody sees the pictures."""
+        return None if self._decoder is None else self._pacing.own_lag
+
+    @property
+    def lag(self) -> float | None:
+        """See `Pacing`; None while nobody sees the pictures."""
+        return None if self._decoder is None else self._pacing.lag
+
+    def follow_sound(self, lag: float | None) -> None:
+        """Sound of that lag is to be waited for."""
+        self._pacing.sound = min(PICTURES.most, sync.picture_wait(lag, self._pacing.at_once_lag))
 
     def show(self, sinks: tuple[PictureSink, ...]) -> None:
         """Decodes for these sinks; for none, not at all. A decoder that starts asks for a keyframe."""

@@ -66,7 +66,8 @@ class PeerFigures:
     Times in seconds since `set_in_call(True)`, or since the peer was opened when that came first; None
     until it happened: `connect_time` connected, `first_arrival_time` first whole remote picture
     arrived (nothing needs to be decoded for it), `first_frame_time` first remote picture decoded.
-    Slots are of 20 ms of sound.
+    Slots are of 20 ms of sound. `lip_sync`: seconds by which pictures are shown after the sound that belongs
+    to them; None while one of them does not play or the far end has told no time.
     """
 
     user_id: str
@@ -78,3 +79,4 @@ class PeerFigures:
     decoded_size: Size | None = None
     audio_slots_played: int = 0
     audio_slots_concealed: int = 0
+    lip_sync: float | None = None

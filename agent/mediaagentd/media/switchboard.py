@@ -29,6 +29,9 @@ from mediaagentd.media.types import AudioFrame, VideoCodec, VideoFrame, VideoPro
 from mediaagentd.media.views.gallery import Gallery
 from mediaagentd.media.views.types import LOCAL
 
+SYNC = 10
+"""Pictures from one look at how well they go with the sound to the next."""
+
 _log = structlog.stdlib.get_logger()
 
 
@@ -285,7 +288,10 @@ class Switchboard:
         """See `LinkOwner`."""
         if self._settings.echo and frame.codec is link.video_codec:
             link.send_video(frame)
-        self._remotes[link.user_id].push(frame)
+        remote = self._remotes[link.user_id]
+        remote.push(frame)
+        if self.playout is not None and remote.arrived % SYNC == 0:
+            remote.follow_sound(self.playout.follow_pictures(link.user_id, remote.own_lag))
         self.gallery.to_pages(link.user_id, frame)
         if not self.gallery.on_encoded(link.user_id, frame):
             link.request_keyframe()

@@ -59,7 +59,8 @@ class VideoFrame:
     VP8 as the raw bitstream frame.
 
     `pts` counts `VIDEO_CLOCK` ticks; `captured` is `time.monotonic()` seconds, of the capture for a
-    local frame, of the arrival of the last packet it had to wait for for a remote one.
+    local frame, of the arrival of the last packet it had to wait for for a remote one. `origin`: when
+    a remote one was captured, seconds by the far end's clock; None until it has told.
     """
 
     codec: VideoCodec
@@ -67,18 +68,20 @@ class VideoFrame:
     pts: int
     keyframe: bool
     captured: float
+    origin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
     """One Opus packet of 20 ms. `pts` counts `AUDIO_CLOCK` ticks; `sequence` is the RTP sequence number
-    of a remote frame (so that the playout sees gaps), 0 for a local one; `captured` as in `VideoFrame`.
+    of a remote frame (so that the playout sees gaps), 0 for a local one; the rest as in `VideoFrame`.
     """
 
     data: bytes
     pts: int
     captured: float
     sequence: int = 0
+    origin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

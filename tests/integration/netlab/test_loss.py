@@ -38,4 +38,6 @@ async def test_a_fifth_lost_is_neither_heard_nor_seen() -> None:
     assert played / (played + concealed) > 0.95
     assert None not in [picture.number for picture in seen]
     assert len(seen) / MEASURED > 20
+    assert after.lip_sync is not None
+    assert abs(after.lip_sync) < 0.08
     assert max(after.time - before.time for before, after in pairwise(seen)) < 0.8

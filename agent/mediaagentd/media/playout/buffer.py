@@ -67,6 +67,9 @@ class PlayoutBuffer:
         self.concealed = 0
         self.late = 0
         """Packets that came after their slot."""
+        self.least_lag: float | None = None
+        """What `lag` shall be at least, so that the pictures are not late; set it when it changes."""
+        self._offset: float | None = None  # capture of a slot, by the far end's clock, less its place
         self._delay = Delay(SOUND)
         self._packets: dict[int, AudioFrame] = {}
         self._noted: set[int] = set()
@@ -85,8 +88,22 @@ class PlayoutBuffer:
 
     @property
     def target(self) -> float:
-        """Seconds that sound shall wait."""
-        return self._delay.target
+        """Seconds that sound shall wait: as the network wants it, and for the pictures."""
+        if self.least_lag is None or self._offset is None:
+            return self._delay.target
+        for_pictures = self.least_lag + self._offset - self._delay.base
+        return max(self._delay.target, min(SOUND.most, for_pictures))
+
+    @property
+    def own_lag(self) -> float | None:
+        """Seconds from capture, by the far end's clock, to playing, as the network alone wants it."""
+        return None if self._offset is None else self._delay.base + self._delay.target - self._offset
+
+    def lag(self, now: float) -> float | None:
+        """The same, of what is played at `now`; None while nothing is or the far end has told no time."""
+        if self._next is None or self._offset is None:
+            return None
+        return now - self._next * SLOT - self._offset
 
     def waiting(self, now: float) -> float | None:
         """Seconds that the sound played at `now` has waited; None while nothing plays."""
@@ -100,6 +117,8 @@ class PlayoutBuffer:
         if self._next is not None and abs(slot - self._next) > JUMP:
             self._restart()
         self._note(slot, now)
+        if frame.origin is not None:
+            self._offset = frame.origin - slot * SLOT
         if recovers_previous(frame.data):
             self._note(slot - 1, now)
         if self._next is not None and slot < self._next:
@@ -117,7 +136,7 @@ class PlayoutBuffer:
         assert self._next is not None
         self._since_put_in += 1
         waited = self._delay.of(self._next * SLOT, now)
-        if self._packets and waited < self._delay.target - SLOT / 4 and self._since_put_in >= PATIENCE:
+        if self._packets and waited < self.target - SLOT / 4 and self._since_put_in >= PATIENCE:
             self._since_put_in = 0
             self.concealed += 1
             return _CONCEALED
@@ -127,7 +146,7 @@ class PlayoutBuffer:
         self._next += 1
         self._settle_gap(frame)
         self.played += 1
-        self._above = self._above + 1 if waited > self._delay.target + EXCESS else 0
+        self._above = self._above + 1 if waited > self.target + EXCESS else 0
         if self._above >= PATIENCE and (second := self._packets.pop(self._next, None)) is not None:
             self._above, self._last, self._next = 0, second, self._next + 1
             return Slot(Fill.PACKET, frame.data, second.data)
@@ -148,7 +167,7 @@ class PlayoutBuffer:
         if not self._packets:
             return False
         oldest = min(self._packets)
-        if self._delay.of(oldest * SLOT, now) < self._delay.target - SLOT / 2:
+        if self._delay.of(oldest * SLOT, now) < self.target - SLOT / 2:
             return False
         self._next, self._gap, self._held, self._above, self._last = oldest, 0, 0, 0, None
         return True

@@ -31,6 +31,27 @@ class Pacing:
         self._wait = 0.0
         self._place: float | None = None
         self._shown = 0.0
+        self._offset: float | None = None  # capture, by the far end's clock, less its place in time
+
+    @property
+    def at_once_lag(self) -> float | None:
+        """Seconds from capture, by the far end's clock, of pictures that are shown as they come."""
+        return None if self._offset is None else self._delay.base - self._offset
+
+    @property
+    def own_lag(self) -> float | None:
+        """The same of pictures as the network alone wants them shown."""
+        even = self._delay.target <= EVEN
+        return (
+            None if self._offset is None else self.base - self._offset + (0 if even else self._delay.target)
+        )
+
+    @property
+    def lag(self) -> float | None:
+        """The same, of the last picture."""
+        if self._offset is None or self._place is None:
+            return None
+        return self._shown - self._place - self._offset
 
     @property
     def wanted(self) -> float:
@@ -43,12 +64,16 @@ class Pacing:
         """Of the pictures that come at once: arrival less place in time, in seconds."""
         return self._delay.base
 
-    def show(self, pts: int, now: float) -> float:
-        """When to show the picture with that RTP timestamp (`VIDEO_CLOCK`), which came at `now`."""
+    def show(self, pts: int, now: float, origin: float | None = None) -> float:
+        """When to show the picture with that RTP timestamp (`VIDEO_CLOCK`), which came at `now` and was
+        captured at `origin` by the far end's clock.
+        """
         place = pts / VIDEO_CLOCK
         if self._place is not None and abs(place - self._place) > JUMP:
             self._delay, self._wait = Delay(PICTURES), 0.0
         self._place = place
+        if origin is not None:
+            self._offset = origin - place
         self._delay.note(place, now)
         self._wait = max(self.wanted, self._wait - STEP)
         due = now

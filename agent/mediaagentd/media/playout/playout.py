@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from mediaagentd.errors import Refused
+from mediaagentd.media.playout import sync
 from mediaagentd.media.playout.delay import SLOT
 from mediaagentd.media.playout.mixer import Voice, mix
 from mediaagentd.media.playout.sinks import NullSink, SoundSink
@@ -25,10 +26,13 @@ JOIN = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Slots of 20 ms of one user's sound so far."""
+    """Slots of 20 ms of one user's sound so far; `lag`: seconds since what is heard was captured, by the
+    far end's clock.
+    """
 
     played: int = 0
     concealed: int = 0
+    lag: float | None = None
 
 
 class Playout:
@@ -78,7 +82,17 @@ class Playout:
             voice = self._voices.get(user_id)
             if voice is None:
                 return Slots()
-            return Slots(voice.buffer.played, voice.buffer.concealed)
+            buffer = voice.buffer
+            return Slots(buffer.played, buffer.concealed, buffer.lag(time.monotonic()))
+
+    def follow_pictures(self, user_id: str, lag: float | None) -> float | None:
+        """Pictures of that user have that lag, None when nobody sees any; returns the sound's own."""
+        with self._lock:
+            voice = self._voices.get(user_id)
+            if voice is None:
+                return None
+            voice.buffer.least_lag = sync.least_sound_lag(lag)
+            return voice.buffer.own_lag
 
     def close(self) -> None:
         """Ends the thread and frees the sink; blocks for `JOIN` seconds at the most."""

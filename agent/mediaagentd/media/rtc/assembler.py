@@ -107,6 +107,11 @@ class Assembler:
         self._last_arrival = float("-inf")
 
     @property
+    def first_timestamp(self) -> int:
+        """The 32-bit timestamp that pictures count from."""
+        return self._first_timestamp or 0
+
+    @property
     def waiting(self) -> bool:
         """Whether nothing is released before the next whole keyframe."""
         return self._next is None

@@ -54,6 +54,8 @@ class _Source:
     reception: Reception
     lsr: int = 0
     heard: float = 0.0
+    clock: int = 1
+    captured: tuple[float, int] | None = None  # NTP seconds and the RTP timestamp that belongs to them
 
 
 class Receiver:
@@ -118,6 +120,7 @@ class Receiver:
             source = self._sources[packet.ssrc]
             source.lsr = (packet.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
             source.heard = time.monotonic()
+            source.captured = packet.sender_info.ntp_timestamp / (1 << 32), packet.sender_info.rtp_timestamp
 
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:  # noqa: ARG002 - the library's name
         codec = self._codecs.get(packet.payload_type)
@@ -147,7 +150,7 @@ class Receiver:
     def _source(self, ssrc: int, clock_rate: int) -> _Source | None:
         source = self._sources.get(ssrc)
         if source is None and len(self._sources) < MAX_SOURCES:
-            source = self._sources[ssrc] = _Source(Reception(clock_rate))
+            source = self._sources[ssrc] = _Source(Reception(clock_rate), clock=clock_rate)
         return source
 
     def _repair(
@@ -162,6 +165,14 @@ class Receiver:
         if original is None:
             return None
         return unwrap_rtx(packet, payload_type=payload_type, ssrc=ssrc), original
+
+    def _origin(self, ssrc: int, timestamp: int) -> float | None:
+        """When the far end captured what has this RTP timestamp, by its clock."""
+        source = self._sources.get(ssrc)
+        if source is None or source.captured is None:
+            return None
+        seconds, reported = source.captured
+        return seconds + (((timestamp - reported + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)) / source.clock
 
     def _deadline(self) -> float | None:
         """When `_ask` has something to say; None for audio."""
@@ -307,7 +318,9 @@ class AudioReceiver(Receiver):
         self._frames += 1
         self._repaired += block.age > 0
         before = round(block.age / AUDIO_FRAME)
-        self._on_frame(AudioFrame(block.data, timestamp - self._first, now, (sequence - before) & 0xFFFF))
+        origin = None if self._ssrc is None else self._origin(self._ssrc, timestamp & 0xFFFFFFFF)
+        number = (sequence - before) & 0xFFFF
+        self._on_frame(AudioFrame(block.data, timestamp - self._first, now, number, origin))
 
     def _deadline(self) -> float | None:
         if self._sound is None or not self._sound.nack:
@@ -402,7 +415,9 @@ class VideoReceiver(Receiver):
         data = picture.data
         if picture.keyframe and codec is VideoCodec.H264:
             data = self._parameter_sets.complete(data)
-        self._on_frame(VideoFrame(codec, data, picture.timestamp, picture.keyframe, now))
+        sent = (picture.timestamp + self._assembler.first_timestamp) & 0xFFFFFFFF
+        origin = None if self._ssrc is None else self._origin(self._ssrc, sent)
+        self._on_frame(VideoFrame(codec, data, picture.timestamp, picture.keyframe, now, origin))
 
     def _deadline(self) -> float | None:
         waiting = (self._assembler.deadline(), self._arrivals.deadline())
