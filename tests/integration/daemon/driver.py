@@ -81,12 +81,15 @@ class Driver:
         assert entered.user_entered.user_id == user_id
 
     async def status(self) -> agent_pb2.GetStatusResponse:
-        """What can be seen of the daemon, without the figures that change by themselves."""
+        """What can be seen of the daemon, without what changes by itself: figures, and the encoder, which is
+        known once media is loaded.
+        """
         reply: agent_pb2.GetStatusResponse = await self.agent.GetStatus(
             agent_pb2.GetStatusRequest(), timeout=WITHIN
         )
-        for field in ("uptime", "cpu_time", "resident_bytes"):
+        for field in ("uptime", "cpu_time", "resident_bytes", "loop_lag"):
             reply.ClearField(field)
+        reply.media.ClearField("video_encoder")
         return reply
 
     async def refused(self, rpc: Awaitable[Any]) -> Refusal:
