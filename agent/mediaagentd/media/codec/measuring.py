@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import os
 import threading
 import time
@@ -38,7 +41,19 @@ def measure() -> list[Cost]:
     scene = SyntheticCamera(VideoProfile.P720.size, VideoProfile.P720.fps)
     scene.open()
     pictures = [scene.picture(number * 3) for number in range(WARM_UP + PICTURES)]
-    return [cost for codec, tuning in _candidates() if (cost := _cost(codec, tuning, pictures)) is not None]
+    costs = [cost for codec, tuning in _candidates() if (cost := _cost(codec, tuning, pictures)) is not None]
+    del scene, pictures
+    _give_back()
+    return costs
+
+
+def _give_back() -> None:
+    """Returns to the system what was needed once: 80 MiB, measured. Pictures go with the cycles that hold
+    them, and the C library keeps what it is given back unless it is asked.
+    """
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # a C library without it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _candidates() -> Iterator[tuple[VideoCodec, Tuning]]:
