@@ -63,9 +63,12 @@ class Speaker:
         """From here on it is listened to."""
         self.began = len(samples(self.heard))
 
-    def sound(self) -> Samples:
-        """What was heard since."""
-        return samples(self.heard)[self.began :]
+    async def sound(self, seconds: float = 2.0) -> Samples:
+        """What was heard since, so much at least."""
+        async with asyncio.timeout(WITHIN):
+            while len(heard := samples(self.heard)[self.began :]) < seconds * RATE:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)  # a file has no event; it grows by the second
+        return heard
 
     async def session(self, state: session_pb2.SessionState.ValueType) -> float:
         """When its client is told that the session is in that state."""
@@ -183,7 +186,7 @@ async def test_a_hub_that_is_killed_ends_no_call(tmp_path: Path, request: pytest
             for speaker in speakers:
                 speaker.mark()
             the_hub, took = await die_and_return(crowd, hubs, the_hub, tmp_path, away)
-            gaps = [longest_gap(speaker.sound()) for speaker in speakers]
+            gaps = [longest_gap(await speaker.sound()) for speaker in speakers]
             print(f"\naway {away:g} s: back p50 {took[len(took) // 2]:.2f} s, p99 {took[-2]:.2f} s,"
                   f" longest {took[-1]:.2f} s; longest gap of sound {max(gaps) * 1e3:.0f} ms")  # fmt: skip
             assert max(gaps) <= GAP
