@@ -246,8 +246,13 @@ async def test_a_camera_that_encodes_by_itself_is_passed_through_and_encoded_whe
             assert local._takers == (), "nothing is decoded or encoded"
             shown += await within(first(pair.bob.engine.watch("v"), 40))
             assert local._passing
-            local.set_rate(PASSED, 150_000, Shape())
-            await until(lambda: not local._passing)
+
+            def is_encoded_for_little() -> bool:
+                """The rate is said anew each time: what the far end reports meanwhile raises it again."""
+                local.set_rate(PASSED, 150_000, Shape())
+                return not local._passing
+
+            await until(is_encoded_for_little)
             shown += await within(first(pair.bob.engine.watch("v"), 20))
             assert len(local._takers) == 1
     luma = [np.frombuffer(each.data, np.uint8)[: 640 * 480].reshape(480, 640) for each in shown]
