@@ -18,12 +18,16 @@ from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
-from mediaagentd.media.rtc import description, gathering, receiver, seams, sender, transport_wide
+from mediaagentd.media.rtc import description, gathering, seams, transport_wide
+from mediaagentd.media.rtc.audio_receiver import AudioReceiver
+from mediaagentd.media.rtc.audio_sender import AudioSender
 from mediaagentd.media.rtc.consent import Consent
 from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.guard import GuardedProtocol
 from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.sound import Sound
+from mediaagentd.media.rtc.video_receiver import VideoReceiver
+from mediaagentd.media.rtc.video_sender import VideoSender
 from mediaagentd.media.types import VideoCodec
 
 
@@ -44,10 +48,10 @@ async def test_a_transceiver_keeps_sender_and_receiver_in_two_private_fields(
     connection: RTCPeerConnection,
 ) -> None:
     for transceiver in connection.getTransceivers():
-        ours, theirs = sender.AudioSender(transceiver.sender.transport, lambda _: None), transceiver.sender
+        ours, theirs = AudioSender(transceiver.sender.transport, lambda _: None), transceiver.sender
         assert isinstance(theirs, RTCRtpSender)
         assert isinstance(transceiver.receiver, RTCRtpReceiver)
-        inward = receiver.AudioReceiver(transceiver.receiver.transport, lambda _: None, lambda: None)
+        inward = AudioReceiver(transceiver.receiver.transport, lambda _: None, lambda: None)
         stream = theirs._stream_id
         seams.swap(transceiver, ours, inward)
         swapped: tuple[object, object] = transceiver.sender, transceiver.receiver
@@ -67,7 +71,7 @@ async def test_everything_is_bundled_from_the_start(connection: RTCPeerConnectio
 
 @pytest.mark.parametrize(
     ("stock", "ours"),
-    [(RTCRtpSender, sender.VideoSender), (RTCRtpReceiver, receiver.VideoReceiver)],
+    [(RTCRtpSender, VideoSender), (RTCRtpReceiver, VideoReceiver)],
 )
 def test_ours_has_what_the_library_calls(stock: type, ours: type) -> None:
     called = {
@@ -89,7 +93,7 @@ async def test_a_receiver_can_take_more_payload_types_than_were_negotiated(
     connection: RTCPeerConnection,
 ) -> None:
     transport = seams.dtls_transport(connection)
-    inward = receiver.AudioReceiver(transport, lambda _: None, lambda: None)
+    inward = AudioReceiver(transport, lambda _: None, lambda: None)
     seams.register_payload_types(transport, inward, [63])
     packet = aiortc.rtp.RtpPacket(payload_type=63, ssrc=7)
     assert transport._rtp_router.route_rtp(packet) is inward
@@ -109,8 +113,8 @@ async def test_the_library_reads_no_other_private_field_of_ours(
     from aiortc import rtcdtlstransport, rtcpeerconnection, rtcrtptransceiver
 
     transport = seams.dtls_transport(connection)
-    out = sender.VideoSender(transport, lambda: None, lambda _: None)
-    inward = receiver.VideoReceiver(transport, lambda _: None, lambda: None)
+    out = VideoSender(transport, lambda: None, lambda _: None)
+    inward = VideoReceiver(transport, lambda _: None, lambda: None)
     pattern = re.compile(r"\b(?:__)?(sender|receiver|recipient)\.(_?[a-zA-Z]\w*)")
     for module in (rtcpeerconnection, rtcdtlstransport, rtcrtptransceiver):
         for kind, name in pattern.findall(inspect.getsource(module)):

@@ -17,13 +17,15 @@ from aiortc.sdp import candidate_from_sdp
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.rtc import description, negotiation, seams, sound, transport_wide
+from mediaagentd.media.rtc.audio_receiver import AudioReceiver
+from mediaagentd.media.rtc.audio_sender import AudioSender
 from mediaagentd.media.rtc.consent import Consent
 from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.gathering import Gatherer
 from mediaagentd.media.rtc.ice import IceServer, servers, unusable
 from mediaagentd.media.rtc.names import Names
-from mediaagentd.media.rtc.receiver import AudioReceiver, VideoReceiver
-from mediaagentd.media.rtc.sender import AudioSender, VideoSender
+from mediaagentd.media.rtc.video_receiver import VideoReceiver
+from mediaagentd.media.rtc.video_sender import VideoSender
 from mediaagentd.media.types import (
     AudioFrame,
     Feedback,

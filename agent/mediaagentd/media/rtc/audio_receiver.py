@@ -1,0 +1,126 @@
+"""Sound in: Opus packets, whichever way they came."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket, RtpPacket, unwrap_rtx
+
+from mediaagentd.media.rtc import seams
+from mediaagentd.media.rtc.gaps import Gaps
+from mediaagentd.media.rtc.receiver import Receiver, ascending
+from mediaagentd.media.rtc.reception import Unwrapper
+from mediaagentd.media.rtc.redundancy import Block, unpack
+from mediaagentd.media.rtc.sound import Sound
+from mediaagentd.media.types import AUDIO_FRAME, AudioFrame, StreamStats
+
+REMEMBERED = 100
+"""Packets of sound that are known again when they come twice: two seconds."""
+
+
+class AudioReceiver(Receiver):
+    """Opus packets in the order of their arrival, each once, whether it came by itself, again, or in a
+    later one.
+    """
+
+    def __init__(
+        self,
+        transport: RTCDtlsTransport,
+        on_frame: Callable[[AudioFrame], None],
+        round_trip: Callable[[], float | None],
+    ) -> None:
+        super().__init__(transport)
+        self._on_frame = on_frame
+        self._round_trip = round_trip
+        self._sound: Sound | None = None
+        self._ssrc: int | None = None
+        self._timestamps, self._sequences = Unwrapper(32), Unwrapper(16)
+        self._first: int | None = None
+        self._gaps = Gaps()
+        self._taken: deque[int] = deque(maxlen=REMEMBERED)
+        self._malformed = self._repaired = 0
+
+    def agree(self, sound: Sound) -> None:
+        """What the far end may send; before `receive`."""
+        self._sound = sound
+
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """See `Receiver`; more payload types are ours than the library has negotiated."""
+        begins = self._task is None
+        await super().receive(parameters)
+        if begins and self._sound is not None:
+            extra = seams.audio_codecs(self._sound)
+            self._codecs.update(extra)
+            seams.register_payload_types(self.transport, self, list(extra))
+
+    def stats(self) -> StreamStats:
+        """Totals so far."""
+        return StreamStats(
+            packets=self._packets,
+            bytes=self._octets,
+            frames=self._frames,
+            packets_lost=self._lost(),
+            dropped=self._malformed,
+            repaired=self._repaired,
+        )
+
+    def _repair(
+        self, packet: RtpPacket, _codec: RTCRtpCodecParameters
+    ) -> tuple[RtpPacket, RTCRtpCodecParameters] | None:
+        """There is one stream, and so no need to say which one is repaired."""
+        if self._ssrc is None or self._sound is None or len(packet.payload) < 2:
+            return None
+        self._rtx[packet.ssrc] = self._ssrc
+        return unwrap_rtx(packet, self._sound.opus, self._ssrc), self._codecs[self._sound.opus]
+
+    def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
+        if not packet.payload:
+            return
+        if packet.ssrc != self._ssrc:
+            self._ssrc, self._first, self._gaps = packet.ssrc, None, Gaps()
+            self._timestamps, self._sequences = Unwrapper(32), Unwrapper(16)
+            self._taken.clear()
+        try:
+            blocks = self._blocks(packet, codec)
+        except ValueError:
+            self._malformed += 1
+            return
+        timestamp = self._timestamps.unwrap(packet.timestamp)
+        for block in blocks:
+            self._take(block, timestamp - block.age, packet.sequence_number, now)
+        number = self._sequences.unwrap(packet.sequence_number)
+        self._gaps.round_trip = self._round_trip()
+        self._gaps.note(number, now, covered=len(blocks) - 1)
+        if self._gaps.deadline() is not None:
+            self._wake.set()
+
+    def _blocks(self, packet: RtpPacket, codec: RTCRtpCodecParameters) -> list[Block]:
+        if codec.name.lower() == "red" and self._sound is not None:
+            return unpack(packet.payload, self._sound.opus)
+        return [Block(packet.payload, 0)]
+
+    def _take(self, block: Block, timestamp: int, sequence: int, now: float) -> None:
+        if timestamp in self._taken or (self._first is not None and timestamp < self._first):
+            return
+        self._taken.append(timestamp)
+        self._first = timestamp if self._first is None else self._first
+        self._frames += 1
+        self._repaired += block.age > 0
+        before = round(block.age / AUDIO_FRAME)
+        origin = None if self._ssrc is None else self._origin(self._ssrc, timestamp & 0xFFFFFFFF)
+        number = (sequence - before) & 0xFFFF
+        self._on_frame(AudioFrame(block.data, timestamp - self._first, now, number, origin))
+
+    def _deadline(self) -> float | None:
+        if self._sound is None or not self._sound.nack:
+            return None
+        return self._gaps.deadline()
+
+    async def _ask(self, now: float) -> None:
+        if self._sound is None or not self._sound.nack or self._rtcp_ssrc is None or self._ssrc is None:
+            return
+        for lost in ascending(number & 0xFFFF for number in self._gaps.due(now)):
+            await self._send_rtcp(RtcpRtpfbPacket(RTCP_RTPFB_NACK, self._rtcp_ssrc, self._ssrc, lost))

@@ -1,0 +1,90 @@
+"""Sound out: Opus packets, each sent as often as the far end's losses ask for."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable
+
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtp import RtcpReceiverInfo, RtpPacket
+
+from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy
+from mediaagentd.media.rtc.sender import Sender
+from mediaagentd.media.rtc.sound import Sound
+from mediaagentd.media.types import AUDIO_CLOCK, AudioFrame, StreamStats
+
+AUDIO_HISTORY = 50
+"""Packets of sound kept for retransmission: a second."""
+
+AUDIO_BOUND = 10
+"""Audio frames that may wait: 200 ms, then the oldest goes."""
+
+
+class AudioSender(Sender):
+    """Opus packets out. The newest wins. What the far end lost decides how often each is sent."""
+
+    _history_bound = AUDIO_HISTORY
+
+    def __init__(self, transport: RTCDtlsTransport, on_loss: Callable[[float], None]) -> None:
+        super().__init__("audio", AUDIO_CLOCK, transport)
+        self._on_loss = on_loss
+        self._queue: deque[AudioFrame] = deque(maxlen=AUDIO_BOUND)
+        self._dropped = 0
+        self._red: int | None = None
+        self._redundancy = Redundancy()
+        self._memory = LossMemory()
+
+    def agree(self, sound: Sound) -> None:
+        """How the far end takes sound."""
+        self._red = sound.red
+        self._rtx_payload_type = sound.rtx
+
+    def push(self, frame: AudioFrame) -> None:
+        """Takes one packet of Opus."""
+        if not self._enabled or not frame.data:
+            return
+        self._dropped += len(self._queue) == AUDIO_BOUND
+        self._queue.append(frame)
+        self._wake.set()
+
+    def stats(self) -> StreamStats:
+        """Totals so far."""
+        return StreamStats(
+            packets=self._packets,
+            bytes=self._octets,
+            frames=self._frames,
+            packets_lost=self.remote_lost,
+            dropped=self._dropped,
+            repaired=self._retransmitted,
+        )
+
+    def _take(self) -> tuple[list[bytes], int, float] | None:
+        if not self._queue:
+            return None
+        frame = self._queue.popleft()
+        return [frame.data], frame.pts, frame.captured
+
+    def _on_report(self, report: RtcpReceiverInfo) -> None:
+        super()._on_report(report)
+        self._memory.report(self.fraction_lost)
+        self._on_loss(self._memory.loss)
+
+    def _dress(self, packet: RtpPacket) -> RtpPacket:
+        """What is sent in the place of a packet: with earlier ones in it. Only the plain one can be asked
+        for again, since a retransmission tells nothing of its payload type.
+        """
+        if self._red is None:
+            return packet
+        depth = self._memory.depth
+        payload = self._redundancy.pack(packet.payload, packet.timestamp, depth, packet.payload_type)
+        if payload is None:
+            return packet
+        dressed = copy.copy(packet)
+        dressed.payload_type, dressed.payload = self._red, payload
+        return dressed
+
+    async def _retransmit(self, sequence: int) -> None:
+        """Not under its own number: SRTP takes each number once."""
+        if self._rtx_payload_type is not None:
+            await super()._retransmit(sequence)

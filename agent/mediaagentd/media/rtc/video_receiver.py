@@ -1,0 +1,136 @@
+"""Pictures in: whole ones, and what is asked and told of the far end for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
+    RtcpPsfbPacket,
+    RtcpRtpfbPacket,
+    RtpPacket,
+    pack_remb_fci,
+)
+
+from mediaagentd.media.rtc import transport_wide
+from mediaagentd.media.rtc.assembler import Assembler, Picture
+from mediaagentd.media.rtc.estimate import Estimator
+from mediaagentd.media.rtc.payload import ParameterSets, depacketize
+from mediaagentd.media.rtc.receiver import Receiver, ascending
+from mediaagentd.media.rtc.transport_wide import Arrivals
+from mediaagentd.media.types import StreamStats, VideoCodec, VideoFrame
+
+HEADERS = 50
+"""Bytes of IP, UDP, RTP with extensions, and SRTP around a payload."""
+
+
+class VideoReceiver(Receiver):
+    """Whole pictures, each as soon as it is whole."""
+
+    def __init__(
+        self,
+        transport: RTCDtlsTransport,
+        on_frame: Callable[[VideoFrame], None],
+        round_trip: Callable[[], float | None],
+    ) -> None:
+        super().__init__(transport)
+        self._on_frame = on_frame
+        self._round_trip = round_trip
+        self._ssrc: int | None = None
+        self._assembler = Assembler()
+        self._parameter_sets = ParameterSets()
+        self._estimator = Estimator()
+        self._arrivals = Arrivals()
+        self._keyframes = self._malformed = 0
+        self._armed = float("inf")
+
+    def request_keyframe(self) -> None:
+        """Asks the far end for a keyframe, at most every half second."""
+        self._assembler.want_keyframe()
+        self._wake.set()
+
+    def stats(self) -> StreamStats:
+        """Totals so far; `dropped` counts packets that arrived for nothing."""
+        return StreamStats(
+            packets=self._packets,
+            bytes=self._octets,
+            frames=self._frames,
+            keyframes=self._keyframes,
+            packets_lost=self._lost(),
+            dropped=self._assembler.dropped + self._malformed,
+        )
+
+    async def _estimate(self, packet: RtpPacket, now: float) -> None:
+        """A far end that numbers its packets estimates by itself; another one is told."""
+        number = packet.extensions.transport_sequence_number
+        if number is not None:
+            self._arrivals.add(number, now)
+            self._arm(self._arrivals.deadline())
+            return
+        if packet.extensions.abs_send_time is None:
+            return
+        size = len(packet.payload) + packet.padding_size + HEADERS
+        bitrate = self._estimator.add(packet.extensions.abs_send_time, size, now)
+        if bitrate is not None and self._rtcp_ssrc is not None:
+            told = pack_remb_fci(bitrate, list(self._sources))
+            await self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_APP, self._rtcp_ssrc, 0, told))
+
+    def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
+        if packet.ssrc != self._ssrc:
+            self._ssrc, self._assembler = packet.ssrc, Assembler()
+        name = VideoCodec(codec.name.upper())
+        try:
+            payload = depacketize(name, packet.payload)
+        except (ValueError, IndexError):
+            self._malformed += 1
+            return
+        if name is VideoCodec.H264:
+            self._parameter_sets.note(payload.data)
+        pictures = self._assembler.push(
+            packet.sequence_number, packet.timestamp, bool(packet.marker), payload, now
+        )
+        for picture in pictures:
+            self._hand_on(name, picture, now)
+        self._arm(self._assembler.deadline())
+
+    def _arm(self, deadline: float | None) -> None:
+        """Wakes the feedback for it unless it wakes before."""
+        if deadline is not None and deadline < self._armed:
+            self._armed = deadline
+            self._wake.set()
+
+    def _hand_on(self, codec: VideoCodec, picture: Picture, now: float) -> None:
+        self._frames += 1
+        self._keyframes += picture.keyframe
+        data = picture.data
+        if picture.keyframe and codec is VideoCodec.H264:
+            data = self._parameter_sets.complete(data)
+        sent = (picture.timestamp + self._assembler.first_timestamp) & 0xFFFFFFFF
+        origin = None if self._ssrc is None else self._origin(self._ssrc, sent)
+        self._on_frame(VideoFrame(codec, data, picture.timestamp, picture.keyframe, now, origin))
+
+    def _deadline(self) -> float | None:
+        waiting = (self._assembler.deadline(), self._arrivals.deadline())
+        self._armed = min((each for each in waiting if each is not None), default=float("inf"))
+        return None if self._armed == float("inf") else self._armed
+
+    async def _ask(self, now: float) -> None:
+        await self._tell_arrivals(now)
+        self._assembler.round_trip = self._round_trip()
+        requests = self._assembler.poll(now)
+        if self._rtcp_ssrc is None or self._ssrc is None:
+            return
+        for lost in ascending(requests.lost):
+            nack = RtcpRtpfbPacket(RTCP_RTPFB_NACK, self._rtcp_ssrc, self._ssrc, lost)
+            await self._send_rtcp(nack)
+        if requests.keyframe:
+            await self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_PLI, self._rtcp_ssrc, self._ssrc))
+
+    async def _tell_arrivals(self, now: float) -> None:
+        fci = self._arrivals.report(now)
+        if fci is not None and self._rtcp_ssrc is not None:
+            await self._send_rtcp(transport_wide.packet(self._rtcp_ssrc, self._ssrc or 0, fci))
