@@ -192,6 +192,28 @@ def hub_dies_with_the_invitation(story: Story) -> None:
     story.alice.command(lambda op: t.Dial(op, ("bob",), AUDIO, 30.0, "", "alice-1"))
 
 
+def joined_without_knowing(story: Story) -> None:
+    """Bob answers and hangs up, joins the same call and hangs up, and hears none of the hub's replies: each
+    time that he is in all the same, he leaves."""
+    story.dial(story.alice, story.bob, story.carol, type_=AUDIO)
+    story.wait(1.0)
+    story.answer(story.carol)
+    story.wait(1.0)
+    story.world.faults = replace(CALM, lost_reply=1.0)
+    story.answer(story.bob)
+    story.wait(0.01)
+    story.bob.command(t.Hangup)
+    story.wait(1.0)
+    call = story.bob.state.previous
+    story.bob.command(lambda op: t.Join(op, call.hub.call_id if call else ""))
+    story.wait(0.01)
+    story.bob.command(t.Hangup)
+    story.wait(1.0)
+    story.world.faults = CALM
+    story.wait(4.0)
+    story.alice.command(t.Hangup)
+
+
 def clock_a_day_back(story: Story) -> None:
     """The hub dies, and somebody sets its clock back by a day: what rings does not ring for a day."""
     story.dial(story.alice, story.bob, type_=AUDIO, timeout=20.0)
@@ -289,6 +311,7 @@ _STORIES: tuple[tuple[Town, tuple[Callable[[Story], None], ...]], ...] = (
             back_in_order,
             over_before_it_rang,
             hub_dies_with_the_invitation,
+            joined_without_knowing,
             clock_a_day_back,
             clock_a_day_ahead,
             invite_more,

@@ -207,8 +207,17 @@ def failed(state: State, now: float, error: Refused) -> Change:
     effects: tuple[Effect, ...] = tuple(Failed(op, error) for op in (pending.op, *pending.also))
     if isinstance(pending.command, SwitchCallType):
         effects = (Raise(switch_code(pending.command.type), error.message), *effects)
+    if isinstance(pending.command, JoinCall):
+        state = replace(state, over=tuple(map(_by_order, state.over)))
     state, more = _released(replace(state, pending=None), now)
     return state, (*effects, *more)
+
+
+def _by_order(part: Over) -> Over:
+    """A join that failed may have come true: who is in a call then may be in by it, not by an accept of
+    unknown fate whose leaving has been told. So any join that is heard of is left.
+    """
+    return replace(part, join_order=part.join_order or 0)
 
 
 def _released(state: State, now: float) -> Change:

@@ -417,6 +417,21 @@ def test_an_answer_that_was_given_and_hung_up_is_over_whatever_the_hub_made_of_i
     assert stage.effects == ()
 
 
+def test_a_join_that_was_given_up_after_such_an_answer_is_left_whichever_of_the_two_it_is() -> None:
+    stage = Stage().ring(AUDIO)
+    stage.tell(t.Answer(1, "i1"))
+    stage.tell(t.Hangup(2))
+    stage.tell(t.Join(3, "c1"))
+    stage.push(joined("bob"), joined("ann", 2), joined("cid", 3), revision=2, type_=AUDIO, is_group=True)
+    assert stage.effects == ()  # the reply may yet say that we are in
+    stage.tell(t.Hangup(4))
+    assert t.Hub(0, t.Leave("c1")) in stage.effects
+    stage.push(joined("bob"), joined("ann", 2), revision=3, type_=AUDIO, is_group=True)
+    assert stage.effects == ()  # told once
+    stage.push(joined("bob"), joined("ann", 4), revision=4, type_=AUDIO, is_group=True)
+    assert commands(stage) == [t.Leave("c1")]
+
+
 def test_a_full_call_rings_on() -> None:
     stage = Stage().ring(AUDIO)
     stage.tell(t.Answer(1, "i1"))
