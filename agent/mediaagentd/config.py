@@ -88,6 +88,10 @@ class HubConfig(BaseModel):
     lease: float = Field(default=30.0, ge=3, le=3600)
     members: int = Field(default=6, ge=2, le=100)
     login_policy: Literal["single", "multi"] = "single"
+    devices: int = Field(default=20, ge=1, le=1000)
+    groups: int = Field(default=100, ge=0, le=100_000)
+    group_members: int = Field(default=1000, ge=1, le=100_000)
+    missed: int = Field(default=200, ge=1, le=10_000)
     caller_burst: float = Field(default=30, ge=1, le=100_000)
     caller_per_second: float = Field(default=1.0, gt=0, le=100_000)
     callee_burst: float = Field(default=60, ge=1, le=100_000)

@@ -85,6 +85,7 @@ def test_file_named_by_environment_then_the_users(tmp_path: Path, monkeypatch: p
             "hub.allowed_candidates: must be networks such as 127.0.0.0/8",
         ),
         ("[hub]\ncaller_burst=0", "hub.caller_burst: Input should be greater than or equal to 1"),
+        ("[hub]\nmissed=0", "hub.missed: Input should be greater than or equal to 1"),
         ('[faults]\nenabled="perhaps"', "faults.enabled: Input should be a valid boolean"),
         ('camera="x', "Unterminated string"),
     ],
@@ -110,11 +111,13 @@ def test_named_file_must_exist(tmp_path: Path) -> None:
 def test_what_protects_the_hub_reaches_it(tmp_path: Path) -> None:
     text = (
         '[hub]\nallowed_candidates=["127.0.0.0/8", "fe80::/10"]\ncaller_burst=3\ncaller_per_second=0.5\n'
-        "callee_burst=4\ncallee_per_second=0.25\n"
+        "callee_burst=4\ncallee_per_second=0.25\ndevices=2\ngroups=3\ngroup_members=5\nmissed=7\n"
     )
     settings = hub_daemon._hub_settings(config.load(write(tmp_path / "agent.toml", text)))
     assert settings.allowed_candidates == (ip_network("127.0.0.0/8"), ip_network("fe80::/10"))
     assert (settings.caller, settings.callee) == (Rate(3, 0.5), Rate(4, 0.25))
+    kept = (settings.devices, settings.groups, settings.group_members, settings.missed)
+    assert kept == (2, 3, 5, 7)
     defaults = hub_daemon._hub_settings(config.load(write(tmp_path / "agent.toml", "")))
     assert (defaults.caller, defaults.callee, defaults.allowed_candidates) == (CALLER, CALLEE, ())
 

@@ -69,6 +69,10 @@ class HubServer:
             lease=settings.lease,
             members=settings.members,
             policy=settings.policy,
+            devices=settings.devices,
+            groups=settings.groups,
+            group_members=settings.group_members,
+            missed=settings.missed,
             caller=settings.caller,
             callee=settings.callee,
         )

@@ -25,7 +25,8 @@ class HubSettings:
 
     `listen` is `unix:/path` or `host:port`, port 0 for a free one. `keys` verify UserSigs; the first is
     the present one, the others are on their way out. `database` None keeps everything in memory.
-    `policy` MULTI lets several devices of one user be logged in at once.
+    `policy` MULTI lets several devices of one user be logged in at once, `devices` at the most; `groups`,
+    `group_members` and `missed` bound what is kept on the disk: see `values.Limits`.
     With `turn_secret` (coturn's `use-auth-secret`) each session gets credentials of its own for
     `turn_urls`, good for `turn_ttl`. `caller` and `callee`: how often one may invite and be invited.
     `allowed_candidates`: see `signals.Rules`. `tls_certificate` and `tls_key` are PEM files, both or neither.
@@ -38,6 +39,10 @@ class HubSettings:
     lease: float = 30.0
     members: int = 6
     policy: Policy = Policy.SINGLE
+    devices: int = 20
+    groups: int = 100
+    group_members: int = 1000
+    missed: int = 200
     heartbeat: float = 5.0
     caller: Rate = CALLER
     callee: Rate = CALLEE
