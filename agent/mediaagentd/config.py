@@ -65,6 +65,16 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _automatic(value: object) -> object:
+    return 0 if value == "auto" else value
+
+
+def _bitrate(value: int) -> int:
+    if value and not 6_000 <= value <= 256_000:
+        raise PydanticCustomError("rule", "must be auto, or 6000 to 256000 bits a second")
+    return value
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
@@ -73,6 +83,9 @@ Address = Annotated[str, _matching(_ADDRESS, "host:port or [v6 address]:port")]
 NoAddress = Annotated[str, _matching(f"({_ADDRESS})?", "host:port, [v6 address]:port or empty")]
 UserId = Annotated[str, _matching(r"[A-Za-z0-9_-]{0,32}", "1 to 32 of a-z A-Z 0-9 - _, or empty")]
 DeviceId = Annotated[str, _matching(r"[A-Za-z0-9._-]{0,64}", "1 to 64 of a-z A-Z 0-9 - _ ., or empty")]
+
+
+Bitrate = Annotated[int, BeforeValidator(_automatic), AfterValidator(_bitrate)]
 
 
 class HubConfig(BaseModel):
@@ -146,6 +159,10 @@ class Config(BaseModel):
     video_profile: Literal["auto", "480p", "720p", "1080p"] = "auto"
     video_effort: Literal["auto", "fast", "balanced"] = "auto"
     video_encoder: Literal["auto", "libx264", "h264_nvenc", "h264_qsv", "h264_v4l2m2m"] = "auto"
+
+    audio_mode: Literal["voice", "music"] = "voice"
+    audio_stereo: bool = False
+    audio_bitrate: Bitrate = 0
 
     reconnect_budget: float = Field(default=60.0, ge=5, le=300)
 

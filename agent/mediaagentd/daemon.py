@@ -37,7 +37,7 @@ from mediaagentd.lifecycle import Part, serve, step
 from mediaagentd.media.codec.tuning import Effort, Tuning
 from mediaagentd.media.door import MediaDoor
 from mediaagentd.media.settings import MediaSettings
-from mediaagentd.media.types import VideoCodec, VideoProfile
+from mediaagentd.media.types import SoundStyle, VideoCodec, VideoProfile
 from mediaagentd.network import NetworkWatch
 from mediaagentd.signalling import stream
 from mediaagentd.signalling.backoff import Backoff
@@ -339,6 +339,7 @@ def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings
         fixed_profile=config.video_profile != "auto",
         label=config.user_id or device_id,
         echo=echo,
+        sound=SoundStyle(config.audio_mode == "music", config.audio_stereo, config.audio_bitrate),
         reconnect_budget=config.reconnect_budget,
     )
 

@@ -6,7 +6,7 @@ import asyncio
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.leg import Leg
-from mediaagentd.media.types import AudioFrame, PeerStats, StreamStats, VideoCodec, VideoFrame
+from mediaagentd.media.types import UNSAID, AudioFrame, PeerStats, StreamStats, VideoCodec, VideoFrame
 
 
 class FakePeer:
@@ -22,6 +22,7 @@ class FakePeer:
         self.keyframe_requests = 0
         self.probes = 0
         self.silent_since: float | None = None
+        self.hearing = UNSAID
         self.local_address: str | None = "192.0.2.1"
         self.gone = asyncio.Event()
         self.changed = asyncio.Event()

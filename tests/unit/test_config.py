@@ -75,6 +75,10 @@ def test_file_named_by_environment_then_the_users(tmp_path: Path, monkeypatch: p
         ('video_codecs=["AV1"]', "video_codecs: one or more of VP8 and H264"),
         ("video_codecs=[]", "video_codecs: one or more of VP8 and H264"),
         ('video_profile="4k"', "video_profile: Input should be 'auto', '480p', '720p' or '1080p'"),
+        ('audio_mode="noise"', "audio_mode: Input should be 'voice' or 'music'"),
+        ('audio_stereo="both"', "audio_stereo: Input should be a valid boolean"),
+        ("audio_bitrate=5999", "audio_bitrate: must be auto, or 6000 to 256000 bits a second"),
+        ('audio_bitrate="much"', "audio_bitrate: Input should be a valid integer"),
         ('user_id="ann"', "user_id, user_sig: logging in at the start needs both"),
         ('socket="agent.sock"', "socket: the path must be absolute"),
         (f'socket="/{"x" * 107}"', "socket: a unix socket's path has at most 107 bytes"),
@@ -160,3 +164,11 @@ def test_device_id_in_a_place_that_cannot_be(tmp_path: Path) -> None:
     settings = config.load(None, {"state_dir": tmp_path / "file" / "state"})
     with pytest.raises(ConfigError, match="state_dir: "):
         config.device_id(settings)
+
+
+def test_sound_is_a_voice_unless_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = config.load(write(tmp_path / "agent.toml", 'audio_bitrate="auto"'))
+    assert (plain.audio_mode, plain.audio_stereo, plain.audio_bitrate) == ("voice", False, 0)
+    monkeypatch.setenv("MEDIAAGENT_AUDIO_BITRATE", "96000")
+    told = config.load(write(tmp_path / "agent.toml", 'audio_mode="music"\naudio_stereo=true'))
+    assert (told.audio_mode, told.audio_stereo, told.audio_bitrate) == ("music", True, 96_000)

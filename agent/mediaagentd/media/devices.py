@@ -109,9 +109,9 @@ def make_camera(
     return ThreadedCamera(factory, shown(name), patience=patience)
 
 
-def make_microphone(name: str) -> AudioSource | None:
-    """The microphone of a resolved name; None for `none`. Raises: Refused DEVICE_NOT_FOUND for a tone
-    that is no number.
+def make_microphone(name: str, *, stereo: bool = False) -> AudioSource | None:
+    """The microphone of a resolved name, of two channels when `stereo` is wanted and it has them; None for
+    `none`. Raises: Refused DEVICE_NOT_FOUND for a tone that is no number.
     """
     factory: Callable[[], AudioReader]
     if name == "none":
@@ -122,9 +122,9 @@ def make_microphone(name: str) -> AudioSource | None:
         hertz = _hertz(name)
         factory = lambda: SyntheticMicrophone(hertz)  # noqa: E731
     elif name.startswith("file:"):
-        factory = lambda: FileMicrophone(Path(name.removeprefix("file:")))  # noqa: E731
+        factory = lambda: FileMicrophone(Path(name.removeprefix("file:")), stereo=stereo)  # noqa: E731
     else:
-        factory = lambda: SoundCardReader(name)  # noqa: E731
+        factory = lambda: SoundCardReader(name, stereo=stereo)  # noqa: E731
     return ThreadedMicrophone(factory, name)
 
 

@@ -81,7 +81,7 @@ class MediaEngine:
         await self._local.resolve()
         name = self._settings.speaker
         self._speaker = await asyncio.to_thread(devices.resolve_speaker, name)
-        self._board.playout = Playout(make_sink(self._speaker))
+        self._board.playout = Playout(make_sink(self._speaker, stereo=self._settings.sound.stereo))
         camera, microphone = self._local.names
         _log.info("media_devices", camera=devices.shown(camera), microphone=microphone, speaker=self._speaker)
         if self._board.is_real:

@@ -12,7 +12,7 @@ import structlog
 
 from mediaagentd.call.signal import AnswerSdp, Candidate, Offer
 from mediaagentd.errors import Refused
-from mediaagentd.media.types import AudioFrame, Feedback, PeerStats, VideoCodec, VideoFrame
+from mediaagentd.media.types import AudioFrame, Feedback, Hearing, PeerStats, VideoCodec, VideoFrame
 
 _log = structlog.stdlib.get_logger()
 
@@ -28,6 +28,10 @@ class PeerPort(Protocol):
     @property
     def video_codec(self) -> VideoCodec | None:
         """The codec of our video."""
+
+    @property
+    def hearing(self) -> Hearing:
+        """How the far end hears our sound."""
 
     @property
     def heard(self) -> float:

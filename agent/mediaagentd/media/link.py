@@ -30,8 +30,10 @@ from mediaagentd.media.continuity_types import (
 from mediaagentd.media.leg import Leg, LegSignal, MakePeer, PeerPort
 from mediaagentd.media.tasks import Tasks
 from mediaagentd.media.types import (
+    UNSAID,
     AudioFrame,
     Feedback,
+    Hearing,
     PeerStats,
     StreamStats,
     VideoCodec,
@@ -170,6 +172,11 @@ class Link:
     def video_codec(self) -> VideoCodec | None:
         """The codec of our video to that user."""
         return self._peer.video_codec if self._peer is not None else None
+
+    @property
+    def hearing(self) -> Hearing:
+        """How that user hears our sound."""
+        return self._peer.hearing if self._peer is not None else UNSAID
 
     def stats(self) -> PeerStats | None:
         """Totals of all connections so far; None before there is one."""

@@ -26,8 +26,11 @@ from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import (
     AUDIO_CLOCK,
     AUDIO_FRAME,
+    UNSAID,
     VIDEO_CLOCK,
     AudioFrame,
+    Hearing,
+    SoundStyle,
     VideoCodec,
     VideoFrame,
     VideoProfile,
@@ -85,10 +88,10 @@ class LocalStreams:
         self._allowed = settings.profile.bitrate
         self.is_camera_lost: Callable[[], bool] = lambda: False
         """Whether there is no camera, on purpose."""
-        self._sound = _SoundEncoder(settings.audio_bitrate, self._origin, self._loop, on_audio)
+        self._sound = _SoundEncoder(settings.sound, self._origin, self._loop, on_audio)
         self._listening = Listening(
             self._devices,
-            make=lambda: devices.make_microphone(self._names[1]),
+            make=lambda: devices.make_microphone(self._names[1], stereo=settings.sound.stereo),
             take=self._sound.take,
             lost=microphone_lost,
             found=microphone_found,
@@ -153,9 +156,9 @@ class LocalStreams:
         if stream == PASSED:
             self._allowed = bitrate
 
-    def set_audio_loss(self, loss: float) -> None:
-        """The fraction of sound, 0 to 1, that its encoder is to expect to be lost."""
-        self._sound.loss = loss
+    def set_hearers(self, loss: float, hearing: Hearing) -> None:
+        """The fraction of sound, 0 to 1, that its encoder is to expect to be lost, and how it is heard."""
+        self._sound.heard = (loss, hearing)
 
     @property
     def shown(self) -> Stream:
@@ -266,24 +269,26 @@ class _SoundEncoder:
 
     def __init__(
         self,
-        bitrate: int,
+        style: SoundStyle,
         origin: float,
         loop: asyncio.AbstractEventLoop,
         deliver: Callable[[AudioFrame], None],
     ) -> None:
-        self._bitrate = bitrate
+        self._style = style
         self._origin = origin
         self._loop = loop
         self._deliver = deliver
         self._encoder: OpusEncoder | None = None
         self._next = 0
-        self.loss = 0.0
+        self.heard = (0.0, UNSAID)
 
     def take(self, sound: RawSound) -> None:
         """Encodes 20 ms and hands them to the loop."""
-        if self._encoder is None:
-            self._encoder = OpusEncoder(self._bitrate)
-        self._encoder.expect_loss(self.loss)
+        channels = sound.samples.ndim  # one has no second dimension
+        if self._encoder is None or self._encoder.channels != channels:
+            self.close()
+            self._encoder = OpusEncoder(self._style, channels)
+        self._encoder.adapt(*self.heard)
         clock = round((sound.captured - self._origin) * AUDIO_CLOCK)
         if abs(clock - self._next) > DRIFT:  # a gap: the microphone was off
             self._next = clock // AUDIO_FRAME * AUDIO_FRAME

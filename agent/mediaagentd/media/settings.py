@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mediaagentd.media.codec.tuning import Tuning
-from mediaagentd.media.types import PeerStats, Size, VideoCodec, VideoProfile
+from mediaagentd.media.types import VOICE, PeerStats, Size, SoundStyle, VideoCodec, VideoProfile
 
 
 def without_credentials(url: str) -> str:
@@ -23,7 +23,7 @@ class MediaSettings:
     `file:/path`; microphone `synthetic`, `synthetic:440`, `none`, `default`, a device's name,
     `file:/path`; speaker `null`, `default`, a name, `wav:/path`; `auto` for each. `video_codecs` in
     order of preference. `label` is written into the synthetic picture. `echo` sends back to every peer
-    what that peer sends; nothing is captured or encoded then. Rates in bits a second. A lost
+    what that peer sends; nothing is captured or encoded then. A lost
     connection is given up after `reconnect_budget` seconds. `tuning` says how video is encoded;
     `measured` is the directory of what was measured on this machine: with it, tuning, codecs and a lower
     profile follow the measurement, as far as `fixed_codecs` and `fixed_profile` leave them free.
@@ -36,7 +36,7 @@ class MediaSettings:
     profile: VideoProfile = VideoProfile.P720
     label: str = ""
     echo: bool = False
-    audio_bitrate: int = 32_000
+    sound: SoundStyle = VOICE
     reconnect_budget: float = 60.0
     tuning: Tuning = field(default_factory=Tuning)
     measured: Path | None = None

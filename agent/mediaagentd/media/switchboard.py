@@ -25,7 +25,7 @@ from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.peer import Peer
 from mediaagentd.media.settings import MediaSettings, PeerFigures
 from mediaagentd.media.tasks import Tasks
-from mediaagentd.media.types import AudioFrame, VideoCodec, VideoFrame, VideoProfile
+from mediaagentd.media.types import AudioFrame, Hearing, VideoCodec, VideoFrame, VideoProfile
 from mediaagentd.media.views.gallery import Gallery
 from mediaagentd.media.views.types import LOCAL
 
@@ -236,9 +236,14 @@ class Switchboard:
         self._heard = users
 
     def _retune(self) -> None:
-        """Sets each encoder to what its peers can take, and that of sound to what the worst of them loses."""
+        """Sets each encoder to what its peers can take: that of sound to the worst loss and the lowest
+        limit, and to two channels when anybody hears them, since all can decode them.
+        """
         up = [link for link in self._links.values() if link.is_up]
-        self.local.set_audio_loss(max((link.audio_loss for link in up), default=0.0))
+        heard = [link.hearing for link in up]
+        limits = [each.most for each in heard if each.most is not None]
+        hearing = Hearing(any(each.stereo for each in heard), min(limits, default=None))
+        self.local.set_hearers(max((link.audio_loss for link in up), default=0.0), hearing)
         self._outgoing.retune(up)
 
     def _want_keyframe(self, user_id: str) -> None:
@@ -327,7 +332,13 @@ class Switchboard:
 
     def _real_peer(self, leg: Leg) -> PeerPort:
         servers = [ice.IceServer(each.urls, each.username, each.credential) for each in self._ice_servers]
-        return Peer(ice_servers=servers, video_codecs=self.local.codecs, observer=leg, names=self._names)
+        return Peer(
+            ice_servers=servers,
+            video_codecs=self.local.codecs,
+            observer=leg,
+            names=self._names,
+            style=self._settings.sound,
+        )
 
     def _send(self, key: LinkKey, signal: Signal) -> None:
         self._send_signal(key.call_id, key.user_id, signal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 AUDIO_CLOCK = 48_000
 """RTP clock of Opus, ticks a second (RFC 7587 section 4.1)."""
@@ -51,6 +52,41 @@ class VideoProfile(enum.Enum):
     def bitrate(self) -> int:
         """Bits a second."""
         return self.value[2]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundStyle:
+    """How our sound is sent: a voice or music, in two channels where the source has them; `bitrate` in bits a
+    second, 0 for what suits. With `stereo` sound is played in two channels too, where the speaker has them.
+    """
+
+    music: bool = False
+    stereo: bool = False
+    bitrate: int = 0
+
+    def rate(self, channels: int) -> int:
+        """Bits a second of so many channels; within what RFC 7587 section 3.1.1 recommends."""
+        if self.bitrate:
+            return self.bitrate
+        voice, music = (32_000, 64_000) if channels == 1 else (48_000, 128_000)
+        return music if self.music else voice
+
+
+VOICE: Final = SoundStyle()
+"""Of one channel, at a rate that suits it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a far end says of how it hears us (RFC 7587 section 6.1): whether in two channels, and the bits a
+    second that it takes; None when unsaid.
+    """
+
+    stereo: bool = False
+    most: int | None = None
+
+
+UNSAID: Final = Hearing()
 
 
 @dataclass(frozen=True, slots=True)

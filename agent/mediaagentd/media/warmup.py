@@ -69,5 +69,5 @@ def _warm_media(codec: VideoCodec, profile: VideoProfile, camera: str) -> None:
     frame = VideoEncoder(codec, profile.fps, profile.bitrate).encode(picture, keyframe=True)
     if frame is not None:
         VideoDecoder(codec).decode(frame)
-    sound = OpusEncoder(32_000).encode(np.zeros(AUDIO_FRAME, np.int16))
+    sound = OpusEncoder().encode(np.zeros(AUDIO_FRAME, np.int16))
     OpusDecoder().decode(sound)

@@ -28,12 +28,15 @@ def take(sound):
     heard.append(sound)
     if len(heard) == 120:
         enough.set()
-microphone, speaker = devices.make_microphone("default"), make_sink("default")
+microphone = devices.make_microphone("default", stereo=True)
+speaker = make_sink("default", stereo=True)
 speaker.open()
+assert speaker.channels == 2
+both = np.stack([tone(700.0), tone(1100.0)], axis=1).reshape(-1, 960, 2)
 microphone.start(take, errors.append)
 due = time.monotonic()
 for number in range(400):
-    speaker.write(tone(700.0).reshape(-1, 960)[number % 50])
+    speaker.write(both[number % 50])
     due += 0.02
     if enough.wait(max(0.0, due - time.monotonic())):
         break
@@ -42,8 +45,8 @@ speaker.close()
 assert not errors, errors
 sound = np.concatenate([block.samples for block in heard])[48_000:]
 times = np.diff([block.captured for block in heard])
-hertz = np.abs(np.fft.rfft(sound)).argmax() * 48_000 / len(sound)
-print(round(float(hertz)), round(float(np.median(times)), 3))
+left, right = np.abs(np.fft.rfft(sound, axis=0)).argmax(axis=0) * 48_000 / len(sound)
+print(round(float(left)), round(float(right)), round(float(np.median(times)), 3))
 """
 
 
@@ -134,8 +137,9 @@ def test_what_the_speaker_says_the_microphone_hears(sound_system: SoundSystem) -
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    hertz, interval = done.stdout.split()[-2:]
-    assert abs(int(hertz) - 700) < 5
+    left, right, interval = done.stdout.split()[-3:]
+    assert abs(int(left) - 700) < 5
+    assert abs(int(right) - 1100) < 5
     assert abs(float(interval) - 0.02) < 0.004
 
 

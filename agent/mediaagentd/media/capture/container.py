@@ -146,10 +146,13 @@ class FileCamera:
 
 
 class FileMicrophone:
-    """An `AudioReader` of a file, over and over, at the speed of its samples."""
+    """An `AudioReader` of a file, over and over, at the speed of its samples. In two channels when `stereo`
+    is wanted and the file has them.
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, stereo: bool = False) -> None:
         self._path = path
+        self._stereo = stereo
         self._container: InputContainer | None = None
         self._sound: Iterator[Samples] = iter(())
         self._waiting: Samples = np.zeros(0, np.int16)
@@ -163,6 +166,8 @@ class FileMicrophone:
         self._container = open_container(name, name, code=NO_MICROPHONE)
         if not self._container.streams.audio:
             raise failed(name, "there is no sound in it", NO_MICROPHONE)
+        self._stereo = self._stereo and self._container.streams.audio[0].codec_context.channels > 1
+        self._waiting = np.zeros((0, 2) if self._stereo else 0, np.int16)
         self._sound = self._decode()
 
     def read(self, stopping: threading.Event) -> RawSound | None:
@@ -184,15 +189,16 @@ class FileMicrophone:
             self._container.close()
 
     def _decode(self) -> Iterator[Samples]:
-        """Mono samples without end. Raises: Refused for a file without sound."""
+        """Samples without end. Raises: Refused for a file without sound."""
         assert self._container is not None
         while True:
             found = False
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_CLOCK)
+            layout = "stereo" if self._stereo else "mono"
+            resampler = av.AudioResampler(format="s16", layout=layout, rate=AUDIO_CLOCK)
             for frame in self._container.decode(audio=0):
                 for part in resampler.resample(frame):
                     found = True
-                    yield part.to_ndarray()[0].astype(np.int16, copy=False)
+                    yield part.to_ndarray().reshape(-1, *self._waiting.shape[1:]).astype(np.int16, copy=False)
             if not found:
                 raise failed(str(self._path), "it has no sound", NO_MICROPHONE)
             self._container.seek(0)

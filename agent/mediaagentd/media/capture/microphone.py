@@ -34,6 +34,16 @@ def load_sounddevice() -> Any:
     return sounddevice
 
 
+def channels_of(device: str | None, kind: str, *, stereo: bool) -> int:
+    """Channels to open that sound card with: two when wanted and there; `kind` is "input" or "output".
+
+    Raises: ValueError for a name that matches nothing, sounddevice.PortAudioError.
+    """
+    if not stereo:
+        return 1
+    return min(2, int(load_sounddevice().query_devices(device, kind)[f"max_{kind}_channels"]))
+
+
 class ThreadedMicrophone:
     """A microphone that reads in its own thread; `stop` abandons a thread that does not end."""
 
@@ -76,10 +86,14 @@ class ThreadedMicrophone:
 
 
 class SoundCardReader:
-    """A microphone of the sound card through PortAudio; `device` is a name, or "default"."""
+    """A microphone of the sound card through PortAudio; `device` is a name, or "default". In two channels
+    when `stereo` is wanted and the card has them.
+    """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, stereo: bool = False) -> None:
         self._device = device
+        self._stereo = stereo
+        self._channels = 1
         self._stream: Any = None
 
     def open(self) -> None:
@@ -87,9 +101,10 @@ class SoundCardReader:
         sounddevice = load_sounddevice()
         name = None if self._device == "default" else self._device
         try:
+            self._channels = channels_of(name, "input", stereo=self._stereo)
             self._stream = sounddevice.RawInputStream(
                 samplerate=AUDIO_CLOCK,
-                channels=1,
+                channels=self._channels,
                 dtype="int16",
                 blocksize=AUDIO_FRAME,
                 device=name,
@@ -104,7 +119,8 @@ class SoundCardReader:
     def read(self, _stopping: threading.Event) -> RawSound | None:
         """See `AudioReader.read`; PortAudio paces it."""
         data, _overflowed = self._stream.read(AUDIO_FRAME)
-        return RawSound(np.frombuffer(data, np.int16), time.monotonic())
+        samples = np.frombuffer(data, np.int16)
+        return RawSound(samples if self._channels == 1 else samples.reshape(-1, 2), time.monotonic())
 
     def close(self) -> None:
         """See `AudioReader.close`."""

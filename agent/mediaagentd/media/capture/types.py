@@ -31,7 +31,9 @@ class RawPicture:
 
 @dataclass(frozen=True, slots=True)
 class RawSound:
-    """20 ms of mono sound: `AUDIO_FRAME` samples of 16 bits at 48 kHz; `captured` as in `RawPicture`."""
+    """20 ms of sound: `AUDIO_FRAME` samples of 16 bits at 48 kHz, (`AUDIO_FRAME`, 2) of two channels;
+    `captured` as in `RawPicture`.
+    """
 
     samples: Samples
     captured: float

@@ -1,5 +1,5 @@
 """Opus (RFC 6716) by libopus itself: concealment, in-band FEC and live settings, which FFmpeg's wrapper
-does not offer. All calls take well under a millisecond. Mono, 48 kHz, 20 ms.
+does not offer. All calls take well under a millisecond. 48 kHz, 20 ms, one channel or two interleaved.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import numpy as np
 
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.codec.libraries import library
-from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME
+from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, VOICE, Hearing, SoundStyle
 
-_VOIP = 2048
+_VOIP, _AUDIO = 2048, 2049
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_LOSS = 4002, 4010, 4012, 4014
+_SET_CHANNELS, _AUTO = 4022, -1000
+_FEC, _FEC_BUT_MUSIC = 1, 2
+"""In-band FEC; 2: not at the price of the codec for voices being taken for music."""
+
 _LARGEST = 1275
 """Bytes of the largest packet of one frame (RFC 6716 section 3.2.1)."""
 
@@ -27,8 +31,10 @@ LEAST_LOSS, MOST_LOSS = 10, 40
 its report.
 """
 
-THRIFT_FROM, THRIFT = 15, 0.75
-"""From so many percent on, that share of the bitrate: the packets go out three times."""
+REPEATED_FROM, THRIFT_FROM, THRIFT = 5, 15, 0.75
+"""Percent from which the packets go out three times: what exceeds the rate of a voice is halved. From the
+second figure on that share of the rate of a voice is left.
+"""
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int
 
@@ -53,41 +59,54 @@ def _opus() -> ctypes.CDLL:
     return opus
 
 
+def rate_at(bitrate: int, voice: int, percent: int) -> int:
+    """Bits a second at that loss, of an encoder for `bitrate`; `voice` is what a voice gets."""
+    voice = min(bitrate, voice)
+    if percent >= THRIFT_FROM:
+        return int(voice * THRIFT)
+    return voice + (bitrate - voice) // 2 if percent >= REPEATED_FROM else bitrate
+
+
 class OpusEncoder:
-    """Voice at `bitrate` bits a second, with in-band FEC for at least `LEAST_LOSS` percent of lost
+    """Sound of so many channels in that style, with in-band FEC for at least `LEAST_LOSS` percent of lost
     packets.
     """
 
-    def __init__(self, bitrate: int) -> None:
+    def __init__(self, style: SoundStyle = VOICE, channels: int = 1) -> None:
         self._opus = _opus()
-        self._bitrate = bitrate
-        self._loss = LEAST_LOSS
-        error = _INT()
-        self._state: int | None = self._opus.opus_encoder_create(AUDIO_CLOCK, 1, _VOIP, ctypes.byref(error))
+        self._style = style
+        self.channels = channels
+        self._set_to: dict[int, int] = {}
+        error, use = _INT(), _AUDIO if style.music else _VOIP
+        self._state: int | None = self._opus.opus_encoder_create(
+            AUDIO_CLOCK, channels, use, ctypes.byref(error)
+        )
         if not self._state:
             raise RuntimeError(f"opus encoder: error {error.value}")
-        settings = ((_SET_BITRATE, bitrate), (_SET_COMPLEXITY, COMPLEXITY), (_SET_INBAND_FEC, 1))
-        for request, value in (*settings, (_SET_LOSS, self._loss)):
-            self._set(request, value)
+        self._set(_SET_COMPLEXITY, COMPLEXITY)
+        self._set(_SET_INBAND_FEC, _FEC_BUT_MUSIC if style.music else _FEC)
+        self.adapt(0.0, Hearing(stereo=channels > 1))
         self._packet = ctypes.create_string_buffer(_LARGEST)
 
     def encode(self, samples: Samples) -> bytes:
-        """One packet of `AUDIO_FRAME` samples."""
-        assert samples.shape == (AUDIO_FRAME,), samples.shape
+        """One packet of `AUDIO_FRAME` samples, (`AUDIO_FRAME`, 2) of two channels."""
+        assert samples.shape == ((AUDIO_FRAME,) if self.channels == 1 else (AUDIO_FRAME, 2)), samples.shape
         block = np.ascontiguousarray(samples, np.int16)
         size = self._opus.opus_encode(self._state, block.ctypes.data, AUDIO_FRAME, self._packet, _LARGEST)
         if size < 0:
             raise RuntimeError(f"opus encoder: error {size}")
         return self._packet.raw[:size]
 
-    def expect_loss(self, fraction: float) -> None:
-        """The loss, 0 to 1, that FEC is made for; a lower rate where each packet is sent several times."""
-        percent = max(LEAST_LOSS, min(MOST_LOSS, math.ceil(fraction * 100)))
-        if percent == self._loss:
-            return
-        self._loss = percent
-        self._set(_SET_LOSS, percent)
-        self._set(_SET_BITRATE, int(self._bitrate * (THRIFT if percent >= THRIFT_FROM else 1.0)))
+    def adapt(self, loss: float, hearing: Hearing) -> None:
+        """To the loss, 0 to 1, that FEC is made for, with a lower rate where each packet is sent several
+        times; and to those who hear it. What nobody hears in two channels is sent in one.
+        """
+        percent = math.ceil(loss * 100)
+        channels = self.channels if hearing.stereo else 1
+        wanted = min(self._style.rate(channels), hearing.most or self._style.rate(channels))
+        self._set(_SET_LOSS, max(LEAST_LOSS, min(MOST_LOSS, percent)))
+        self._set(_SET_BITRATE, rate_at(wanted, VOICE.rate(channels), percent))
+        self._set(_SET_CHANNELS, 1 if channels < self.channels else _AUTO)
 
     def close(self) -> None:
         """Frees it; may be called again."""
@@ -96,18 +115,21 @@ class OpusEncoder:
             self._opus.opus_encoder_destroy(state)
 
     def _set(self, request: int, value: int) -> None:
-        self._opus.opus_encoder_ctl(self._state, request, ctypes.c_int32(value))
+        if self._set_to.get(request) != value:
+            self._set_to[request] = value
+            self._opus.opus_encoder_ctl(self._state, request, ctypes.c_int32(value))
 
     __del__ = close
 
 
 class OpusDecoder:
-    """Decodes to mono, whatever the packets are. Damaged packets sound like lost ones."""
+    """Decodes to so many channels, whatever the packets are. Damaged packets sound like lost ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 1) -> None:
         self._opus = _opus()
+        self._shape = (AUDIO_FRAME,) if channels == 1 else (AUDIO_FRAME, channels)
         error = _INT()
-        self._state: int | None = self._opus.opus_decoder_create(AUDIO_CLOCK, 1, ctypes.byref(error))
+        self._state: int | None = self._opus.opus_decoder_create(AUDIO_CLOCK, channels, ctypes.byref(error))
         if not self._state:
             raise RuntimeError(f"opus decoder: error {error.value}")
 
@@ -130,7 +152,7 @@ class OpusDecoder:
             self._opus.opus_decoder_destroy(state)
 
     def _run(self, packet: bytes | None, fec: int) -> Samples:
-        block = np.zeros(AUDIO_FRAME, np.int16)
+        block = np.zeros(self._shape, np.int16)
         size = len(packet) if packet else 0
         done = self._opus.opus_decode(self._state, packet, size, block.ctypes.data, AUDIO_FRAME, fec)
         if done < 0 and packet is not None:

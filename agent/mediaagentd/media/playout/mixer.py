@@ -26,12 +26,12 @@ class Voice:
         self.buffer = PlayoutBuffer()
         self._decoder: OpusDecoder | None = None
 
-    def samples(self, slot: Slot) -> Samples | None:
-        """The sound of a slot, None for silence."""
+    def samples(self, slot: Slot, channels: int = 1) -> Samples | None:
+        """The sound of a slot in so many channels (the same each time), None for silence."""
         if slot.fill is Fill.SILENCE:
             return None
         if self._decoder is None:
-            self._decoder = OpusDecoder()
+            self._decoder = OpusDecoder(channels)
         match slot.fill:
             case Fill.PACKET if slot.second:
                 return squeeze(self._decoder.decode(slot.data), self._decoder.decode(slot.second))
@@ -54,18 +54,18 @@ def squeeze(first: Samples, second: Samples) -> Samples:
     one, two = first.astype(np.float64), second.astype(np.float64)
 
     def likeness(place: int) -> float:
-        a, b = one[place : place + FADE], two[place : place + FADE]
+        a, b = one[place : place + FADE].ravel(), two[place : place + FADE].ravel()
         return float(a @ b / (1.0 + np.sqrt((a @ a) * (b @ b))))
 
     place = max(range(0, len(one) - FADE, FADE // 10), key=likeness)
-    ramp = np.clip((np.arange(len(one)) - place) / FADE, 0.0, 1.0)
+    ramp = np.clip((np.arange(len(one)) - place) / FADE, 0.0, 1.0).reshape(-1, *[1] * (one.ndim - 1))
     faded: Samples = (one * (1 - ramp) + two * ramp).astype(np.int16)
     return faded
 
 
-def mix(blocks: Iterable[Samples]) -> Samples:
+def mix(blocks: Iterable[Samples], channels: int = 1) -> Samples:
     """The sum of blocks of `AUDIO_FRAME` samples, bent into range above `KNEE`; silence for none."""
-    total = np.zeros(AUDIO_FRAME, np.int32)
+    total = np.zeros(AUDIO_FRAME if channels == 1 else (AUDIO_FRAME, channels), np.int32)
     for block in blocks:
         total += block
     over = np.abs(total) - KNEE

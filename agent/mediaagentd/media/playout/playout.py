@@ -127,12 +127,13 @@ class Playout:
     def _tick(self, now: float) -> None:
         with self._lock:
             slots = [(voice, voice.buffer.pull(now)) for voice in self._voices.values()]
-            blocks = []
+            blocks, channels = [], self._sink.channels
             if self._sink.wants_sound:
-                blocks = [sound for voice, slot in slots if (sound := voice.samples(slot)) is not None]
+                sounds = [voice.samples(slot, channels) for voice, slot in slots]
+                blocks = [sound for sound in sounds if sound is not None]
         if self._sink.wants_sound:
             try:
-                self._sink.write(mix(blocks))
+                self._sink.write(mix(blocks, channels))
             except Refused as refused:
                 self._replace(refused)
 

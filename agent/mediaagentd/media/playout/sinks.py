@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from mediaagentd.errors import Refused
 from mediaagentd.media.capture.errors import NO_MICROPHONE, failed, from_os_error, not_found
-from mediaagentd.media.capture.microphone import load_sounddevice
+from mediaagentd.media.capture.microphone import channels_of, load_sounddevice
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME
 
@@ -18,10 +18,13 @@ WAV_LIMIT = 3600.0
 
 
 class SoundSink(Protocol):
-    """Takes 20 ms of mono sound at a time."""
+    """Takes 20 ms of sound at a time."""
 
     wants_sound: bool
     """False: nothing needs to be decoded, `write` is not called."""
+
+    channels: int
+    """Of the samples that it takes: one, or two in (`AUDIO_FRAME`, 2); known once it is open."""
 
     def open(self) -> None:
         """Raises: Refused."""
@@ -37,6 +40,7 @@ class NullSink:
     """Takes nothing."""
 
     wants_sound = False
+    channels = 1
 
     def open(self) -> None:
         """Nothing to open."""
@@ -55,8 +59,9 @@ class WavSink:
 
     wants_sound = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, stereo: bool = False) -> None:
         self._path = path
+        self.channels = 2 if stereo else 1
         self._handle: BinaryIO | None = None
         self._file: wave.Wave_write | None = None
         self._pending: list[bytes] = []
@@ -69,7 +74,7 @@ class WavSink:
         except OSError as error:
             raise from_os_error(str(self._path), error, NO_MICROPHONE) from None
         self._file = wave.open(self._handle, "wb")  # noqa: SIM115 # closed by close()
-        self._file.setparams((1, 2, AUDIO_CLOCK, 0, "NONE", ""))
+        self._file.setparams((self.channels, 2, AUDIO_CLOCK, 0, "NONE", ""))
 
     def write(self, samples: Samples) -> None:
         """Adds 20 ms."""
@@ -100,12 +105,16 @@ class WavSink:
 
 
 class SpeakerSink:
-    """The sound card through PortAudio; `device` is a name, or "default"."""
+    """The sound card through PortAudio; `device` is a name, or "default". In two channels when `stereo` is
+    wanted and the card has them.
+    """
 
     wants_sound = True
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, stereo: bool = False) -> None:
         self._device = device
+        self._stereo = stereo
+        self.channels = 1
         self._stream: Any = None
 
     def open(self) -> None:
@@ -113,9 +122,10 @@ class SpeakerSink:
         sounddevice = load_sounddevice()
         name = None if self._device == "default" else self._device
         try:
+            self.channels = channels_of(name, "output", stereo=self._stereo)
             self._stream = sounddevice.RawOutputStream(
                 samplerate=AUDIO_CLOCK,
-                channels=1,
+                channels=self.channels,
                 dtype="int16",
                 blocksize=AUDIO_FRAME,
                 device=name,
@@ -142,10 +152,10 @@ class SpeakerSink:
             self._stream = None
 
 
-def make_sink(name: str) -> SoundSink:
-    """The sink of a resolved speaker name."""
+def make_sink(name: str, *, stereo: bool = False) -> SoundSink:
+    """The sink of a resolved speaker name; of two channels when `stereo` is wanted and it has them."""
     if name in ("null", "none"):
         return NullSink()
     if name.startswith("wav:"):
-        return WavSink(Path(name.removeprefix("wav:")))
-    return SpeakerSink(name)
+        return WavSink(Path(name.removeprefix("wav:")), stereo=stereo)
+    return SpeakerSink(name, stereo=stereo)

@@ -27,9 +27,13 @@ from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.video_receiver import VideoReceiver
 from mediaagentd.media.rtc.video_sender import VideoSender
 from mediaagentd.media.types import (
+    UNSAID,
+    VOICE,
     AudioFrame,
     Feedback,
+    Hearing,
     PeerStats,
+    SoundStyle,
     VideoCodec,
     VideoFrame,
 )
@@ -79,7 +83,7 @@ class Peer:
     `create_offer` then `accept_answer`, or `accept_offer`, once; `close` it in the end.
 
     `allow_loopback` adds 127.0.0.1 to the addresses; without any other address it is used anyway. `names`
-    is shared by those who look up the same servers.
+    is shared by those who look up the same servers; `style` is that of our sound, for the far end to know.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Peer:
         observer: PeerObserver,
         allow_loopback: bool = False,
         names: Names | None = None,
+        style: SoundStyle = VOICE,
     ) -> None:
         self._codecs = tuple(video_codecs)
         self._observer = observer
@@ -132,6 +137,7 @@ class Peer:
         self._early: list[str] = []
         self._candidates = 0
         self._codec: VideoCodec | None = None
+        self._style, self._hearing = style, UNSAID
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -148,6 +154,11 @@ class Peer:
         both descriptions, and when the far end takes no video.
         """
         return self._codec
+
+    @property
+    def hearing(self) -> Hearing:
+        """How the far end hears our sound, as far as it has said."""
+        return self._hearing
 
     @property
     def heard(self) -> float:
@@ -169,7 +180,7 @@ class Peer:
         async with self._lock:
             self._require("stable")
             await self._connection.setLocalDescription()
-            offered = sound.offer(self._connection.localDescription.sdp)
+            offered = sound.offer(self._connection.localDescription.sdp, self._style)
             self._offered = self._told(transport_wide.offer(offered))
             return self._offered
 
@@ -181,7 +192,7 @@ class Peer:
             self._require("stable")
             await self._apply(sdp, "offer")
             await self._connection.setLocalDescription()
-            answered = sound.answer(self._connection.localDescription.sdp, sdp)
+            answered = sound.answer(self._connection.localDescription.sdp, sdp, self._style)
             local = self._told(transport_wide.answer(answered, sdp))
             self._negotiated(local, sdp)
             return local
@@ -339,6 +350,7 @@ class Peer:
         if (agreed := sound.agreed(local, remote)) is not None:
             self._audio_out.agree(agreed[0])
             self._audio_in.agree(agreed[1])
+            self._hearing = agreed[0].hearing
         names = seams.negotiated(self._connection, "video")
         self._codec = negotiation.sending_codec(self._codecs, names)
         if not self._connected:

@@ -21,6 +21,9 @@ TWO_FROM: Final = 0.04
 CALMS: Final = 0.8
 """How much of the former loss is remembered at each report (about a second) that is better."""
 
+ROOM: Final = 1100
+"""Bytes of a payload that fits into any packet: music at a high rate leaves room for less."""
+
 _LONGEST: Final = (1 << 10) - 1
 _FURTHEST: Final = (1 << 14) - 1
 _BLOCKS: Final = 8
@@ -66,6 +69,8 @@ class Redundancy:
             if 0 < (age := (timestamp - then) & 0xFFFFFFFF) <= _FURTHEST and len(old) <= _LONGEST
         ]
         self._sent.append((timestamp, data))
+        while earlier and sum(4 + len(old) for _, old in earlier) + 1 + len(data) > ROOM:
+            del earlier[0]
         if not earlier:
             return None
         heads = [

@@ -8,12 +8,17 @@ Chromium takes the redundancy; retransmission is for our own kind.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
+from mediaagentd.media.types import UNSAID, Hearing, SoundStyle
+
 OPUS_PARAMETERS: Final = "minptime=10;useinbandfec=1"
 """In-band FEC, frames from 10 ms."""
+
+LEAST_RATE, MOST_RATE = 6_000, 510_000
+"""Bits a second that `maxaveragebitrate` may say (RFC 7587 section 6.1)."""
 
 RED: Final = 63
 RTX: Final = 62
@@ -24,12 +29,13 @@ _RTPMAP: Final = re.compile(r"a=rtpmap:(\d{1,3}) (opus|red|rtx)/48000(?:/2)?$", 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Payload types of one description; None for what it does not have."""
+    """Payload types of one description, None for what it does not have; `hearing` is its author's."""
 
     opus: int
     red: int | None = None
     rtx: int | None = None
     nack: bool = False
+    hearing: Hearing = UNSAID
 
 
 def read(sdp: str) -> Sound | None:
@@ -45,21 +51,22 @@ def read(sdp: str) -> Sound | None:
     red = [each for each in found["red"] if _parameter(lines, each).startswith(f"{opus}/{opus}")]
     rtx = [each for each in found["rtx"] if _parameter(lines, each) == f"apt={opus}"]
     nack = f"a=rtcp-fb:{opus} nack" in lines
-    return Sound(opus, next(iter(red), None), next(iter(rtx), None), nack)
+    hearing = _hearing(_parameter(lines, opus))
+    return Sound(opus, next(iter(red), None), next(iter(rtx), None), nack, hearing)
 
 
-def offer(sdp: str) -> str:
+def offer(sdp: str, style: SoundStyle) -> str:
     """Our offer with all of it."""
     ours = read(sdp)
-    return sdp if ours is None else _with(sdp, Sound(ours.opus, RED, RTX, nack=True))
+    return sdp if ours is None else _with(sdp, Sound(ours.opus, RED, RTX, nack=True), style)
 
 
-def answer(sdp: str, remote: str) -> str:
+def answer(sdp: str, remote: str, style: SoundStyle) -> str:
     """Our answer to `remote` with what that offers, under its payload types."""
     ours, theirs = read(sdp), read(remote)
     if ours is None or theirs is None:
         return sdp
-    return _with(sdp, Sound(ours.opus, theirs.red, theirs.rtx, nack=theirs.nack))
+    return _with(sdp, Sound(ours.opus, theirs.red, theirs.rtx, nack=theirs.nack), style)
 
 
 def agreed(local: str, remote: str) -> tuple[Sound, Sound] | None:
@@ -71,7 +78,7 @@ def agreed(local: str, remote: str) -> tuple[Sound, Sound] | None:
     rtx = ours.rtx is not None and theirs.rtx is not None and ours.nack and theirs.nack
 
     def both(side: Sound) -> Sound:
-        return Sound(side.opus, side.red if red else None, side.rtx if rtx else None, nack=rtx)
+        return replace(side, red=side.red if red else None, rtx=side.rtx if rtx else None, nack=rtx)
 
     return both(theirs), both(ours)
 
@@ -91,10 +98,26 @@ def _parameter(lines: list[str], payload_type: int) -> str:
     return next((line[len(start) :] for line in lines if line.startswith(start)), "")
 
 
-def _with(sdp: str, sound: Sound) -> str:
+def _hearing(parameters: str) -> Hearing:
+    """What is malformed counts as unsaid: it costs nobody a call."""
+    told = dict(pair.strip().partition("=")[::2] for pair in parameters.split(";"))
+    limit = told.get("maxaveragebitrate", "")
+    most = int(limit) if limit.isdecimal() and len(limit) < 10 else 0
+    return Hearing(told.get("stereo") == "1", most if LEAST_RATE <= most <= MOST_RATE else None)
+
+
+def _parameters(style: SoundStyle) -> str:
+    """Ours. Both directions are told by one style; a voice's rate goes without saying."""
+    stereo = ";stereo=1;sprop-stereo=1" if style.stereo else ""
+    told = style.music or style.stereo or style.bitrate
+    limit = f";maxaveragebitrate={style.rate(2 if style.stereo else 1)}" if told else ""
+    return OPUS_PARAMETERS + stereo + limit
+
+
+def _with(sdp: str, sound: Sound, style: SoundStyle) -> str:
     """The description with these codecs in its audio section."""
     lines, opus = sdp.splitlines(), sound.opus
-    extra = [f"a=fmtp:{opus} {OPUS_PARAMETERS}"] if not _parameter(_section(sdp), opus) else []
+    extra = [f"a=fmtp:{opus} {_parameters(style)}"] if not _parameter(_section(sdp), opus) else []
     added: list[int] = []
     if sound.nack:
         extra.append(f"a=rtcp-fb:{opus} nack")

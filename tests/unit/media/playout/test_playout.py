@@ -47,10 +47,21 @@ def test_two_blocks_in_the_time_of_one_have_no_click() -> None:
     assert block[-1] == sound[-1]
 
 
+def test_two_channels_are_mixed_and_squeezed_as_one_is() -> None:
+    sound = np.stack([tone(441.0), tone(441.0)], axis=1)[: 2 * AUDIO_FRAME]
+    block = squeeze(sound[:AUDIO_FRAME], sound[AUDIO_FRAME:])
+    assert np.array_equal(block[:, 0], squeeze(sound[:AUDIO_FRAME, 0], sound[AUDIO_FRAME:, 0]))
+    assert np.array_equal(block[:, 0], block[:, 1])
+    left = block * np.array([1, 0], np.int16)
+    assert np.array_equal(mix([left, block - left], 2), block)
+    assert mix([], 2).shape == (AUDIO_FRAME, 2)
+
+
 class Heard:
     """A sink that keeps what it hears and tells when it is enough."""
 
     wants_sound = True
+    channels = 1
 
     def __init__(self, enough: int) -> None:
         self.blocks: list[Samples] = []
@@ -72,7 +83,7 @@ def test_two_users_are_heard_at_once_and_counted() -> None:
     playout = Playout(sink)
     for user, hertz in (("alice", 500.0), ("bob", 2000.0)):
         playout.add(user)
-        encoder = OpusEncoder(32_000)
+        encoder = OpusEncoder()
         for number, block in enumerate(tone(hertz)[: 20 * AUDIO_FRAME].reshape(-1, AUDIO_FRAME)):
             playout.push(user, AudioFrame(encoder.encode(block), number * AUDIO_FRAME, time.monotonic()))
     assert sink.full.wait(5)

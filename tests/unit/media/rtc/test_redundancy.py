@@ -69,3 +69,12 @@ def test_protection_rises_at_once_and_falls_slowly() -> None:
         calm += 1
     assert 10 <= calm <= 20
     assert memory.loss == pytest.approx(0.2 * 0.8**calm)
+
+
+def test_large_packets_are_repeated_as_far_as_they_fit() -> None:
+    red = Redundancy()
+    for number, size in enumerate((400, 450, 500)):
+        packed = red.pack(bytes(size), number * 960, 2, OPUS)
+    assert packed is not None
+    assert [len(block.data) for block in unpack(packed, OPUS)] == [450, 500]
+    assert red.pack(bytes(900), 3 * 960, 2, OPUS) is None
