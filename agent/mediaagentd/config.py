@@ -99,6 +99,7 @@ class HubConfig(BaseModel):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     lease: float = Field(default=30.0, ge=3, le=3600)
+    call_lease: float = Field(default=75.0, ge=3, le=3600)
     members: int = Field(default=6, ge=2, le=100)
     login_policy: Literal["single", "multi"] = "single"
     devices: int = Field(default=20, ge=1, le=1000)

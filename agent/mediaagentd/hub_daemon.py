@@ -69,6 +69,7 @@ def _hub_settings(config: Config) -> HubSettings:
         keys=tuple(key.get_secret_value() for key in section.keys),
         database=section.database,
         lease=section.lease,
+        call_lease=section.call_lease,
         members=section.members,
         policy=Policy[section.login_policy.upper()],
         devices=section.devices,

@@ -17,6 +17,7 @@ from mediaagentd.hub.missed import MissedCalls
 from mediaagentd.hub.quotas import Quotas, Rate
 from mediaagentd.hub.registry import Registry
 from mediaagentd.hub.rights import Verb
+from mediaagentd.hub.sessions import Sessions
 from mediaagentd.hub.types import Policy
 
 from tests.simulation.rules import Rules, Town
@@ -172,6 +173,27 @@ class _NothingIsRepeated(_NobodyIsBusy):
         return super()._invite(now, session, replace(command, request_id=command.call_id))
 
 
+class _LosesTheLostSoon(Exchange):
+    """Gives a device that is silent in a call no time to come back."""
+
+    def in_call(self, session: hub.Session) -> bool:
+        return False
+
+
+class _WaitsForEveryone(Exchange):
+    """Waits for any silent device as for one in a call."""
+
+    def in_call(self, session: hub.Session) -> bool:
+        return True
+
+
+class _KeepsTheGrace(Sessions):
+    """Goes on waiting when the call is over."""
+
+    def out_of_call(self, token: str) -> None:
+        return
+
+
 # ------------------------------------------------------------------------------ devices, groups, missed
 
 MULTI = Town(2, 2, Policy.MULTI)
@@ -312,9 +334,11 @@ def _core(
     exchange: type[Exchange] = Exchange,
     registry: type[Registry] = Registry,
     missed: type[MissedCalls] = MissedCalls,
+    sessions: type[Sessions] = Sessions,
 ) -> type[Core]:
     """A core with another room."""
-    return type("_Core", (Core,), {"exchange": exchange, "registry": registry, "missed_calls": missed})
+    rooms = {"exchange": exchange, "registry": registry, "missed_calls": missed, "sessions": sessions}
+    return type("_Core", (Core,), rooms)
 
 
 def _hangs_up_alone(old: t.State, new: t.State, effect: t.Effect) -> bool:
@@ -384,6 +408,13 @@ BUGS: Mapping[str, Rules] = {
     "hub: changes without a new revision": Rules(core=_SameRevision),
     "hub: never times out": Rules(core=_core(_WithoutAlarms)),
     "hub: keeps the lost in a call": Rules(core=_KeepsTheLost),
+    "hub: loses the lost of a call too soon": Rules(
+        core=_core(_LosesTheLostSoon), town=Town(3), faults={"device_lost": 0.2}
+    ),
+    "hub: waits for everyone as in a call": Rules(core=_core(_WaitsForEveryone)),
+    "hub: waits on when the call is over": Rules(
+        core=_core(sessions=_KeepsTheGrace), town=Town(3), faults={"device_lost": 0.2}
+    ),
     "hub: makes a repeated request twice": Rules(core=_core(_NothingIsRepeated)),
     "hub: lets the last device that answers win": Rules(core=_core(_LastToAnswerWins), town=MULTI),
     "hub: lets any device act": Rules(core=_core(_AnyDeviceActs), town=MULTI),

@@ -11,7 +11,7 @@ from mediaagentd.hub import types as hub
 
 from tests.simulation import law
 from tests.simulation.pace import STRICT, Pace
-from tests.simulation.rules import LEASE, Broken
+from tests.simulation.rules import CALL_LEASE, LEASE, Broken
 
 if TYPE_CHECKING:
     from tests.simulation.signalling import Signalling
@@ -70,11 +70,14 @@ class HubSide:
     def __init__(self, world: World) -> None:
         self._world = world
         town = world.town
-        self._limits = hub.Limits(lease=LEASE, members=town.members, remembered=20, policy=town.policy)
+        self._limits = hub.Limits(
+            lease=LEASE, call_lease=CALL_LEASE, members=town.members, remembered=20, policy=town.policy
+        )
         if town.strict:
             self._limits = replace(self._limits, caller=STRICT[0], callee=STRICT[1])
         self.core = world.rules.core(self._limits)
         self._pace = Pace(self._limits)
+        self._leases = law.Leases(world.now)
         self.up = True
         self.users: set[str] = set()
         self.sessions: dict[str, hub.Session] = {}
@@ -116,6 +119,9 @@ class HubSide:
             raise
         if any(isinstance(effect, hub.PutCall) for effect in effects):
             law.check_actor(given, self.disk, self.sessions)
+        self._leases.in_call(world.now, self.calls.values())
+        if isinstance(given, hub.Login | hub.RenewLease):
+            self._leases.heard(world.now, given.token)
         reply: hub.Call | None = None
         torn = world.faults.torn and world.random.random() < world.faults.torn
         for effect in effects:
@@ -125,6 +131,8 @@ class HubSide:
                 case hub.PutSession(session):
                     self.sessions[session.token] = session
                 case hub.DropSession(token, kicked_by):
+                    if isinstance(given, hub.Tick):
+                        self._leases.dropped(world.now, token, self.calls.values())
                     self._drop(token, kicked_by)
                 case hub.PutCall(call):
                     if isinstance(given, hub.Invite | hub.InviteMore):
@@ -155,8 +163,13 @@ class HubSide:
         if torn:
             self.crash()
             raise Unreachable
+        self.check_leases()
         self._set_timer()
         return reply
+
+    def check_leases(self) -> None:
+        """Nobody is kept for longer than it may be silent. Broken."""
+        self._leases.check(self._world.now, self.sessions, self.calls.values())
 
     def push(self, token: str, report: call_types.Report) -> None:
         """Puts a report into a session's outbox and, while there is one, on its stream."""
@@ -220,6 +233,7 @@ class HubSide:
         self._ahead += step
         self.core = self._world.rules.core(self._limits)
         self._pace = Pace(self._limits)
+        self._leases = law.Leases(self._world.now, self.sessions)
         self.core.restore(
             self.users, self.sessions.values(), self.disk.values(), self.now, self.groups.values(),
             self.missed.values(),

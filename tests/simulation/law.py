@@ -1,4 +1,4 @@
-"""What must hold of the hub's disk after every change of a call."""
+"""What must hold of the hub's disk after every change of a call, and of its sessions' leases."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from mediaagentd.hub import types as hub
 
-from tests.simulation.rules import Broken
+from tests.simulation.rules import CALL_LEASE, LEASE, Broken
 
 _ENGAGED = (hub.MemberState.PENDING, hub.MemberState.JOINED)
+_CLOSE = 0.01
 _OWN = (hub.Hangup, hub.SetAvailability, hub.SwitchCallType)
 
 
@@ -57,6 +58,44 @@ def check_actor(given: hub.Input, calls: Mapping[str, hub.Call], sessions: Mappi
             and member.session != given.token
         ):
             raise Broken(f"another device of {user} acts in {given.call_id}: {given}")
+
+
+class Leases:
+    """When each session was heard of last, and until when it was in an answered call. Seconds of one life of
+    a hub."""
+
+    def __init__(self, now: float, tokens: Iterable[str] = ()) -> None:
+        self._heard = dict.fromkeys(tokens, now)
+        self._left = dict.fromkeys(tokens, now)
+
+    def heard(self, now: float, token: str) -> None:
+        """A login or a renewal."""
+        self._heard[token] = now
+        self._left.setdefault(token, now)
+
+    def in_call(self, now: float, calls: Iterable[hub.Call]) -> set[str]:
+        """The sessions in live calls that somebody has answered; they have been there until now."""
+        joined = (
+            m.session for call in calls if call.joins > 1 for m in call.members
+            if m.state is hub.MemberState.JOINED
+        )  # fmt: skip
+        inside = set(joined)
+        self._left.update(dict.fromkeys(inside, now))
+        return inside
+
+    def dropped(self, now: float, token: str, calls: Iterable[hub.Call]) -> None:
+        """The hub takes that device for lost. Broken when that is too early."""
+        silent, in_call = now - self._heard[token], token in self.in_call(now, calls)
+        if silent < (CALL_LEASE if in_call else LEASE) - _CLOSE:
+            raise Broken(f"{token} is lost after {silent} s{' in a call' if in_call else ''}")
+
+    def check(self, now: float, tokens: Iterable[str], calls: Iterable[hub.Call]) -> None:
+        """Nobody who is silent is kept for longer. Broken."""
+        inside = self.in_call(now, calls)
+        for token in tokens:
+            ends = self._heard[token] + (CALL_LEASE if token in inside else LEASE)
+            if now > max(ends, self._left[token]) + _CLOSE:
+                raise Broken(f"{token} is kept without a sign of life since {self._heard[token]}")
 
 
 def _check_devices(before: hub.Call, joined: list[hub.Member]) -> None:

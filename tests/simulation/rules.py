@@ -12,7 +12,10 @@ from mediaagentd.hub.core import Core
 from mediaagentd.hub.types import Policy
 
 LEASE = 20.0
-"""Seconds that the simulated hub keeps a session without hearing of it."""
+"""Seconds that the simulated hub keeps a session without hearing of it,"""
+
+CALL_LEASE = 26.0
+"""and in an answered call."""
 
 
 class Broken(AssertionError):

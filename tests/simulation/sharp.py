@@ -236,6 +236,14 @@ def clock_a_day_ahead(story: Story) -> None:
     story.wait(6.0)
 
 
+def back_within_the_lease_of_a_call(story: Story) -> None:
+    """A device is wholly cut off for longer than a lease, but in a call: nobody leaves."""
+    story.connect(story.alice, story.bob, AUDIO)
+    story.world.cut(story.bob, 20.0)
+    story.wait(26.0)
+    story.bob.command(t.Hangup)
+
+
 # ------------------------------------------------------------------------------ groups
 
 
@@ -287,13 +295,13 @@ def invite_more(story: Story) -> None:
 
 
 def lost_from_a_group_call(story: Story) -> None:
-    """A device stays away longer than its lease: it leaves, and the others stay."""
+    """A device stays away longer than the lease of a call: it leaves, and the others stay."""
     story.dial(story.alice, story.bob, story.carol, type_=AUDIO)
     story.wait(1.0)
     for device in (story.bob, story.carol):
         story.answer(device)
     story.wait(1.0)
-    story.world.cut(story.carol)
+    story.world.cut(story.carol, 30.0)
     story.wait(40.0)
     story.alice.command(t.Hangup)
 
@@ -314,6 +322,7 @@ _STORIES: tuple[tuple[Town, tuple[Callable[[Story], None], ...]], ...] = (
             joined_without_knowing,
             clock_a_day_back,
             clock_a_day_ahead,
+            back_within_the_lease_of_a_call,
             invite_more,
             lost_from_a_group_call,
         ),

@@ -193,14 +193,14 @@ def rejected_while_away(story: Story) -> None:
 def caller_vanishes(story: Story) -> None:
     story.dial(story.alice, story.bob, timeout=None)
     story.wait(1.0)
-    story.world.cut(story.alice)
+    story.world.cut(story.alice, 25.0)
     story.wait(40.0)
 
 
 def callee_vanishes(story: Story) -> None:
     story.dial(story.alice, story.bob, timeout=25.0)
     story.wait(1.0)
-    story.world.cut(story.bob)
+    story.world.cut(story.bob, 25.0)
     story.wait(40.0)
 
 

@@ -114,15 +114,31 @@ class World:
 
     # ------------------------------------------------------------------------------ faults
 
-    def cut(self, device: Device) -> None:
-        """Takes a device off the network for longer than its lease."""
+    def cut(self, device: Device, lasts: float | None = None) -> None:
+        """Takes a device off the network, by chance for shorter or longer than its lease, and the one of a
+        call. Its media is given up before, or (by choice always) comes back with it.
+        """
         device.cut = True
         device.lose_stream()
+        patient = lasts is not None or self.random.random() < 0.5
+        lasts = lasts or self.random.uniform(15.0, 30.0)
         for peer in sorted(device.peers):
             device.peer_down(1.0, peer, final=False)
-            device.peer_down(9.0, peer, final=True)
-            self.media_closed(device, peer)
-        self.later(self.random.uniform(15.0, 30.0), self.join, device)
+            if patient:
+                self._media_returns(device, peer, lasts + 0.5)
+            else:
+                device.peer_down(9.0, peer, final=True)
+                self.media_closed(device, peer)
+        self.later(lasts, self.join, device)
+
+    def _media_returns(self, device: Device, peer: Peer, wait: float) -> None:
+        call_id, other_id, attempt = peer
+        far = (call_id, device.user_id, attempt)
+        device.peer_up(wait, peer)
+        other = self._at_far_end(other_id, far)
+        if other is not None:
+            other.peer_down(1.0, far, final=False)
+            other.peer_up(wait, far)
 
     def join(self, device: Device) -> None:
         device.cut = False
@@ -174,6 +190,7 @@ class World:
                 self._check_agreement(device)
             elif state.call is not None:
                 raise Broken(f"{device.user_id} is in a call without a session")
+        self.hub.check_leases()
         self._check_promises()
 
     def _check_promises(self) -> None:

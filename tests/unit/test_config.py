@@ -47,12 +47,14 @@ def test_file_below_secrets_below_environment_below_flags(
 
 
 def test_hub_section_from_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = write(tmp_path / "agent.toml", '[hub]\nlisten="0.0.0.0:1"\nkeys=["one"]\nlease=20\n')
+    file = write(
+        tmp_path / "agent.toml", '[hub]\nlisten="0.0.0.0:1"\nkeys=["one"]\nlease=20\ncall_lease=90\n'
+    )
     write(tmp_path / "secrets/hub__keys", "two, three\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "secrets"))
     monkeypatch.setenv("MEDIAAGENT_HUB__LISTEN", "0.0.0.0:2")
     hub = config.load(file).hub
-    assert (hub.listen, hub.lease) == ("0.0.0.0:2", 20)
+    assert (hub.listen, hub.lease, hub.call_lease) == ("0.0.0.0:2", 20, 90)
     assert [key.get_secret_value() for key in hub.keys] == ["two", "three"]
 
 

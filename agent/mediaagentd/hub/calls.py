@@ -52,6 +52,14 @@ def joined(call: Call) -> int:
     return sum(m.state is MemberState.JOINED for m in call.members)
 
 
+def released(before: Call, after: Call) -> frozenset[str]:
+    """The sessions that are no longer in it, or for which it is over."""
+    was = frozenset(m.session for m in before.members if m.state is MemberState.JOINED)
+    if after.ended:
+        return was
+    return was - {m.session for m in after.members if m.state is MemberState.JOINED}
+
+
 def invitation_of(call: Call, invitee: Member) -> Invitation:
     """The invitation by which a member was asked last."""
     return invitee.invitation or Invitation(call.invite_id, call.sponsor, call.created, call.deadline)

@@ -49,13 +49,14 @@ class Core:
     on the class so that a simulation can plant a bug in one.
     """
 
+    sessions: type[Sessions] = Sessions
     exchange: type[Exchange] = Exchange
     registry: type[Registry] = Registry
     missed_calls: type[MissedCalls] = MissedCalls
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._sessions = Sessions(limits.lease)
+        self._sessions = self.sessions(limits.lease, max(0.0, limits.call_lease - limits.lease))
         self._ledger = Ledger(limits.remembered)
         self._missed = self.missed_calls(limits.missed)
         self._registry = self.registry(limits, self._sessions, self._ledger)
@@ -172,7 +173,7 @@ class Core:
     def _tick(self, now: float) -> tuple[Effect, ...]:
         stored: tuple[Effect, ...] = ()
         pushed: tuple[Effect, ...] = ()
-        for session in self._sessions.expired(now):
+        for session in self._sessions.expired(now, self._exchange.in_call):
             store, push = self._closed(now, session, EndReason.DEVICE_LOST)
             stored, pushed = stored + store, pushed + push
         store, push = self._exchange.run_out(now)

@@ -113,6 +113,12 @@ class Exchange:
             return (), ()
         return self._changed(now, call, calls.left(call, session.user_id, reason))
 
+    def in_call(self, session: Session) -> bool:
+        """Whether that very session is in a call that somebody has answered: there may be media to regain."""
+        call = self._ledger.of(session.user_id)
+        member = calls.member(call, session.user_id) if call else None
+        return call is not None and member is not None and call.joins > 1 and member.session == session.token
+
     def run_out(self, now: float) -> Change:
         """Ends the invitations whose time has come."""
         stored: tuple[Effect, ...] = ()
@@ -312,6 +318,8 @@ class Exchange:
             stored.append(PutMissed(missed))
             if gone := self._missed.add(missed):
                 stored.append(DropMissed(missed.user_id, gone))
+        for token in calls.released(before, after) if before else ():
+            self._sessions.out_of_call(token)
         # By member, not by set order: effects must not depend on the hash seed.
         users = [m.user_id for m in after.members if m.user_id in concerned]
         pushed = tuple(PushCall(s.token, after) for u in users for s in self._sessions.of(u))

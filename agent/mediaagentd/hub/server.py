@@ -67,6 +67,7 @@ class HubServer:
         settings = self._settings
         limits = Limits(
             lease=settings.lease,
+            call_lease=settings.call_lease,
             members=settings.members,
             policy=settings.policy,
             devices=settings.devices,

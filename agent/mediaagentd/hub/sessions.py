@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.types import Session
 
 
 class Sessions:
-    """Sessions with their leases. A heap holds one entry per session with a time not after its expiry:
-    a renewal costs no heap operation, the entry moves on when it comes up.
+    """Sessions with their leases; who is in an answered call has `grace` seconds more, for the sake of its
+    media. A heap holds for each session when it is `_due` to be looked at: not after its expiry, unless it
+    was found in such a call then. So a renewal costs no heap operation, the entry moves on when it comes up.
     """
 
-    def __init__(self, lease: float) -> None:
+    def __init__(self, lease: float, grace: float) -> None:
         self._lease = lease
+        self._grace = grace
+        self._due: dict[str, float] = {}
         self._by_token: dict[str, Session] = {}
         self._by_user: dict[str, dict[str, Session]] = {}
         self._heap: list[tuple[float, str]] = []
@@ -45,7 +48,7 @@ class Sessions:
         """Adds a session with a fresh lease."""
         session = Session(token, user_id, device_id, now + self._lease)
         self._put(session)
-        heapq.heappush(self._heap, (session.expires, token))
+        self._look_at(token, session.expires)
         return session
 
     def renew(self, session: Session, now: float) -> None:
@@ -54,28 +57,46 @@ class Sessions:
 
     def close(self, session: Session) -> None:
         """Removes the session."""
-        del self._by_token[session.token]
+        del self._by_token[session.token], self._due[session.token]
         siblings = self._by_user[session.user_id]
         del siblings[session.token]
         if not siblings:
             del self._by_user[session.user_id]
 
+    def out_of_call(self, token: str) -> None:
+        """The session is in no answered call any more: without the grace it may be overdue."""
+        session = self._by_token.get(token)
+        if session is not None and session.expires < self._due[token]:
+            self._look_at(token, session.expires)
+
     def deadline(self) -> float | None:
         """When to look at leases again; not after the first one that runs out."""
-        while self._heap and self._heap[0][1] not in self._by_token:
+        while self._heap and not self._is_due(*self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def expired(self, now: float) -> Iterator[Session]:
-        """The sessions whose lease has run out; the caller closes each."""
+    def expired(self, now: float, in_call: Callable[[Session], bool]) -> Iterator[Session]:
+        """The sessions whose lease has run out; the caller closes each. `in_call`: in an answered one."""
         while self._heap and self._heap[0][0] <= now:
-            session = self._by_token.get(heapq.heappop(self._heap)[1])
-            if session is None:
+            due, token = heapq.heappop(self._heap)
+            if not self._is_due(due, token):
                 continue
-            if session.expires <= now:
+            session = self._by_token[token]
+            ends = session.expires
+            if ends <= now and in_call(session):
+                ends += self._grace
+            if ends <= now:
                 yield session
             else:
-                heapq.heappush(self._heap, (session.expires, session.token))
+                self._look_at(token, ends)
+
+    def _look_at(self, token: str, due: float) -> None:
+        self._due[token] = due
+        heapq.heappush(self._heap, (due, token))
+
+    def _is_due(self, due: float, token: str) -> bool:
+        """Whether that is what is to be done; not one of a session that is gone, or looked at before."""
+        return self._due.get(token) == due
 
     def _put(self, session: Session) -> None:
         self._by_token[session.token] = session

@@ -25,8 +25,10 @@ class HubSettings:
 
     `listen` is `unix:/path` or `host:port`, port 0 for a free one. `keys` verify UserSigs; the first is
     the present one, the others are on their way out. `database` None keeps everything in memory.
-    `policy` MULTI lets several devices of one user be logged in at once, `devices` at the most; `groups`,
-    `group_members` and `missed` bound what is kept on the disk: see `values.Limits`.
+    `lease`: how long a device that is silent stays, `call_lease` one that is in an answered call: longer than
+    the agents' budget to regain its media. `policy` MULTI lets several devices of one user be logged in at
+    once, `devices` at the most; `groups`, `group_members` and `missed` bound what is kept on the disk: see
+    `values.Limits`.
     With `turn_secret` (coturn's `use-auth-secret`) each session gets credentials of its own for
     `turn_urls`, good for `turn_ttl`. `caller` and `callee`: how often one may invite and be invited.
     `allowed_candidates`: see `signals.Rules`. `tls_certificate` and `tls_key` are PEM files, both or neither.
@@ -37,6 +39,7 @@ class HubSettings:
     keys: tuple[str, ...] = field(repr=False)
     database: Path | None = None
     lease: float = 30.0
+    call_lease: float = 75.0
     members: int = 6
     policy: Policy = Policy.SINGLE
     devices: int = 20

@@ -49,7 +49,9 @@ class Policy(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One logged-in device. `token` is the secret of its calls to us; `expires` its lease's end."""
+    """One logged-in device. `token` is the secret of its calls to us; `expires` its lease's end,
+    without the grace of a call.
+    """
 
     token: str
     user_id: str
@@ -162,13 +164,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a hub allows. Seconds; `members` counts the people in one call, `remembered` the calls that
+    """What a hub allows. Seconds; `lease` is how long a silent device stays, `call_lease` one in an answered
+    call (if that is longer); `members` counts the people in one call, `remembered` the calls that
     are over and still answered for, `devices` the sessions of one user under MULTI, `group_members` the
     people in one group, `groups` those of one owner, `missed` the missed calls kept for one user;
     `caller` and `callee` are of invitations.
     """
 
     lease: float = 30.0
+    call_lease: float = 75.0
     members: int = 6
     remembered: int = 10_000
     policy: Policy = Policy.SINGLE

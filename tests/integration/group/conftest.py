@@ -23,7 +23,9 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crowd
     """The processes; the hub takes a lost device for lost after three seconds."""
     directory: Path = tmp_path_factory.mktemp("group")
     async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(processes.hub(directory, members="5", lease="3"))
+        hub = await stack.enter_async_context(
+            processes.hub(directory, members="5", lease="3", call_lease="3")
+        )
         starts = (
             stack.enter_async_context(
                 processes.agent(directory, name, hub, device_id=name, video_profile="480p")

@@ -164,7 +164,7 @@ async def test_a_lost_session_whose_user_sig_has_expired_is_over(hub: Bench, dev
 
 async def test_a_lease_is_kept_and_a_vanished_device_is_dropped(hub: Bench, device: MakeDevice) -> None:
     await hub.stop()
-    await hub.start(lease=1.0)
+    await hub.start(lease=1.0, call_lease=1.5)
     ann, bob = await device("ann"), await device("bob")
     call = await ann.invite("bob")
     await bob.do(Accept(call.invite_id))

@@ -22,12 +22,12 @@ LOAD = 2.0
 
 
 @asynccontextmanager
-async def in_a_call(place: Path, lease: str = "30") -> AsyncIterator[tuple[Lab, Driver, Driver]]:
+async def in_a_call(place: Path) -> AsyncIterator[tuple[Lab, Driver, Driver]]:
     """A hub and two daemons on a host each, in a video call; it goes on to the end, and can be hung up."""
     async with Lab("hub", "ann", "bob") as lab:
         home = lab["hub"]
         async with (
-            hub(place, address=home.address, prefix=home.prefix, lease=lease) as the_hub,
+            hub(place, address=home.address, prefix=home.prefix) as the_hub,
             agent(place, "ann", the_hub, prefix=lab["ann"].prefix, video_profile="480p") as left,
             agent(place, "bob", the_hub, prefix=lab["bob"].prefix, video_profile="480p") as right,
             drive(left) as ann,
@@ -68,10 +68,10 @@ async def test_sound_is_back_after_a_change_of_address(mover: str, tmp_path: Pat
 async def test_a_device_without_any_network_comes_back(
     seconds: float, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """The hub is out of reach too. It keeps the device for its lease, which must be longer than that."""
+    """The hub is out of reach too. As the device is in a call, it keeps it for longer than that."""
     if not request.config.getoption("--campaign"):
         pytest.skip("--campaign")
-    async with in_a_call(tmp_path, lease="120") as (lab, ann, bob):
+    async with in_a_call(tmp_path) as (lab, ann, bob):
         await lab.impair(lab["bob"], LOST)
         went = time.monotonic()
         changed = (await ann.event(event_pb2.EVENT_TYPE_CALL_CHANGED)).call_changed

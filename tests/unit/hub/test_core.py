@@ -317,17 +317,72 @@ def test_logout_leaves_the_call_and_is_idempotent() -> None:
     assert hub.core.step(hub.now, Logout("ann/d1")) == (Reply(None),)
 
 
+def at(hub: Hub, time: float, *alive: str) -> None:
+    """Goes there; those devices give a sign of life on the way, every 10 s and then."""
+    while hub.now < time:
+        hub.now = min(time, hub.now + 10.0)
+        for token in alive:
+            hub.do(RenewLease(token))
+    hub.do(Tick())
+
+
 def test_a_lost_device_leaves_the_call() -> None:
     hub = Hub("ann", "bob")
     hub.connect("ann", "bob")
-    hub.now = 120.0
-    hub.do(RenewLease("ann/d1"))
-    hub.now = 130.0
-    hub.do(Tick())
+    at(hub, 174.9, "ann/d1")
+    assert hub.core.deadline() == 175.0
+    at(hub, 175.0, "ann/d1")
     assert hub.kicked == [("bob/d1", "")]
     assert hub.told() == {"ann/d1"}
     assert end(hub.pushed[0][1]) == (EndReason.DEVICE_LOST, "bob")
-    assert hub.core.deadline() == 150.0
+
+
+def test_a_device_comes_back_to_its_answered_call() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    at(hub, 160.0, "ann/d1")
+    at(hub, 180.0, "ann/d1", "bob/d1")
+    assert hub.calls["c1"].revision == 2
+    at(hub, 254.0, "ann/d1")
+    assert set(hub.sessions) == {"ann/d1", "bob/d1"}
+    at(hub, 255.0, "ann/d1")
+    assert set(hub.sessions) == {"ann/d1"}
+
+
+def test_a_silent_device_has_no_grace_but_in_an_answered_call() -> None:
+    """Whose call ends meanwhile is lost at once, and who rings, dials or does nothing as ever."""
+    hub = Hub("ann", "bob", "cat", "dan", "eve")
+    hub.connect("ann", "bob")
+    hub.invite("cat", "dan", timeout=None)
+    at(hub, 130.0, "ann/d1")
+    assert set(hub.sessions) == {"ann/d1", "bob/d1"}
+    at(hub, 140.0, "ann/d1")
+    hub.do(Hangup("ann/d1", "c1"))
+    assert hub.core.deadline() == 130.0
+    hub.do(Tick())
+    assert hub.kicked == [("bob/d1", "")]
+
+
+def test_a_device_that_left_a_call_that_goes_on_has_no_grace() -> None:
+    hub = Hub("ann", "bob", "cat")
+    call = hub.invite("ann", "bob", "cat")
+    for user in ("bob", "cat"):
+        hub.do(Accept(f"{user}/d1", call.invite_id))
+    at(hub, 125.0, "ann/d1", "cat/d1")
+    hub.do(Hangup("bob/d1", "c1"))
+    at(hub, 129.0, "ann/d1", "cat/d1")
+    assert "bob/d1" in hub.sessions
+    at(hub, 130.0, "ann/d1", "cat/d1")
+    assert set(hub.sessions) == {"ann/d1", "cat/d1"}
+
+
+def test_a_call_lease_that_is_shorter_counts_for_nothing() -> None:
+    hub = Hub("ann", "bob", limits=replace(LIMITS, call_lease=5.0))
+    hub.connect("ann", "bob")
+    at(hub, 129.0)
+    assert set(hub.sessions) == {"ann/d1", "bob/d1"}
+    at(hub, 130.0)
+    assert hub.sessions == {}
 
 
 def test_a_session_that_is_gone_has_no_lease() -> None:
