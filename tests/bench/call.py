@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.contenders import CONTENDERS, OURS, MakePair, Pair
+from tests.bench.contenders import CONTENDERS, ON_THIS_MACHINE, OURS, MakePair, Pair
 from tests.bench.eyes import latencies
 from tests.bench.figures import Figure, percentile
 
@@ -50,7 +50,7 @@ async def measure(pair: Pair) -> Measured:
         for at in (0, 1)
     )
     ages = await _ages(pair)
-    return Measured(cpu, frames, await _quality(pair), percentile(ages, 0.5), percentile(ages, 0.95))
+    return Measured(cpu, frames, await quality(pair), percentile(ages, 0.5), percentile(ages, 0.95))
 
 
 async def _ages(pair: Pair) -> list[float]:
@@ -67,7 +67,8 @@ async def _ages(pair: Pair) -> list[float]:
     return ages
 
 
-async def _quality(pair: Pair) -> float:
+async def quality(pair: Pair) -> float:
+    """PSNR of the luma in dB, mean of both ends. Raises: NotRealError."""
     values: list[float] = []
     for each in pair:
         told = await each.ask("sample", count=SAMPLES)
@@ -78,7 +79,7 @@ async def _quality(pair: Pair) -> float:
 
 
 async def _run(make: MakePair, directory: Path) -> Measured:
-    async with make(directory) as pair:
+    async with make(directory, ON_THIS_MACHINE) as pair:
         return await measure(pair)
 
 

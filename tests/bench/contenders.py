@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import content
+from tests.bench import content, ears
 from tests.bench.peers import Peer, Words, peer, python
 
 Pair = tuple[Peer, Peer]
-MakePair = Callable[[Path], AbstractAsyncContextManager[Pair]]
 
 OURS = "ours"
 STOCK = "stock aiortc"
 PINNED = "stock aiortc, rate pinned"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a pair sends both ways, and where it runs. `film`: of `content`, None for sound alone;
+    `numbered`: the sound says its numbers and is played; `prefixes`: in front of the two commands.
+    """
+
+    film: Path | None = content.FILE
+    numbered: bool = False
+    prefixes: tuple[Sequence[str], Sequence[str]] = ((), ())
+
+    @property
+    def profile(self) -> str:
+        """That suits the film."""
+        return "720p" if self.film in (None, content.FILE) else "480p"
+
+
+MakePair = Callable[[Path, Setting], AbstractAsyncContextManager[Pair]]
+
+ON_THIS_MACHINE = Setting()
 
 
 def route(*peers: tuple[str, Peer]) -> None:
@@ -29,13 +50,20 @@ def route(*peers: tuple[str, Peer]) -> None:
         each.on_signal = pass_on
 
 
+def _own(name: str, how: Setting) -> list[str]:
+    arguments = ["--profile", how.profile, "--watch"]
+    if how.film is not None:
+        arguments += ["--pictures", str(content.ensure(how.film))]
+    sound = str(ears.ensure()) if how.numbered else "synthetic"
+    return python("own_peer", name, *arguments, "--sound", sound, *(["--listen"] if how.numbered else []))
+
+
 @asynccontextmanager
-async def ours(directory: Path) -> AsyncIterator[Pair]:
+async def ours(directory: Path, how: Setting = ON_THIS_MACHINE) -> AsyncIterator[Pair]:
     """Two engines of ours, each decoding all that arrives."""
-    film = str(content.ensure())
     async with (
-        peer(python("own_peer", "ann", film, "watch"), directory / "ann.log") as ann,
-        peer(python("own_peer", "ben", film, "watch"), directory / "ben.log") as ben,
+        peer([*how.prefixes[0], *_own("ann", how)], directory / "ann.log") as ann,
+        peer([*how.prefixes[1], *_own("ben", how)], directory / "ben.log") as ben,
     ):
         route(("ann", ann), ("ben", ben))
         await asyncio.gather(
@@ -46,12 +74,13 @@ async def ours(directory: Path) -> AsyncIterator[Pair]:
 
 
 @asynccontextmanager
-async def described(commands: tuple[list[str], list[str]], directory: Path) -> AsyncIterator[Pair]:
+async def described(
+    command: Sequence[str], directory: Path, how: Setting = ON_THIS_MACHINE
+) -> AsyncIterator[Pair]:
     """Two peers that make and take complete descriptions."""
-    content.ensure()
     async with (
-        peer(commands[0], directory / "ann.log") as ann,
-        peer(commands[1], directory / "ben.log") as ben,
+        peer([*how.prefixes[0], *command], directory / "ann.log") as ann,
+        peer([*how.prefixes[1], *command], directory / "ben.log") as ben,
     ):
         offer = await ann.ask("offer")
         answer = await ben.ask("answer", sdp=offer["sdp"])
@@ -59,15 +88,19 @@ async def described(commands: tuple[list[str], list[str]], directory: Path) -> A
         yield ann, ben
 
 
-def stock(directory: Path) -> AbstractAsyncContextManager[Pair]:
+def _stock(how: Setting, *more: str) -> list[str]:
+    pictures = [] if how.film is None else ["--pictures", str(content.ensure(how.film))]
+    return python("stock_peer", *pictures, *more)
+
+
+def stock(directory: Path, how: Setting = ON_THIS_MACHINE) -> AbstractAsyncContextManager[Pair]:
     """The WebRTC library with its defaults."""
-    return described((python("stock_peer"), python("stock_peer")), directory)
+    return described(_stock(how), directory, how)
 
 
-def pinned(directory: Path) -> AbstractAsyncContextManager[Pair]:
+def pinned(directory: Path, how: Setting = ON_THIS_MACHINE) -> AbstractAsyncContextManager[Pair]:
     """The same with the bitrate that everybody has."""
-    command = python("stock_peer", "pinned")
-    return described((command, command), directory)
+    return described(_stock(how, "--pinned"), directory, how)
 
 
 CONTENDERS: dict[str, MakePair] = {OURS: ours, STOCK: stock, PINNED: pinned}

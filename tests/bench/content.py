@@ -32,6 +32,11 @@ NOISE = 3.0
 """Standard deviation of the sensor noise, in levels."""
 
 FILE = REPOSITORY / "build" / "bench" / "content-3.nut"
+SMALL = REPOSITORY / "build" / "bench" / "content-3-480p.nut"
+TINY = REPOSITORY / "build" / "bench" / "content-3-tiny.nut"
+"""The same as 1280x720, 640x480 and 320x240."""
+
+_SIZES = {FILE: (WIDTH, HEIGHT), SMALL: (640, 480), TINY: (320, 240)}
 
 
 def texture(random: np.random.Generator, height: int, width: int) -> Luma:
@@ -101,15 +106,16 @@ def _picture(luma: Luma, number: int, random: np.random.Generator, width: int, h
 
 
 def ensure(path: Path = FILE) -> Path:
-    """Writes the content to `path` unless it is there; about 125 MB."""
+    """Writes the content to `path`, one of those above, unless it is there; about 125 MB."""
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     with av.open(str(unfinished), "w", format="nut") as container:
         stream = container.add_stream("rawvideo", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number, frame in enumerate(pictures()):
+        stream.width, stream.height = size = _SIZES[path]
+        stream.pix_fmt = "yuv420p"
+        for number, frame in enumerate(pictures(*size)):
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import TypedDict
 
 import av
@@ -17,10 +18,11 @@ from tests.bench import content
 
 
 class Eyes:
-    """`saw` may be called in any thread. Times are `time.monotonic()` seconds."""
+    """`saw` may be called in any thread. Times are `time.monotonic()` seconds; `film` has the originals."""
 
-    def __init__(self) -> None:
+    def __init__(self, film: Path = content.FILE) -> None:
         self.count = 0
+        self._film = film
         self._stamping = False
         self._wanted = 0
         self._captured: list[tuple[int, float]] = []
@@ -52,13 +54,23 @@ class Eyes:
         """What was noted."""
         return {"captured": self._captured, "decoded": self._decoded}
 
+    def take_stamps(self) -> dict[str, object]:
+        """What was noted since the last time."""
+        told = self.stamps()
+        self._captured, self._decoded = [], []
+        return told
+
+    def first_since(self, when: float) -> float | None:
+        """Of the pictures noted, when the first one with a number was decoded at or after `when`."""
+        return next((at for number, at in self._decoded if at >= when and number is not None), None)
+
     def sample(self, count: int) -> Compared:
         """Waits for `count` pictures and compares them; not on the event loop."""
         self._full.clear()
         self._kept, self._wanted = [], count
         self._full.wait(count / 5 + 5)
         self._wanted = 0
-        return compare(self._kept)
+        return compare(self._kept, self._film)
 
 
 class Compared(TypedDict):
@@ -71,18 +83,28 @@ class Compared(TypedDict):
     different: int
 
 
-def compare(pictures: list[content.Luma]) -> Compared:
+def compare(pictures: list[content.Luma], film: Path = content.FILE) -> Compared:
     """Compares pictures with the originals that they claim to be."""
+    originals = content.originals(film)
+    shape = luma_of(originals[0]).shape
     values: list[float] = []
     unread, numbers = 0, set()
     for picture in pictures:
         number = read_counter(picture)
-        if number is None or number >= content.FRAMES or picture.shape != (content.HEIGHT, content.WIDTH):
+        if number is None or number >= content.FRAMES:
             unread += 1
             continue
         numbers.add(number)
-        values.append(psnr(picture, luma_of(content.originals()[number])))
+        values.append(psnr(_scaled(picture, shape), luma_of(originals[number])))
     return {"psnr": values, "unread": unread, "different": len(numbers)}
+
+
+def _scaled(picture: content.Luma, shape: tuple[int, ...]) -> content.Luma:
+    """As a viewer sees it who asked for the full size: an end that sends smaller ones pays for it."""
+    if picture.shape == shape:
+        return picture
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="gray")
+    return luma_of(frame.reformat(shape[1], shape[0], format="gray"))
 
 
 def psnr(picture: content.Luma, original: content.Luma) -> float:

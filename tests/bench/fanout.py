@@ -38,9 +38,7 @@ class Measured:
 
 async def _receivers(stack: AsyncExitStack, directory: Path, count: int) -> dict[str, Peer]:
     return {
-        name: await stack.enter_async_context(
-            peer(python("own_peer", name, "none"), directory / f"{name}.log")
-        )
+        name: await stack.enter_async_context(peer(python("own_peer", name), directory / f"{name}.log"))
         for name in (f"r{number}" for number in range(count))
     }
 
@@ -48,7 +46,7 @@ async def _receivers(stack: AsyncExitStack, directory: Path, count: int) -> dict
 @asynccontextmanager
 async def _ours(directory: Path, count: int) -> AsyncIterator[tuple[Peer, dict[str, Peer]]]:
     async with AsyncExitStack() as stack:
-        command = python("own_peer", "sender", str(content.ensure()))
+        command = python("own_peer", "sender", "--pictures", str(content.ensure()), "--sound", "synthetic")
         sender = await stack.enter_async_context(peer(command, directory / "sender.log"))
         receivers = await _receivers(stack, directory, count)
         route(("sender", sender), *receivers.items())
@@ -63,8 +61,8 @@ async def _ours(directory: Path, count: int) -> AsyncIterator[tuple[Peer, dict[s
 async def _stock(directory: Path, count: int) -> AsyncIterator[tuple[Peer, dict[str, Peer]]]:
     """The stock library's sender; it offers to receivers of ours."""
     async with AsyncExitStack() as stack:
-        content.ensure()
-        sender = await stack.enter_async_context(peer(python("stock_peer"), directory / "sender.log"))
+        command = python("stock_peer", "--pictures", str(content.ensure()))
+        sender = await stack.enter_async_context(peer(command, directory / "sender.log"))
         receivers = await _receivers(stack, directory, count)
         for receiver in receivers.values():
             await _connect(sender, receiver)

@@ -1,41 +1,46 @@
 """Our media engine in a process of its own, without daemon and hub.
 
-    python -m tests.bench.own_peer NAME CONTENT|none [watch]
+    python -m tests.bench.own_peer NAME [--pictures FILE] [--sound FILE|synthetic] [--profile 720p] [--watch]
+                                   [--listen]
 
-`none`: it sends neither picture nor sound.
-`watch`: everything that arrives is decoded, as the baselines do. Pictures are taken where they are captured
-and where they are decoded, by standing behind `FileCamera.read` and `RemoteVideo._note`.
+Without files it sends neither picture nor sound. `--watch`: all pictures that arrive are decoded, as the
+baselines do; `--listen`: all sound is decoded and played to nobody. What is captured, shown and played is
+taken by standing behind `FileCamera.read`, `RemoteVideo._note` and `WavSink.write`.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import contextlib
 import pickle
-import sys
 import threading
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
 from mediaagentd import log
 from mediaagentd.call.signal import Signal
-from mediaagentd.call.types import Report
+from mediaagentd.call.types import PeerDown, PeerUp, Report
 from mediaagentd.media.capture.container import FileCamera
-from mediaagentd.media.capture.types import RawPicture
+from mediaagentd.media.capture.types import RawPicture, Samples
 from mediaagentd.media.engine import MediaEngine
+from mediaagentd.media.playout.sinks import WavSink
 from mediaagentd.media.remote import RemoteVideo
 from mediaagentd.media.settings import MediaSettings
+from mediaagentd.media.types import VideoProfile
 from mediaagentd.media.views.types import FrameFormat, FramesView, View
 
+from tests.bench.ears import Ears, Heard
 from tests.bench.eyes import Compared, Eyes
 from tests.bench.peers import Words, line, say
 
 CALL = "bench"
 
 
-def stand_behind(eyes: Eyes) -> None:
-    """Tells `eyes` of every picture captured and decoded in this process."""
+def stand_behind(eyes: Eyes, ears: Ears) -> None:
+    """Tells `eyes` of every picture captured and decoded in this process, `ears` of all sound played."""
     read, note = FileCamera.read, RemoteVideo._note
 
     def reading(camera: FileCamera, stopping: threading.Event) -> RawPicture | None:
@@ -48,6 +53,10 @@ def stand_behind(eyes: Eyes) -> None:
         eyes.saw(picture.frame)
         note(remote, picture)
 
+    def writing(_: WavSink, samples: Samples) -> None:
+        ears.heard(samples)
+
+    WavSink.write = writing  # type: ignore[method-assign,assignment]
     FileCamera.read = reading  # type: ignore[method-assign,assignment]
     RemoteVideo._note = noting  # type: ignore[method-assign,assignment]
 
@@ -55,18 +64,24 @@ def stand_behind(eyes: Eyes) -> None:
 class Own:
     """Answers the questions of the benchmark."""
 
-    def __init__(self, name: str, content: str, *, watches: bool) -> None:
-        self._name = name
+    def __init__(self, given: argparse.Namespace) -> None:
+        self._name = given.name
         self._eyes = Eyes()
-        self._watches = watches
-        self._films = content != "none"
+        self._ears = Ears()
+        self._watches = given.watch
+        self._films = given.pictures is not None
         self._tasks: list[asyncio.Task[None]] = []
         self._up: dict[str, asyncio.Event] = {}
-        camera = f"file:{content}" if self._films else "none"
-        microphone = "synthetic" if self._films else "none"
-        settings = MediaSettings(camera=camera, microphone=microphone, speaker="null", label=name)
+        self._downs: list[dict[str, object]] = []
+        settings = MediaSettings(
+            camera=f"file:{given.pictures}" if self._films else "none",
+            microphone={None: "none", "synthetic": "synthetic"}.get(given.sound, f"file:{given.sound}"),
+            speaker="wav:/dev/null" if given.listen else "null",
+            profile=VideoProfile[f"P{given.profile.removesuffix('p')}"],
+            label=given.name,
+        )
         self._engine = MediaEngine(settings, report=self._report, send_signal=self._send)
-        stand_behind(self._eyes)
+        stand_behind(self._eyes, self._ears)
 
     async def run(self) -> None:
         await self._engine.start()
@@ -111,7 +126,21 @@ class Own:
             "arrived": {each.user_id: each.stats.video_received.frames for each in figures},
             "sent": {each.user_id: each.stats.video_sent.bytes for each in figures},
             "audio": {each.user_id: each.stats.audio_received.frames for each in figures},
+            "played": sum(each.audio_slots_played for each in figures),
+            "concealed": sum(each.audio_slots_concealed for each in figures),
+            "downs": self._downs,
+            "heard": self._ears.count,
         }
+
+    async def listen(self) -> dict[str, object]:
+        self._ears.listen()
+        return {}
+
+    async def heard(self) -> Heard:
+        return await asyncio.to_thread(self._ears.tell)
+
+    async def seen_since(self, when: float) -> dict[str, object]:
+        return {"at": self._eyes.first_since(when)}
 
     async def stamp(self, on: bool) -> dict[str, object]:
         self._eyes.stamp(on)
@@ -119,6 +148,9 @@ class Own:
 
     async def stamps(self) -> dict[str, object]:
         return self._eyes.stamps()
+
+    async def take_stamps(self) -> dict[str, object]:
+        return self._eyes.take_stamps()
 
     async def sample(self, count: int) -> Compared:
         return await asyncio.to_thread(self._eyes.sample, count)
@@ -131,23 +163,32 @@ class Own:
                 pass
 
     def _report(self, report: Report) -> None:
-        if type(report).__name__ == "PeerUp":
-            self._up[report.user_id].set()  # type: ignore[union-attr]
+        if isinstance(report, PeerUp):
+            self._up[report.user_id].set()
+        elif isinstance(report, PeerDown):
+            self._downs.append({"final": report.final, "at": time.monotonic()})
 
     def _send(self, _call: str, user: str, signal: Signal) -> None:
         data = base64.b64encode(pickle.dumps(signal)).decode()
         say({"to": user, "from": self._name, "data": data})
 
 
-def main(arguments: list[str]) -> None:
-    name, content, *rest = arguments
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    parser.add_argument("--pictures")
+    parser.add_argument("--sound")
+    parser.add_argument("--profile", default="720p")
+    parser.add_argument("--watch", action="store_true")
+    parser.add_argument("--listen", action="store_true")
+    given = parser.parse_args()
     log.configure("warning")  # stdout is for answers
 
     async def run() -> Any:
-        await Own(name, content, watches="watch" in rest).run()
+        await Own(given).run()
 
     asyncio.run(run())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

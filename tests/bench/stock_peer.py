@@ -1,25 +1,25 @@
 """The baseline: one end of a call made with the WebRTC library as it ships, in a process of its own.
 
-    python -m tests.bench.stock_peer CONTENT [pinned]
+    python -m tests.bench.stock_peer [--pictures FILE] [--pinned]
 
-Sends the content at 30 fps and a tone, decodes what arrives, as the library does by itself. `pinned`: its
-video bitrate neither starts lower nor changes.
+Sends the pictures of the file at 30 fps, none without, and the sound of `ears`; decodes what arrives, as the
+library does by itself. `--pinned`: its video bitrate neither starts lower nor changes.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import fractions
-import sys
 import time
+from pathlib import Path
 
 import aiortc.codecs.vpx as vpx
 import av
-import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av.video.frame import PictureType
 
-from tests.bench import content
+from tests.bench import content, ears
 from tests.bench.eyes import Compared, Eyes
 from tests.bench.peers import line, say
 
@@ -32,10 +32,10 @@ class Camera(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, eyes: Eyes) -> None:
+    def __init__(self, eyes: Eyes, pictures: Path) -> None:
         super().__init__()
         self._eyes = eyes
-        self._frames = content.originals()
+        self._frames = content.originals(pictures)
         self._number = 0
         self._next = 0.0
 
@@ -55,7 +55,7 @@ class Camera(MediaStreamTrack):
 
 
 class Microphone(MediaStreamTrack):
-    """A tone of 440 Hz in frames of 20 ms."""
+    """The sound of `ears` in frames of 20 ms."""
 
     kind = "audio"
 
@@ -66,9 +66,7 @@ class Microphone(MediaStreamTrack):
 
     async def recv(self) -> av.AudioFrame:
         await asyncio.sleep(max(0.0, self._start + self._number / 50 - time.monotonic()))
-        at = (self._number * 960 + np.arange(960)) / 48000
-        tone = (8000 * np.sin(2 * np.pi * 440 * at)).astype(np.int16)[None, :]
-        frame = av.AudioFrame.from_ndarray(tone, "s16", "mono")
+        frame = av.AudioFrame.from_ndarray(ears.slot(self._number)[None, :], "s16", "mono")
         frame.sample_rate = 48000
         frame.pts, frame.time_base = self._number * 960, fractions.Fraction(1, 48000)
         self._number += 1
@@ -78,9 +76,11 @@ class Microphone(MediaStreamTrack):
 class Stock:
     """Answers the questions of the benchmark."""
 
-    def __init__(self) -> None:
-        self._eyes = Eyes()
-        self._heard = 0
+    def __init__(self, pictures: Path | None) -> None:
+        self._pictures = pictures
+        self._eyes = Eyes(pictures or content.FILE)
+        self._ears = ears.Ears()
+        self._states: list[tuple[str, float]] = []
         self._connections: list[RTCPeerConnection] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -90,6 +90,14 @@ class Stock:
 
     async def offer(self) -> dict[str, object]:
         connection = self._connection()
+        await connection.setLocalDescription(await connection.createOffer())
+        return {"sdp": connection.localDescription.sdp}
+
+    async def look(self) -> dict[str, object]:
+        """Offers to receive only, as a page does that shows somebody."""
+        connection = self._bare()
+        for kind in ("audio", "video"):
+            connection.addTransceiver(kind, direction="recvonly")
         await connection.setLocalDescription(await connection.createOffer())
         return {"sdp": connection.localDescription.sdp}
 
@@ -104,7 +112,17 @@ class Stock:
         return {}
 
     async def report(self) -> dict[str, object]:
-        return {"decoded": self._eyes.count, "audio": self._heard}
+        return {"decoded": self._eyes.count, "audio": self._ears.count, "states": self._states}
+
+    async def listen(self) -> dict[str, object]:
+        self._ears.listen()
+        return {}
+
+    async def heard(self) -> ears.Heard:
+        return await asyncio.to_thread(self._ears.tell)
+
+    async def seen_since(self, when: float) -> dict[str, object]:
+        return {"at": self._eyes.first_since(when)}
 
     async def stamp(self, on: bool) -> dict[str, object]:
         self._eyes.stamp(on)
@@ -113,14 +131,26 @@ class Stock:
     async def stamps(self) -> dict[str, object]:
         return self._eyes.stamps()
 
+    async def take_stamps(self) -> dict[str, object]:
+        return self._eyes.take_stamps()
+
     async def sample(self, count: int) -> Compared:
         return await asyncio.to_thread(self._eyes.sample, count)
 
     def _connection(self) -> RTCPeerConnection:
+        connection = self._bare()
+        connection.addTrack(Microphone())
+        if self._pictures is not None:
+            connection.addTrack(Camera(self._eyes, self._pictures))
+        return connection
+
+    def _bare(self) -> RTCPeerConnection:
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         connection.on("track", lambda track: self._tasks.append(asyncio.ensure_future(self._take(track))))
-        connection.addTrack(Microphone())
-        connection.addTrack(Camera(self._eyes))
+        connection.on(
+            "connectionstatechange",
+            lambda: self._states.append((connection.connectionState, time.monotonic())),
+        )
         self._connections.append(connection)
         return connection
 
@@ -129,11 +159,16 @@ class Stock:
             frame = await track.recv()
             if isinstance(frame, av.VideoFrame):
                 self._eyes.saw(frame)
-            else:
-                self._heard += 1
+            elif isinstance(frame, av.AudioFrame):
+                samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
+                self._ears.heard(samples[:, 0])
 
 
 if __name__ == "__main__":
-    if "pinned" in sys.argv:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--pinned", action="store_true")
+    given = parser.parse_args()
+    if given.pinned:
         vpx.DEFAULT_BITRATE = vpx.MIN_BITRATE = vpx.MAX_BITRATE = BITRATE
-    asyncio.run(Stock().run())
+    asyncio.run(Stock(given.pictures).run())
