@@ -77,6 +77,7 @@ lint: setup-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check
 
 bench: setup-dev
+	-@.ci/install-packages nft=nftables ip=iproute2
 	$(BIN)/python -m tests.bench
 
 proto: setup-dev

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One row. `ours` and each of `others` hold one value a run, in `unit`. `goal`: at most so much, at least
-    when `at_least`; `checked` says what proves that the figure was real.
+    when `at_least`; `checked` says what proves that the figure was real; `why` what is known of the reason
+    when the goal is missed.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Figure:
     goal: float | None = None
     at_least: bool = False
     note: str = ""
+    why: str = ""
 
     @property
     def median(self) -> float:
@@ -49,13 +51,13 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def told(values: Sequence[float]) -> str:
-    """Median and spread for people."""
+    """Median, spread and how many values, for people."""
     if not values:
         return "-"
     middle = statistics.median(values)
     if len(values) == 1:
         return _short(middle)
-    return f"{_short(middle)} ({_short(min(values))} to {_short(max(values))})"
+    return f"{_short(middle)} ({_short(min(values))} to {_short(max(values))}; {len(values)})"
 
 
 def _short(value: float) -> str:

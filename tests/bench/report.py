@@ -62,9 +62,12 @@ def show(figures: Sequence[Figure]) -> None:
     Console(width=None if Console().is_terminal else 180).print(table)
 
 
-def publish(path: Path = REPORT, readme: Path = README) -> None:
-    """Writes the tables of the report into the README, between its marks."""
-    report = _read(path)
+def publish(order: Sequence[str], path: Path = REPORT, readme: Path = README) -> None:
+    """Writes the tables of the report into the README, between its marks, in this order of scenarios; others
+    come after them.
+    """
+    kept_all = _read(path)
+    report = {name: kept_all[name] for name in [*order, *kept_all] if name in kept_all}
     before, _, rest = readme.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     lines = [BEGIN, ""]
@@ -101,8 +104,9 @@ def _row(figure: Figure) -> tuple[str, ...]:
 def _missed(figure: Figure) -> str:
     if figure.met is not False:
         return ""
+    why = f" {figure.why}" if figure.why else ""
     sign = "at least" if figure.at_least else "at most"
-    return f"- {figure.name}: {figure.median:.3g} {figure.unit}, goal {sign} {figure.goal:g}."
+    return f"- {figure.name}: {figure.median:.3g} {figure.unit}, goal {sign} {figure.goal:g}.{why}"
 
 
 def _figures(kept: dict[str, Any]) -> list[Figure]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiortc.codecs.vpx as vpx
 import av
+import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av.video.frame import PictureType
 
@@ -160,8 +161,8 @@ class Stock:
             if isinstance(frame, av.VideoFrame):
                 self._eyes.saw(frame)
             elif isinstance(frame, av.AudioFrame):
-                samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
-                self._ears.heard(samples[:, 0])
+                samples = frame.to_ndarray().astype(np.int16, copy=False)
+                self._ears.heard(samples.reshape(-1, len(frame.layout.channels))[:, 0])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import mediaagent
@@ -45,8 +46,9 @@ class Found:
     fps: list[float] = field(default_factory=list)
 
     def added(self, what: list[float]) -> tuple[float, ...]:
-        """Over the same round without it."""
-        return tuple(with_it - without for with_it, without in zip(what, self.before, strict=True))
+        """Over the mean of what it was before that round and after it."""
+        without = [(early + late) / 2 for early, late in pairwise(self.before)]
+        return tuple(more - less for more, less in zip(what, without, strict=True))
 
 
 def process_time(pid: int) -> float:
@@ -104,6 +106,7 @@ async def _run(directory: Path, film: Path) -> Found:
             await asyncio.sleep(WARM_UP)
             for number in range(ROUNDS):
                 await _round(ann, directory, number, found)
+            found.before.append(await _cores(ann))
     return found
 
 

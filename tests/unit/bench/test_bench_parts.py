@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mediaagentd.media.capture.planes import luma_of
 
-from tests.bench import content, eyes, report
+from tests.bench import content, ears, eyes, networks, report
 from tests.bench.figures import Figure, percentile, told
 from tests.bench.peers import tree_cpu
 
@@ -27,7 +27,7 @@ def test_percentiles_and_how_figures_are_told() -> None:
     assert percentile(range(100), 0.99) == 99
     assert percentile([1.0], 0.5) == 1.0
     assert told(()) == "-"
-    assert told((1.0, 2.0, 3.0)) == "2 (1 to 3)"
+    assert told((1.0, 2.0, 3.0)) == "2 (1 to 3; 3)"
 
 
 def test_a_picture_is_as_old_as_its_latest_capture() -> None:
@@ -39,7 +39,7 @@ def test_a_picture_is_compared_with_the_original_whose_number_it_bears(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     originals = list(itertools.islice(content.pictures(), 3))
-    monkeypatch.setattr(content, "originals", lambda: originals)
+    monkeypatch.setattr(content, "originals", lambda _path: originals)
     lumas = [luma_of(frame).copy() for frame in originals[:3]]
     same = eyes.compare([lumas[1], lumas[1]])
     assert same == {"psnr": [99.0, 99.0], "unread": 0, "different": 1}
@@ -53,17 +53,42 @@ def test_a_picture_is_compared_with_the_original_whose_number_it_bears(
 def test_figures_of_other_scenarios_stay_and_the_table_goes_between_its_marks(tmp_path: Path) -> None:
     path, readme = tmp_path / "report.json", tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    report.keep("one", [Figure("cpu", "core", (0.3,), "it was", {"stock": (0.4,)}, goal=0.26)], 1, path)
+    report.keep(
+        "one", [Figure("cpu", "core", (0.3,), "it was", {"stock": (0.4,)}, goal=0.26, why="Old.")], 1, path
+    )
     report.keep("two", [Figure("fps", "1/s", (30.0,), "counted")], 1, path)
-    report.publish(path, readme)
+    report.publish(["two", "one"], path, readme)
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
     assert "| cpu | core | 0.3 | <= 0.26 MISSED | stock 0.4 | 0.75 | it was |" in text
-    assert "- cpu: 0.3 core, goal at most 0.26." in text
-    report.publish(path, readme)
+    assert "- cpu: 0.3 core, goal at most 0.26. Old." in text
+    assert text.index("### two") < text.index("### one")
+    report.publish(["two", "one"], path, readme)
     assert readme.read_text() == text
+
+
+def test_the_number_in_sound_is_read_and_what_was_made_up_brings_none() -> None:
+    late = np.concatenate([np.zeros(312, np.int16), *(ears.slot(number) for number in range(95, 110))])
+    blocks = late[: 15 * ears.SLOT].reshape(15, ears.SLOT)
+    numbers = [ears.read(block) for block in blocks]
+    assert numbers == [number % ears.NUMBERS for number in range(95, 110)]
+    assert ears.in_order(numbers) == 15
+    assert ears.in_order([*numbers[:7], numbers[6], *numbers[8:]]) == 14, "a slot that repeats the one before"
+    heard = ears.Ears()
+    heard.listen()
+    for block in [*blocks, np.zeros(ears.SLOT, np.int16)]:
+        heard.heard(block)
+    assert heard.tell() == {"slots": 16, "loud": 15, "numbered": 15}
+    assert heard.count == 15
+
+
+def test_a_frozen_picture_is_no_new_one() -> None:
+    times = [(1, 0.1), (2, 0.2), (2, 0.3), (None, 0.4), (3, 0.9), (4, 1.1)]
+    seen = networks.judged(times, 0.0, 1.0)
+    assert seen.fps == 3.0
+    assert seen.gap == pytest.approx(0.7)
 
 
 def test_the_cpu_of_a_process_is_read() -> None:
