@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from importlib.metadata import version
+from typing import Any
 
 import aioice.ice
 import aioice.stun
@@ -167,6 +168,26 @@ def test_the_defects_we_guard_against_are_still_there() -> None:
     assert 'ip.ip != "127.0.0.1"' in inspect.getsource(aioice.ice.get_host_addresses)
     with pytest.raises(Exception, match="unpack"):
         aiortc.rtp.unpack_remb_fci(b"REMB" + bytes([9, 0, 0, 0]))
+
+
+async def test_packets_are_sent_as_the_library_sends_them(connection: RTCPeerConnection) -> None:
+    """Each step that `seams.send` leaves out does nothing but the next one."""
+    transport = seams.dtls_transport(connection)
+    with pytest.raises(ConnectionError):
+        await transport._send_rtp(b"\x80\0")
+    with pytest.raises(ConnectionError):
+        seams.send(transport, b"\x80\0")
+    assert "data = self._tx_srtp.protect(data)" in inspect.getsource(RTCDtlsTransport._send_rtp)
+    ice = seams.ice_transport(connection)
+    assert ice._send == ice._connection.send
+    steps: dict[Any, str] = {
+        aioice.ice.Connection.send: "await self.sendto(data, 1)",
+        aioice.ice.Connection.sendto: "active_pair.protocol.send_data(data, active_pair.remote_addr)",
+        aioice.ice.StunProtocol.send_data: "self.transport.sendto(data, addr)",
+    }
+    for step, source in steps.items():
+        assert source in inspect.getsource(step)
+    assert not inspect.iscoroutinefunction(aioice.turn.TurnTransport.sendto)
 
 
 async def test_the_transport_is_hardened_by_its_instance_fields(

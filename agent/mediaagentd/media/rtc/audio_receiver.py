@@ -119,8 +119,8 @@ class AudioReceiver(Receiver):
             return None
         return self._gaps.deadline()
 
-    async def _ask(self, now: float) -> None:
+    def _ask(self, now: float) -> None:
         if self._sound is None or not self._sound.nack or self._rtcp_ssrc is None or self._ssrc is None:
             return
         for lost in ascending(number & 0xFFFF for number in self._gaps.due(now)):
-            await self._send_rtcp(RtcpRtpfbPacket(RTCP_RTPFB_NACK, self._rtcp_ssrc, self._ssrc, lost))
+            self._send_rtcp(RtcpRtpfbPacket(RTCP_RTPFB_NACK, self._rtcp_ssrc, self._ssrc, lost))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections import deque
 from collections.abc import Callable
 
 from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtp import RtcpReceiverInfo, RtpPacket
+from aiortc.rtp import RtcpReceiverInfo
 
+from mediaagentd.media.rtc.header import Outbound
 from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy
 from mediaagentd.media.rtc.sender import Sender
 from mediaagentd.media.rtc.sound import Sound
@@ -46,7 +46,7 @@ class AudioSender(Sender):
             return
         self._dropped += len(self._queue) == AUDIO_BOUND
         self._queue.append(frame)
-        self._wake.set()
+        self._send_waiting()
 
     def stats(self) -> StreamStats:
         """Totals so far."""
@@ -70,7 +70,7 @@ class AudioSender(Sender):
         self._memory.report(self.fraction_lost)
         self._on_loss(self._memory.loss)
 
-    def _dress(self, packet: RtpPacket) -> RtpPacket:
+    def _dress(self, packet: Outbound) -> Outbound:
         """What is sent in the place of a packet: with earlier ones in it. Only the plain one can be asked
         for again, since a retransmission tells nothing of its payload type.
         """
@@ -80,11 +80,9 @@ class AudioSender(Sender):
         payload = self._redundancy.pack(packet.payload, packet.timestamp, depth, packet.payload_type)
         if payload is None:
             return packet
-        dressed = copy.copy(packet)
-        dressed.payload_type, dressed.payload = self._red, payload
-        return dressed
+        return packet._replace(payload_type=self._red, payload=payload)
 
-    async def _retransmit(self, sequence: int) -> None:
+    def _retransmit(self, sequence: int) -> None:
         """Not under its own number: SRTP takes each number once."""
         if self._rtx_payload_type is not None:
-            await super()._retransmit(sequence)
+            super()._retransmit(sequence)

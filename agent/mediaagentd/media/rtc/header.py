@@ -5,13 +5,31 @@ extensions (RFC 8285) together anew for every packet.
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
-from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap, RtpPacket
+from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap
 
 _FIXED = struct.Struct("!BBHLL")
 _VERSION, _EXTENDED = 2 << 6, 1 << 4
 _LATEST = 0xFFFFFF
 """The highest abs-send-time."""
+
+
+class Outbound(NamedTuple):
+    """A packet on its way out; the library's takes eight times as long to be made."""
+
+    payload_type: int
+    marker: int
+    sequence_number: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+
+
+def repeated(packet: Outbound, payload_type: int, sequence: int, ssrc: int) -> Outbound:
+    """The packet once more, in the stream of retransmissions (RFC 4588 section 4)."""
+    payload = packet.sequence_number.to_bytes(2, "big") + packet.payload
+    return Outbound(payload_type, packet.marker, sequence, packet.timestamp, ssrc, payload)
 
 
 class HeaderWriter:
@@ -30,7 +48,7 @@ class HeaderWriter:
         place = places[0] + 4 if places else len(block)
         self._before, self._behind = block[:place], block[place + len(places) :]
 
-    def write(self, packet: RtpPacket, now: float) -> bytes:
+    def write(self, packet: Outbound, now: float) -> bytes:
         """The packet sent at `now`, seconds since the epoch."""
         header = _FIXED.pack(
             self._first,

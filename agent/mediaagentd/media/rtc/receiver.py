@@ -21,6 +21,7 @@ from aiortc.rtp import (
 )
 from aiortc.stats import RTCStatsReport
 
+from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.reception import Reception
 
 MAX_SOURCES = 8
@@ -111,7 +112,7 @@ class Receiver:
         source.reception.add(packet.sequence_number, packet.timestamp, now)
         self._packets += 1
         self._octets += len(packet.payload)
-        await self._estimate(packet, now)
+        self._estimate(packet, now)
         if is_rtx(codec):
             repaired = self._repair(packet, codec)
             if repaired is None:
@@ -119,7 +120,7 @@ class Receiver:
             packet, codec = repaired
         self._on_packet(packet, codec, now)
 
-    async def _estimate(self, packet: RtpPacket, now: float) -> None:
+    def _estimate(self, packet: RtpPacket, now: float) -> None:
         """Audio is not estimated."""
 
     def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
@@ -156,7 +157,7 @@ class Receiver:
         """When `_ask` has something to say; None for audio."""
         return None
 
-    async def _ask(self, now: float) -> None:
+    def _ask(self, now: float) -> None:
         """Sends the requests that are due."""
 
     async def _feedback(self) -> None:
@@ -167,8 +168,8 @@ class Receiver:
             now = time.monotonic()
             if now >= self._next_report:
                 self._next_report = now + 0.5 + random.random()  # noqa: S311 - no secret
-                await self._send_reports(now)
-            await self._ask(now)
+                self._send_reports(now)
+            self._ask(now)
             deadline = self._deadline()
             until = self._next_report if deadline is None else min(deadline, self._next_report)
             try:
@@ -178,10 +179,10 @@ class Receiver:
             except TimeoutError:
                 continue
 
-    async def _send_reports(self, now: float) -> None:
+    def _send_reports(self, now: float) -> None:
         reports = [self._report(ssrc, source, now) for ssrc, source in self._sources.items()]
         if reports and self._rtcp_ssrc is not None:
-            await self._send_rtcp(RtcpRrPacket(ssrc=self._rtcp_ssrc, reports=reports))
+            self._send_rtcp(RtcpRrPacket(ssrc=self._rtcp_ssrc, reports=reports))
 
     def _report(self, ssrc: int, source: _Source, now: float) -> RtcpReceiverInfo:
         report = source.reception.report()
@@ -196,9 +197,9 @@ class Receiver:
             dlsr=min(max(delay, 1), 0xFFFFFFFF) if source.lsr else 0,
         )
 
-    async def _send_rtcp(self, packet: AnyRtcpPacket | bytes) -> None:
+    def _send_rtcp(self, packet: AnyRtcpPacket | bytes) -> None:
         try:
-            await self.transport._send_rtp(bytes(packet))
+            seams.send(self.transport, bytes(packet))
         except ConnectionError:
             return  # closing
 

@@ -1,4 +1,4 @@
-"""Our place of aiortc's `RTCRtpSender`: encoded frames out, queue driven, nothing polled."""
+"""Our place of aiortc's `RTCRtpSender`: encoded frames out, at once, nothing polled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from typing import Final
 
 from aiortc import clock
@@ -30,16 +31,15 @@ from aiortc.rtp import (
     RtcpSenderInfo,
     RtcpSourceInfo,
     RtcpSrPacket,
-    RtpPacket,
     unpack_remb_fci,
-    wrap_rtx,
 )
 from aiortc.stats import RTCStatsReport
 from aiortc.utils import random32
 
+from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.allowance import Allowance
 from mediaagentd.media.rtc.gate import Tally
-from mediaagentd.media.rtc.header import HeaderWriter
+from mediaagentd.media.rtc.header import HeaderWriter, Outbound, repeated
 
 HEAVY_LOSS: Final = 0.08
 """Fraction lost from which what is asked for again is sent twice: a lost repair costs a round trip."""
@@ -73,13 +73,14 @@ class Sender:
         self._rtx_sequence = random_sequence_number()
         self._sequence = random_sequence_number()
         self._origin = random32()
-        self._history: OrderedDict[int, tuple[RtpPacket, float]] = OrderedDict()
+        self._history: OrderedDict[int, tuple[Outbound, float]] = OrderedDict()
         self._last: tuple[int, float] | None = None  # RTP timestamp and monotonic time of capture
         self._reports_sent: deque[int] = deque(maxlen=8)
         self._allowance = Allowance()
         self._failed = Tally(f"{kind}_frames_failed")
-        self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._flow: Iterator[float] = iter(())
+        self._pause: asyncio.TimerHandle | None = None
+        self._reporting: asyncio.Task[None] | None = None
         self._packets = self._octets = self._frames = self._retransmitted = 0
 
     def setTransport(self, transport: RTCDtlsTransport) -> None:
@@ -95,7 +96,7 @@ class Sender:
 
     async def send(self, parameters: RTCRtpSendParameters) -> None:
         """Starts to send, once; called when DTLS is up and again at every renegotiation."""
-        if self._tasks:
+        if self._reporting is not None:
             return
         self._codec = codec = parameters.codecs[0]
         self._cname = (parameters.rtcp.cname or "").encode()
@@ -106,20 +107,20 @@ class Sender:
         for other in parameters.codecs:
             if is_rtx(other) and other.parameters["apt"] == codec.payloadType:
                 self._rtx_payload_type = other.payloadType
-        self._tasks = [
-            asyncio.create_task(self._pump(), name=f"{self.kind}-out"),
-            asyncio.create_task(self._report(), name=f"{self.kind}-reports"),
-        ]
+        self._reporting = asyncio.create_task(self._report(), name=f"{self.kind}-reports")
+        self._send_waiting()
 
     async def stop(self) -> None:
         """Stops for good and says BYE (RFC 3550 section 6.6)."""
-        if not self._tasks:
+        if self._reporting is None:
             return
         self.transport._unregister_rtp_sender(self)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._send_rtcp([RtcpByePacket(sources=[self._ssrc])])
+        self._writer = None
+        if self._pause is not None:
+            self._pause.cancel()
+        self._reporting.cancel()
+        await asyncio.gather(self._reporting, return_exceptions=True)
+        self._send_rtcp([RtcpByePacket(sources=[self._ssrc])])
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         match packet:
@@ -129,7 +130,7 @@ class Sender:
                         self._on_report(report)
             case RtcpRtpfbPacket(fmt=fmt) if fmt == RTCP_RTPFB_NACK:
                 for sequence in packet.lost:
-                    await self._retransmit(sequence & 0xFFFF)
+                    self._retransmit(sequence & 0xFFFF)
             case RtcpPsfbPacket(fmt=fmt) if fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
                 self._send_keyframe()
             case RtcpPsfbPacket(fmt=fmt) if fmt == RTCP_PSFB_APP:
@@ -159,65 +160,69 @@ class Sender:
         """The next frame: its payloads, its pts and when it was captured."""
         raise NotImplementedError
 
-    async def _pump(self) -> None:
-        try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                await self._send_waiting()
-        except ConnectionError:
-            return  # the transport is gone; Peer hears it from there
+    def _send_waiting(self) -> None:
+        """Sends what waits, unless it is in the pause between two packets, and goes on after the next one."""
+        if self._pause is None and self._writer is not None:
+            self._go_on(self._writer)
 
-    async def _send_waiting(self) -> None:
-        while (frame := self._take()) is not None:
+    def _go_on(self, writer: HeaderWriter) -> None:
+        while True:
             try:
-                await self._send_frame(*frame)
+                pause = next(self._flow, None)
+                if pause is not None:
+                    self._pause = asyncio.get_running_loop().call_later(pause, self._resume)
+                    return
+                frame = self._take()
+                if frame is None:
+                    return
+                self._flow = self._send_frame(writer, *frame)
             except ConnectionError:
-                raise
+                return  # the transport is gone; Peer hears it from there
             except Exception:  # one bad frame must not silence the stream
                 self._failed.add()
 
-    async def _send_frame(self, payloads: list[bytes], pts: int, captured: float) -> None:
+    def _resume(self) -> None:
+        self._pause = None
+        self._send_waiting()
+
+    def _send_frame(
+        self, writer: HeaderWriter, payloads: list[bytes], pts: int, captured: float
+    ) -> Iterator[float]:
+        """Sends it; yields the seconds to wait before it goes on."""
         assert self._codec is not None
         assert self._codec.payloadType is not None
+        payload_type, last = self._codec.payloadType, len(payloads) - 1
         timestamp = (self._origin + pts) & 0xFFFFFFFF
         for index, payload in enumerate(payloads):
-            packet = RtpPacket(
-                payload_type=self._codec.payloadType,
-                marker=int(index == len(payloads) - 1),
-                sequence_number=self._sequence,
-                timestamp=timestamp,
-                ssrc=self._ssrc,
-                payload=payload,
+            packet = Outbound(
+                payload_type, int(index == last), self._sequence, timestamp, self._ssrc, payload
             )
             self._sequence = (self._sequence + 1) & 0xFFFF
             self._remember(packet)
             packet = self._dress(packet)
-            await self._send_packet(packet)
+            seams.send(self.transport, writer.write(packet, time.time()))
+            size = len(packet.payload)
             self._packets += 1
-            self._octets += len(packet.payload)
-            self._allowance.sent(len(packet.payload))
-            await self._pause(index, len(payloads), len(packet.payload))
+            self._octets += size
+            self._allowance.sent(size)
+            if pause := self._breath(index, last, size):
+                yield pause
         self._last = timestamp, captured
         self._frames += 1
 
-    async def _pause(self, index: int, of: int, size: int) -> None:
-        """Between two packets of a frame; sound needs none."""
+    def _breath(self, index: int, last: int, size: int) -> float | None:
+        """Seconds to wait between two packets of a frame; sound needs none."""
 
-    def _dress(self, packet: RtpPacket) -> RtpPacket:
+    def _dress(self, packet: Outbound) -> Outbound:
         """What is sent in the place of a packet; video is sent as it is."""
         return packet
 
-    async def _send_packet(self, packet: RtpPacket) -> None:
-        assert self._writer is not None
-        await self.transport._send_rtp(self._writer.write(packet, time.time()))
-
-    def _remember(self, packet: RtpPacket) -> None:
+    def _remember(self, packet: Outbound) -> None:
         self._history[packet.sequence_number] = packet, 0.0
         if len(self._history) > self._history_bound:
             self._history.popitem(last=False)
 
-    async def _retransmit(self, sequence: int) -> None:
+    def _retransmit(self, sequence: int) -> None:
         """At most twice a round trip for one packet, and within the allowance in all, so that a flood of
         NACK is no amplifier.
         """
@@ -227,18 +232,18 @@ class Sender:
         if packet is None or now - sent < max(0.01, 0.5 * (self.round_trip or 0.0)):
             return
         self._history[sequence] = packet, now
-        await self._send_again(packet)
+        self._send_again(packet)
 
-    async def _send_again(self, original: RtpPacket) -> None:
+    def _send_again(self, original: Outbound) -> None:
         for _ in range(1 + (self.fraction_lost >= HEAVY_LOSS and self._allowance.ample)):
-            if not self._allowance.take(len(original.payload)):
+            if self._writer is None or not self._allowance.take(len(original.payload)):
                 return
             packet = original
             if self._rtx_payload_type is not None:
-                packet = wrap_rtx(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
+                packet = repeated(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
                 self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
             self._retransmitted += 1
-            await self._send_packet(packet)
+            seams.send(self.transport, self._writer.write(packet, time.time()))
 
     async def _report(self) -> None:
         while True:
@@ -247,7 +252,7 @@ class Sender:
                 continue
             ntp = clock.current_ntp_time()
             self._reports_sent.append((ntp >> 16) & 0xFFFFFFFF)
-            await self._send_rtcp(
+            self._send_rtcp(
                 [
                     RtcpSrPacket(ssrc=self._ssrc, sender_info=self._sender_info(ntp, self._last)),
                     RtcpSdesPacket(chunks=[RtcpSourceInfo(self._ssrc, [(1, self._cname)])]),
@@ -265,8 +270,8 @@ class Sender:
             octet_count=self._octets & 0xFFFFFFFF,
         )
 
-    async def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
+    def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
         try:
-            await self.transport._send_rtp(b"".join(bytes(packet) for packet in packets))
+            seams.send(self.transport, b"".join(bytes(packet) for packet in packets))
         except ConnectionError:
             return  # closing

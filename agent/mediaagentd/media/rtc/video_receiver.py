@@ -64,7 +64,7 @@ class VideoReceiver(Receiver):
             dropped=self._assembler.dropped + self._malformed,
         )
 
-    async def _estimate(self, packet: RtpPacket, now: float) -> None:
+    def _estimate(self, packet: RtpPacket, now: float) -> None:
         """A far end that numbers its packets estimates by itself; another one is told."""
         number = packet.extensions.transport_sequence_number
         if number is not None:
@@ -77,7 +77,7 @@ class VideoReceiver(Receiver):
         bitrate = self._estimator.add(packet.extensions.abs_send_time, size, now)
         if bitrate is not None and self._rtcp_ssrc is not None:
             told = pack_remb_fci(bitrate, list(self._sources))
-            await self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_APP, self._rtcp_ssrc, 0, told))
+            self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_APP, self._rtcp_ssrc, 0, told))
 
     def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
         if packet.ssrc != self._ssrc:
@@ -118,19 +118,19 @@ class VideoReceiver(Receiver):
         self._armed = min((each for each in waiting if each is not None), default=float("inf"))
         return None if self._armed == float("inf") else self._armed
 
-    async def _ask(self, now: float) -> None:
-        await self._tell_arrivals(now)
+    def _ask(self, now: float) -> None:
+        self._tell_arrivals(now)
         self._assembler.round_trip = self._round_trip()
         requests = self._assembler.poll(now)
         if self._rtcp_ssrc is None or self._ssrc is None:
             return
         for lost in ascending(requests.lost):
             nack = RtcpRtpfbPacket(RTCP_RTPFB_NACK, self._rtcp_ssrc, self._ssrc, lost)
-            await self._send_rtcp(nack)
+            self._send_rtcp(nack)
         if requests.keyframe:
-            await self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_PLI, self._rtcp_ssrc, self._ssrc))
+            self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_PLI, self._rtcp_ssrc, self._ssrc))
 
-    async def _tell_arrivals(self, now: float) -> None:
+    def _tell_arrivals(self, now: float) -> None:
         fci = self._arrivals.report(now)
         if fci is not None and self._rtcp_ssrc is not None:
-            await self._send_rtcp(transport_wide.packet(self._rtcp_ssrc, self._ssrc or 0, fci))
+            self._send_rtcp(transport_wide.packet(self._rtcp_ssrc, self._ssrc or 0, fci))

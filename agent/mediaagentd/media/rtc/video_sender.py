@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Callable
@@ -54,12 +53,12 @@ class VideoSender(Sender):
         self._keyframes = self._dropped = 0
         self._asked = float("-inf")
 
-    async def _pause(self, index: int, of: int, size: int) -> None:
+    def _breath(self, index: int, last: int, size: int) -> float:
         """A large frame is spread, so that it overruns no queue on its way; sound goes in between."""
-        if index + 1 < BURST or index + 1 == of or (index + 1) % GROUP:
-            return
+        if index + 1 < BURST or index == last or (index + 1) % GROUP:
+            return 0.0
         rate = PACE if self._bitrate is None else max(LEAST_PACE, PACE_FACTOR * self._bitrate)
-        await asyncio.sleep(GROUP * size * 8 / rate)
+        return GROUP * size * 8 / rate
 
     def push(self, frame: VideoFrame, codec: VideoCodec | None) -> None:
         """Takes one picture, if it is of the negotiated codec and the far end wants any."""
@@ -69,7 +68,7 @@ class VideoSender(Sender):
         if self._outbox.push(frame):
             self._send_keyframe()
         else:
-            self._wake.set()
+            self._send_waiting()
 
     def stats(self) -> StreamStats:
         """Totals so far."""

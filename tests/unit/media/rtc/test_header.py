@@ -5,8 +5,8 @@ import random
 import pytest
 from aiortc import clock
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpSendParameters
-from aiortc.rtp import HeaderExtensionsMap, RtpPacket
-from mediaagentd.media.rtc.header import HeaderWriter, abs_send_time
+from aiortc.rtp import HeaderExtensionsMap, RtpPacket, wrap_rtx
+from mediaagentd.media.rtc.header import HeaderWriter, Outbound, abs_send_time, repeated
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 SENT = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
@@ -36,7 +36,24 @@ def test_a_packet_is_written_as_the_library_writes_it(uris: tuple[str, ...], mid
         )
         now = numbers.uniform(1.7e9, 2.5e9)
         packet.extensions.mid, packet.extensions.abs_send_time = mid, abs_send_time(now)
-        assert writer.write(packet, now) == packet.serialize(negotiated)
+        assert writer.write(ours(packet), now) == packet.serialize(negotiated)
+
+
+def ours(packet: RtpPacket) -> Outbound:
+    return Outbound(
+        packet.payload_type,
+        packet.marker,
+        packet.sequence_number,
+        packet.timestamp,
+        packet.ssrc,
+        packet.payload,
+    )
+
+
+def test_a_packet_is_repeated_as_the_library_repeats_it() -> None:
+    packet = RtpPacket(96, 1, 0xFFFE, 7, 8, b"payload")
+    again = repeated(ours(packet), 97, 5, 9)
+    assert again == ours(wrap_rtx(packet, 97, 5, 9))
 
 
 def test_the_time_is_that_of_the_library() -> None:

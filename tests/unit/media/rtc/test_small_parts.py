@@ -5,23 +5,35 @@ from __future__ import annotations
 import asyncio
 import struct
 from contextlib import suppress
+from typing import Any, cast
 
 import pytest
 from aioice import Connection
 from hypothesis import given
 from hypothesis import strategies as st
+from mediaagentd.media.rtc.audio_sender import AudioSender
 from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.guard import QUEUE_BOUND, GuardedProtocol
 from mediaagentd.media.rtc.ice import IceServer, Server, parse, servers, unusable
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize, packetize
 from mediaagentd.media.rtc.reception import Reception, Unwrapper
-from mediaagentd.media.types import VideoCodec, VideoFrame
+from mediaagentd.media.types import AudioFrame, VideoCodec, VideoFrame
 from structlog.testing import capture_logs
 
 
 def frame(codec: VideoCodec, data: bytes, *, key: bool = False, pts: int = 0) -> VideoFrame:
     return VideoFrame(codec, data, pts, key, 0.0)
+
+
+# --- senders
+
+
+def test_sound_before_it_can_be_sent_loses_its_oldest() -> None:
+    sender = AudioSender(cast("Any", None), lambda _: None)
+    for index in range(100):
+        sender.push(AudioFrame(b"\xfc", index * 960, 0.0))
+    assert (sender.stats().dropped, sender.stats().packets) == (90, 0)
 
 
 # --- payloads
