@@ -187,6 +187,15 @@ class _WaitsForEveryone(Exchange):
         return True
 
 
+class _TellsNoReason(Core):
+    """Takes whoever leaves for one who hung up."""
+
+    def _closed(
+        self, now: float, session: hub.Session, reason: hub.EndReason, kicked_by: str = ""
+    ) -> Changes:
+        return super()._closed(now, session, hub.EndReason.HANGUP, kicked_by)
+
+
 class _KeepsTheGrace(Sessions):
     """Goes on waiting when the call is over."""
 
@@ -221,12 +230,14 @@ class _AnyDeviceActs(Exchange):
             return call
         return super()._joined(session, call_id)
 
-    def _hangup(self, now: float, session: hub.Session, call_id: str) -> tuple[hub.Effect, ...]:
+    def _hangup(
+        self, now: float, session: hub.Session, call_id: str, reason: hub.EndReason
+    ) -> tuple[hub.Effect, ...]:
         call = self._ledger.call(call_id)
         member = calls.member(call, session.user_id) if call and not call.ended else None
         if call is not None and member is not None and member.state is hub.MemberState.JOINED:
-            return self._replied(now, call, calls.left(call, session.user_id, hub.EndReason.HANGUP))
-        return super()._hangup(now, session, call_id)
+            return self._replied(now, call, calls.left(call, session.user_id, reason))
+        return super()._hangup(now, session, call_id, reason)
 
 
 class _TellsOneDevice(Exchange):
@@ -415,6 +426,7 @@ BUGS: Mapping[str, Rules] = {
     "hub: waits on when the call is over": Rules(
         core=_core(sessions=_KeepsTheGrace), town=Town(3), faults={"device_lost": 0.2}
     ),
+    "hub: does not say why somebody left": Rules(core=_TellsNoReason),
     "hub: makes a repeated request twice": Rules(core=_core(_NothingIsRepeated)),
     "hub: lets the last device that answers win": Rules(core=_core(_LastToAnswerWins), town=MULTI),
     "hub: lets any device act": Rules(core=_core(_AnyDeviceActs), town=MULTI),

@@ -66,6 +66,8 @@ class Device(Signalling):
                 self.watch.event(event)
                 if isinstance(event, events.Invited):
                     world.promises.kept(self.user_id, event.call.invite.invite_id)
+                elif isinstance(event, events.UserLeft):
+                    self._check_why(event)
             self.state = new
         for effect in effects:
             self._perform(effect)
@@ -123,6 +125,16 @@ class Device(Signalling):
             patient = self.world.now - self._opened[peer] > mirror.LINK_PATIENCE - 0.001
             if peer not in self._lost and not patient:
                 raise Broken(f"{self.user_id} gives {peer} up, which nobody has lost")
+
+    def _check_why(self, event: events.UserLeft) -> None:
+        """A user that has left did so for the reason that is told, unless its connection was lost before."""
+        call = event.call.hub
+        gone = call.member(event.user_id)
+        if gone is None or gone.state is not t.MemberState.LEFT:
+            return
+        why = self.world.hub.departures[call.call_id, gone.user_id, gone.join_order]
+        if event.reason not in (why, t.EndReason.CONNECTION_LOST):
+            raise Broken(f"{gone.user_id} left {call.call_id} for {why}, not {event.reason}")
 
     def _ended(self) -> bool:
         return self.state.previous is not None

@@ -40,6 +40,7 @@ def told(call: hub.Call, now: float) -> call_types.HubCall:
                 m.audio,
                 m.video,
                 _asked_in(m.invitation, now),
+                _REASON[m.left] if m.left else None,
             )
             for m in call.members
         ),
@@ -86,6 +87,7 @@ class HubSide:
         self.missed: dict[tuple[str, str], hub.Missed] = {}
         self.streams: dict[str, tuple[Signalling, int]] = {}
         self.kicked: dict[str, str] = {}
+        self.departures: dict[tuple[str, str, int], call_types.EndReason] = {}
         self._arrivals: dict[str, float] = {}
         self._outboxes: dict[str, list[call_types.Report]] = {}
         self._tick_at = float("inf")
@@ -138,7 +140,7 @@ class HubSide:
                     if isinstance(given, hub.Invite | hub.InviteMore):
                         inviter = self.sessions[given.token].user_id
                         self._pace.told(self.now, inviter, self.disk.get(call.call_id), call)
-                    self._put(call)
+                    self._put(given, call)
                 case hub.DropCall(call_id):
                     self.disk.pop(call_id, None)
                 case hub.PutGroup(group):
@@ -257,8 +259,12 @@ class HubSide:
             at = max(self._world.now, self._arrivals.get(token, 0.0)) + self._world.delay()
             self._world.at(at, device.stream_broke, epoch)
 
-    def _put(self, call: hub.Call) -> None:
+    def _put(self, given: hub.Input, call: hub.Call) -> None:
         before = self.disk.get(call.call_id)
+        for old, new in zip(before.members, call.members, strict=False) if before else ():
+            if old.state is hub.MemberState.JOINED and new.state is hub.MemberState.LEFT:
+                departure = call.call_id, old.user_id, old.join_order
+                self.departures[departure] = _REASON[law.why(given, old)]
         self.disk[call.call_id] = call
         others = [c for c in self.disk.values() if c is not call and not c.ended]
         law.check(before, call, others, self.sessions, self.groups, self._limits.members)
@@ -316,8 +322,8 @@ def hub_input(command: call_types.HubCommand, token: str, side: HubSide) -> hub.
             return hub.Accept(token, invite_id)
         case call_types.Reject(invite_id, is_busy):
             return hub.Reject(token, invite_id, is_busy)
-        case call_types.Leave(call_id):
-            return hub.Hangup(token, call_id)
+        case call_types.Leave(call_id, reason):
+            return hub.Hangup(token, call_id, hub.EndReason(reason.value))
         case call_types.SwitchCallType(call_id, type_):
             return hub.SwitchCallType(token, call_id, TYPE[type_])
         case call_types.SetAvailability(call_id, audio, video):

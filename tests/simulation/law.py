@@ -60,6 +60,19 @@ def check_actor(given: hub.Input, calls: Mapping[str, hub.Call], sessions: Mappi
             raise Broken(f"another device of {user} acts in {given.call_id}: {given}")
 
 
+def why(given: hub.Input, gone: hub.Member) -> hub.EndReason:
+    """Why that member is in its call no more, by what the hub was told."""
+    match given:
+        case hub.Hangup():
+            return given.reason
+        case hub.Logout():
+            return hub.EndReason.LOGGED_OUT
+        case hub.Login() if given.device_id != gone.device_id:
+            return hub.EndReason.KICKED_OUT
+        case _:
+            return hub.EndReason.DEVICE_LOST
+
+
 class Leases:
     """When each session was heard of last, and until when it was in an answered call. Seconds of one life of
     a hub."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mediaagentd.call.words import CallType, ErrorCode
+from mediaagentd.call.words import CallType, EndReason, ErrorCode
 from mediaagentd.errors import Refused
 
 # --------------------------------------------------------------------------------- commands for the hub
@@ -57,9 +57,10 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """HubService.Hangup."""
+    """HubService.Hangup. `reason` is what the others hear: HANGUP, CONNECTION_LOST or LOGGED_OUT."""
 
     call_id: str
+    reason: EndReason = EndReason.HANGUP
 
 
 @dataclass(frozen=True, slots=True)

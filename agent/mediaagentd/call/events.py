@@ -80,8 +80,8 @@ class UserEntered:
 
 @dataclass(frozen=True, slots=True)
 class UserLeft:
-    """USER_LEAVE, for a user that entered; also for everyone when this agent leaves. `reason` is
-    CONNECTION_LOST for a connection that could not be regained.
+    """USER_LEAVE, for a user that entered; also for everyone when this agent leaves. `reason` is why that
+    user left, CONNECTION_LOST for a connection that could not be regained, else the call's end.
     """
 
     user_id: str
@@ -240,6 +240,9 @@ def _comings_and_goings(old: Call | None, new: Call) -> list[Event]:
 def _reason(call: Call, left: tuple[str, int]) -> EndReason:
     if left in call.given_up:
         return EndReason.CONNECTION_LOST
+    member = call.hub.member(left[0])
+    if member is not None and member.left is not None:
+        return member.left
     return call.end_reason or EndReason.HANGUP
 
 

@@ -127,7 +127,8 @@ def hung_up(state: State, now: float, reason: EndReason) -> Change:
     call = state.call
     assert call is not None
     state, effects = ended(state, now, call, reason, state.user_id)
-    return state, (Hub(0, Leave(call.hub.call_id)), *effects)
+    heard = reason if reason in (EndReason.CONNECTION_LOST, EndReason.LOGGED_OUT) else EndReason.HANGUP
+    return state, (Hub(0, Leave(call.hub.call_id, heard)), *effects)
 
 
 def ended(state: State, now: float, call: Call, reason: EndReason, by: str) -> Change:

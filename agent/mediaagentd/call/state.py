@@ -23,7 +23,7 @@ class Invitation:
 class Member:
     """One member of a call as the hub keeps it; of two joined the later `join_order` offers. `invitation`
     asked it into the call when that ran already; None for the one that made the call, and for who joined by
-    itself.
+    itself. `left`: why it left, None unless it did.
     """
 
     user_id: str
@@ -33,6 +33,7 @@ class Member:
     audio: bool = False
     video: bool = False
     invitation: Invitation | None = None
+    left: EndReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

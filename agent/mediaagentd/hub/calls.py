@@ -129,13 +129,17 @@ def declined(call: Call, session: Session, is_busy: bool) -> Call:
 
 
 def left(call: Call, user_id: str, reason: EndReason) -> Call:
-    """The call after a joined member went away; `reason` is HANGUP, or DEVICE_LOST for a lost one."""
+    """The call after a joined member went away. Why is told of the member; what ends with it was hung up, or
+    ends because a device is lost.
+    """
     before = member(call, user_id)
     assert before is not None
-    gone = replace(before, state=MemberState.LEFT, audio=False, video=False)
+    gone = replace(before, state=MemberState.LEFT, audio=False, video=False, left=reason)
     after = replace(call, members=_put(call.members, gone), revision=call.revision + 1)
-    alone = call.joins == 1  # nobody has accepted: the inviter takes the invitation back
-    return _settled(after, EndReason.CANCELLED if alone else reason, user_id)
+    if call.joins == 1:  # nobody has accepted: the inviter takes the invitation back
+        return _settled(after, EndReason.CANCELLED, user_id)
+    lost = reason is EndReason.DEVICE_LOST
+    return _settled(after, reason if lost else EndReason.HANGUP, user_id)
 
 
 def timed_out(call: Call, now: float) -> Call:

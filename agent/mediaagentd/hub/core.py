@@ -147,7 +147,10 @@ class Core:
             stored = (PutUser(login.user_id), *stored)
         pushed: tuple[Effect, ...] = ()
         for old in kicked:
-            store, push = self._closed(now, old, EndReason.HANGUP, login.device_id)
+            # A device that logs in once more has begun anew; what it was in, it has lost.
+            again = old.device_id == login.device_id
+            reason = EndReason.DEVICE_LOST if again else EndReason.KICKED_OUT
+            store, push = self._closed(now, old, reason, login.device_id)
             stored, pushed = stored + store, pushed + push
         return (*stored, *pushed, Reply(None))
 
@@ -161,11 +164,11 @@ class Core:
         session = self._sessions.get(token)
         if session is None:
             return (Reply(None),)
-        stored, pushed = self._closed(now, session, EndReason.HANGUP)
+        stored, pushed = self._closed(now, session, EndReason.LOGGED_OUT)
         return (*stored, *pushed, Reply(None))
 
     def _closed(self, now: float, session: Session, reason: EndReason, kicked_by: str = "") -> Change:
-        """Closes a session."""
+        """Closes a session; its user leaves its call for that reason."""
         self._sessions.close(session)
         stored, pushed = self._exchange.leave(now, session, reason)
         return (DropSession(session.token, kicked_by), *stored), pushed

@@ -90,8 +90,8 @@ class Exchange:
                 return self._accept(now, session, invite_id)
             case Reject(_, invite_id, is_busy):
                 return self._reject(now, session, invite_id, is_busy)
-            case Hangup(_, call_id):
-                return self._hangup(now, session, call_id)
+            case Hangup(_, call_id, reason):
+                return self._hangup(now, session, call_id, reason)
             case SwitchCallType(_, call_id, type_):
                 return self._switch(now, session, call_id, type_)
             case SetAvailability(_, call_id, audio, video):
@@ -261,7 +261,7 @@ class Exchange:
 
     # ------------------------------------------------------------------------------ in the call
 
-    def _hangup(self, now: float, session: Session, call_id: str) -> tuple[Effect, ...]:
+    def _hangup(self, now: float, session: Session, call_id: str, reason: EndReason) -> tuple[Effect, ...]:
         call = self._ledger.call(call_id)
         member = calls.member(call, session.user_id) if call else None
         if call is None or member is None:
@@ -271,7 +271,7 @@ class Exchange:
         if member.state is MemberState.PENDING:
             return self._replied(now, call, calls.declined(call, session, False))
         if member.state is MemberState.JOINED and member.session == session.token:
-            return self._replied(now, call, calls.left(call, session.user_id, EndReason.HANGUP))
+            return self._replied(now, call, calls.left(call, session.user_id, reason))
         return (Reply(call),)
 
     def _switch(self, now: float, session: Session, call_id: str, type_: CallType) -> tuple[Effect, ...]:

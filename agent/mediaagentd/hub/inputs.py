@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mediaagentd.hub.values import CallType
+from mediaagentd.hub.values import CallType, EndReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
-    """Leave or cancel a call."""
+    """Leave or cancel a call. `reason` is what the others hear."""
 
     token: str
     call_id: str
+    reason: EndReason = EndReason.HANGUP
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from mediaagentd.hub.types import (
     AcknowledgeMissed,
     Call,
     CallType,
+    EndReason,
     Hangup,
     Input,
     Invite,
@@ -144,7 +145,9 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
 
     async def Hangup(self, request: hub_pb2.HangupRequest, context: Context) -> hub_pb2.HangupResponse:
         """Leaves or cancels."""
-        return hub_pb2.HangupResponse(call=await self._perform(Hangup(token(context), request.call_id)))
+        reason = EndReason(request.reason) if request.reason else EndReason.HANGUP
+        command = Hangup(token(context), request.call_id, reason)
+        return hub_pb2.HangupResponse(call=await self._perform(command))
 
     async def SwitchCallType(
         self, request: hub_pb2.SwitchCallTypeRequest, context: Context

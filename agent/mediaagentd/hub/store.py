@@ -231,7 +231,8 @@ def _write_call(call: Call) -> str:
 
 def _member_body(member: Member) -> dict[str, Any]:
     invitation = _fields(member.invitation) if member.invitation else None
-    return _fields(member) | {"state": member.state.name, "invitation": invitation}
+    left = member.left.name if member.left else None
+    return _fields(member) | {"state": member.state.name, "invitation": invitation, "left": left}
 
 
 def _read_call(text: str) -> Call:
@@ -245,10 +246,11 @@ def _read_call(text: str) -> Call:
 
 
 def _read_member(body: dict[str, Any]) -> Member:
-    invitation = body.get("invitation")
+    invitation, left = body.get("invitation"), body.get("left")
     known = {
         "state": MemberState[body["state"]],
         "invitation": Invitation(**invitation) if invitation else None,
+        "left": EndReason[left] if left else None,
     }
     return Member(**(body | known))
 

@@ -35,6 +35,7 @@ class EndReason(enum.Enum):
     REJECTED = 3
     BUSY = 4
     NO_RESPONSE = 5
+    CONNECTION_LOST = 8
     DEVICE_LOST = 9
     KICKED_OUT = 10
     LOGGED_OUT = 11
@@ -76,7 +77,8 @@ class Invitation:
 @dataclass(frozen=True, slots=True)
 class Member:
     """One member of a call. `session` is the token of the session that answered or invited;
-    `invitation` the one that it came by, None for the call's own and for who joined by itself.
+    `invitation` the one that it came by, None for the call's own and for who joined by itself; `left` why it
+    left, None unless it did.
     """
 
     user_id: str
@@ -87,6 +89,7 @@ class Member:
     audio: bool = False
     video: bool = False
     invitation: Invitation | None = None
+    left: EndReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,8 @@ def _member(value: Member, now: float) -> hub_pb2.Member:
     )
     if value.invitation is not None:
         message.invitation.CopyFrom(_invitation(value.invitation, now))
+    if value.left is not None:
+        message.left_reason = call_pb2.EndReason.ValueType(value.left.value)
     return message
 
 

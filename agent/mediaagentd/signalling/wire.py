@@ -179,8 +179,9 @@ def request(command: HubCommand | AcknowledgeMissed) -> tuple[str, Message]:
             return "Accept", hub_pb2.AcceptRequest(invite_id=invite_id)
         case Reject(invite_id, is_busy):
             return "Reject", hub_pb2.RejectRequest(invite_id=invite_id, is_busy=is_busy)
-        case Leave(call_id):
-            return "Hangup", hub_pb2.HangupRequest(call_id=call_id)
+        case Leave(call_id, reason):
+            why = call_pb2.EndReason.ValueType(reason.value)
+            return "Hangup", hub_pb2.HangupRequest(call_id=call_id, reason=why)
         case SwitchCallType(call_id, type_):
             wanted = call_pb2.CallType.ValueType(type_.value)
             return "SwitchCallType", hub_pb2.SwitchCallTypeRequest(call_id=call_id, type=wanted)
@@ -221,7 +222,14 @@ def _member(message: hub_pb2.Member) -> Member:
         audio=message.is_audio_available,
         video=message.is_video_available,
         invitation=_invitation(message.invitation) if message.HasField("invitation") else None,
+        left=_left(message),
     )
+
+
+def _left(message: hub_pb2.Member) -> EndReason | None:
+    """A word that this agent does not know is no reason to know nothing of the call."""
+    known = message.left_reason in {reason.value for reason in EndReason}
+    return EndReason(message.left_reason) if known else None
 
 
 def _invitation(message: hub_pb2.Invitation) -> Invitation:

@@ -88,7 +88,8 @@ async def test_a_daemon_that_is_killed_in_a_call_keeps_its_history(crowd: Crowd)
     killed.child.signal(signal.SIGKILL)
     await killed.child.wait()
     # Its lease runs out, and the others learn it.
-    await alice.expect(Event.USER_LEAVE, mark, having(user_id="dave"), within=15)
+    left = await alice.expect(Event.USER_LEAVE, mark, having(user_id="dave"), within=15)
+    assert left.reason == call_pb2.END_REASON_DEVICE_LOST
     directory = killed.directory.parent
     socket = directory / "d.sock"
     daemon = processes.agent(directory, "dave", crowd.hub, device_id="dave", socket=str(socket))

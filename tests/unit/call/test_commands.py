@@ -302,7 +302,7 @@ def test_hangup_overtakes_a_switch() -> None:
 def test_logging_out_ends_the_call_but_leaves_what_rings_to_the_next_login() -> None:
     ann = Stage().connect()
     effects = ann.tell(t.Hangup(5, t.EndReason.LOGGED_OUT))
-    assert t.Hub(0, t.Leave("c1")) in effects
+    assert t.Hub(0, t.Leave("c1", t.EndReason.LOGGED_OUT)) in effects
     assert ann.end == (t.EndReason.LOGGED_OUT, "ann")
     ann = Stage().ring()
     assert ann.tell(t.Hangup(5, t.EndReason.LOGGED_OUT)) == (t.Done(5),)

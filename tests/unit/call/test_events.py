@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from mediaagentd.call import events
 from mediaagentd.call import types as t
 
@@ -28,6 +31,26 @@ def test_events_carry_the_call_as_it_is_after_the_change() -> None:
     ann.tell(t.CallChanged(end))
     for event in ann.events:
         assert event.call is ann.state.previous  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("reason", [t.EndReason.DEVICE_LOST, t.EndReason.KICKED_OUT, t.EndReason.LOGGED_OUT])
+def test_why_a_user_left_is_told_of_that_user(reason: t.EndReason) -> None:
+    ann = Stage().connect(AUDIO)
+    bob = replace(member("bob", S.LEFT), left=reason)
+    ann.push(bob, joined("ann", 2), joined("cid", 3), revision=3, type_=AUDIO, is_group=True)
+    event = ann.events[0]
+    assert isinstance(event, events.UserLeft)
+    assert (event.user_id, event.reason) == ("bob", reason)
+
+
+def test_the_end_of_a_call_does_not_hide_why_the_other_left() -> None:
+    ann = Stage().connect()
+    bob = replace(member("bob", S.LEFT), left=t.EndReason.KICKED_OUT)
+    ann.tell(t.CallChanged(over(call(bob, joined("ann", 2), revision=3), t.EndReason.HANGUP, "bob")))
+    event = ann.events[0]
+    assert isinstance(event, events.UserLeft)
+    assert event.reason is t.EndReason.KICKED_OUT
+    assert ann.end == (t.EndReason.HANGUP, "bob")
 
 
 def test_all_who_timed_out_come_in_one_event() -> None:

@@ -332,7 +332,7 @@ def test_the_last_link_lost_for_good_ends_the_call() -> None:
     assert ann.phase() is t.Phase.RECONNECTING
     effects = ann.tick()
     assert ann.now == 3.0, "the hub has had its time to say that bob hung up"
-    assert t.Hub(0, t.Leave("c1")) in effects
+    assert t.Hub(0, t.Leave("c1", t.EndReason.CONNECTION_LOST)) in effects
     assert t.ClosePeer("c1", "bob", 2) in effects
     assert ann.end == (t.EndReason.CONNECTION_LOST, "ann")
 
@@ -401,7 +401,9 @@ def test_links_that_time_out_together() -> None:
     ann = Stage().dial(AUDIO, ("bob", "cat"))
     ann.push(joined("ann"), joined("bob", 2), joined("cat", 3), revision=2, type_=AUDIO)
     effects = ann.tick()
-    assert [e for e in effects if isinstance(e, t.Hub)] == [t.Hub(0, t.Leave("c1"))]
+    assert [e for e in effects if isinstance(e, t.Hub)] == [
+        t.Hub(0, t.Leave("c1", t.EndReason.CONNECTION_LOST))
+    ]
     assert ann.end == (t.EndReason.CONNECTION_LOST, "ann")
 
 

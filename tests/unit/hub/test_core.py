@@ -14,6 +14,7 @@ from mediaagentd.hub.types import (
     Input,
     Invite,
     InviteMore,
+    JoinCall,
     Login,
     Logout,
     Member,
@@ -293,6 +294,7 @@ def test_the_newer_login_wins() -> None:
     assert hub.kicked == [("bob/d1", "d2")]
     assert hub.told() == {"ann/d1", "bob/d2"}
     assert end(hub.pushed[0][1]) == (EndReason.HANGUP, "bob")
+    assert hub.pushed[0][1].members[1].left is EndReason.KICKED_OUT
     with pytest.raises(Refused):
         hub.core.session("bob/d1")
     assert hub.core.session("bob/d2").device_id == "d2"
@@ -314,7 +316,23 @@ def test_logout_leaves_the_call_and_is_idempotent() -> None:
     hub.do(Logout("ann/d1"))
     assert hub.told() == {"bob/d1"}
     assert end(hub.pushed[0][1]) == (EndReason.HANGUP, "ann")
+    assert hub.pushed[0][1].members[0].left is EndReason.LOGGED_OUT
     assert hub.core.step(hub.now, Logout("ann/d1")) == (Reply(None),)
+
+
+@pytest.mark.parametrize("reason", [EndReason.HANGUP, EndReason.CONNECTION_LOST])
+def test_the_others_hear_why_somebody_left(reason: EndReason) -> None:
+    hub = Hub("ann", "bob", "cat")
+    call = hub.invite("ann", "bob", "cat")
+    for user in ("bob", "cat"):
+        hub.do(Accept(f"{user}/d1", call.invite_id))
+    hub.do(Hangup("bob/d1", "c1", reason))
+    assert [member.left for member in hub.pushed[0][1].members] == [None, reason, None]
+    hub.restart()
+    assert hub.core.calls()[0].members[1].left is reason
+    joined = hub.do(JoinCall("bob/d1", "c1"))
+    assert joined is not None
+    assert [member.left for member in joined.members] == [None] * 3
 
 
 def at(hub: Hub, time: float, *alive: str) -> None:
@@ -335,6 +353,7 @@ def test_a_lost_device_leaves_the_call() -> None:
     assert hub.kicked == [("bob/d1", "")]
     assert hub.told() == {"ann/d1"}
     assert end(hub.pushed[0][1]) == (EndReason.DEVICE_LOST, "bob")
+    assert hub.pushed[0][1].members[1].left is EndReason.DEVICE_LOST
 
 
 def test_a_device_comes_back_to_its_answered_call() -> None:

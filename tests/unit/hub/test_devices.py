@@ -140,7 +140,7 @@ def test_the_same_device_again_replaces_itself_only(hub: Hub) -> None:
     hub.do(Accept("bob/d2", "i1"))
     hub.do(Login("bob/d2/again", "bob", "d2"))
     assert hub.kicked == [("bob/d2", "d2")]
-    assert end(hub.disk["c1"]) == (EndReason.HANGUP, "bob")
+    assert end(hub.disk["c1"]) == (EndReason.DEVICE_LOST, "bob")
     assert set(hub.sessions) == {"ann/d1", "bob/d1", "bob/d2/again", "cat/d1"}
 
 

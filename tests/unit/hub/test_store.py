@@ -47,7 +47,7 @@ CALL = Call(
 )  # fmt: skip
 OVER = Call(
     call_id="c2", invite_id="i2", room_id=1, type=CallType.AUDIO,
-    members=(Member("eve", MemberState.LEFT),
+    members=(Member("eve", MemberState.LEFT, left=EndReason.LOGGED_OUT),
              Member("zoe", MemberState.CANCELLED, invitation=Invitation("i3", "eve", 0.5, 1e9))),
     group=True, created=0.1, deadline=None, request_id="é", group_id="g", revision=7, joins=3, ended=True,
     end_reason=EndReason.DEVICE_LOST, ended_by="eve", requests=("eve/1", "ann/é"), user_data=b"\x00\xff",

@@ -64,7 +64,7 @@ _invitations = st.builds(
 _members = st.builds(
     core.Member, _text, st.sampled_from(core.MemberState), session=_text, device_id=_text,
     join_order=st.integers(0, 2**32 - 1), audio=st.booleans(), video=st.booleans(),
-    invitation=st.none() | _invitations,
+    invitation=st.none() | _invitations, left=st.none() | st.sampled_from(core.EndReason),
 )  # fmt: skip
 _calls = st.builds(
     core.Call, call_id=_text, invite_id=_text, room_id=st.integers(0, 2**32 - 1),
@@ -94,6 +94,7 @@ def test_a_call_survives(call: core.Call) -> None:
     assert heard.timeout == left
     for told, member in zip(heard.members, call.members, strict=True):
         assert told.state.name == member.state.name
+        assert (told.left and told.left.name) == (member.left and member.left.name)
         for name in ("user_id", "device_id", "join_order", "audio", "video"):
             assert getattr(told, name) == getattr(member, name)
 
@@ -104,6 +105,10 @@ def test_a_newer_hubs_words_are_no_exception() -> None:
     assert wire.call(hub_pb2.Call(call_id="c", type=77)) is None  # type: ignore[arg-type] # the point
     assert wire.call(hub_pb2.Call(**known, end_reason=77)) is None  # type: ignore[arg-type]
     assert wire.call(hub_pb2.Call(**known, members=[hub_pb2.Member(state=77)])) is None  # type: ignore[arg-type]
+    gone = hub_pb2.Member(state=hub_pb2.MEMBER_STATE_LEFT, left_reason=77)  # type: ignore[arg-type]
+    heard = wire.call(hub_pb2.Call(**known, members=[gone]))
+    assert heard is not None
+    assert heard.members[0].left is None
     assert wire.signal(hub_pb2.Signal()) is None
     welcome = hub_pb2.Welcome(calls=[hub_pb2.Call(type=77), hub_pb2.Call(**known)])  # type: ignore[arg-type]
     assert [call.call_id for call in wire.calls(welcome)] == ["c"]

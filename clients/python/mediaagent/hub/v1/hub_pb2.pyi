@@ -107,12 +107,14 @@ class Member(_message.Message):
     IS_AUDIO_AVAILABLE_FIELD_NUMBER: _builtins.int
     IS_VIDEO_AVAILABLE_FIELD_NUMBER: _builtins.int
     INVITATION_FIELD_NUMBER: _builtins.int
+    LEFT_REASON_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     device_id: _builtins.str
     state: Global___MemberState.ValueType
     join_order: _builtins.int
     is_audio_available: _builtins.bool
     is_video_available: _builtins.bool
+    left_reason: _call_pb2.EndReason.ValueType
     @_builtins.property
     def invitation(self) -> Global___Invitation: ...
     def __init__(
@@ -125,10 +127,11 @@ class Member(_message.Message):
         is_audio_available: _builtins.bool = ...,
         is_video_available: _builtins.bool = ...,
         invitation: Global___Invitation | None = ...,
+        left_reason: _call_pb2.EndReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["invitation", b"invitation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "invitation", b"invitation", "is_audio_available", b"is_audio_available", "is_video_available", b"is_video_available", "join_order", b"join_order", "state", b"state", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "invitation", b"invitation", "is_audio_available", b"is_audio_available", "is_video_available", b"is_video_available", "join_order", b"join_order", "left_reason", b"left_reason", "state", b"state", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -837,15 +840,18 @@ class HangupRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CALL_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
+    reason: _call_pb2.EndReason.ValueType
     def __init__(
         self,
         *,
         call_id: _builtins.str = ...,
+        reason: _call_pb2.EndReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
