@@ -82,7 +82,7 @@ def _camera(config: Config) -> Finding:
     name = devices.resolve_camera(config.camera)
     told = devices.shown(name) + (" (auto)" if config.camera == "auto" else "")
     path = Path(name.removeprefix("file:"))
-    if name in ("synthetic", "none") or "://" in name:
+    if name == "none" or name.startswith("synthetic") or "://" in name:
         return Finding("camera", told)
     if not path.exists():
         return Finding("camera", told, False, "connect it, or configure another camera")

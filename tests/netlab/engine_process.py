@@ -16,7 +16,8 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import numpy as np
-from mediaagentd.media.capture.pattern import read_counter
+from mediaagentd.media.capture.clapper import square
+from mediaagentd.media.capture.pattern import WHITE, read_counter
 from mediaagentd.media.engine import MediaEngine
 from mediaagentd.media.views.types import FrameFormat, FramesView, View
 
@@ -71,7 +72,8 @@ class _Process:
                 assert picture.size is not None
                 width, height = picture.size.width, picture.size.height
                 luma = np.frombuffer(picture.data, np.uint8)[: width * height].reshape(height, width)
-                self._seen.append(Seen(time.monotonic(), read_counter(luma)))
+                claps = bool(square(luma)[::8, ::8].mean() > WHITE - 35)
+                self._seen.append(Seen(time.monotonic(), read_counter(luma), claps))
 
     def _say(self, *message: object) -> None:
         self._writer.write(packed(message))

@@ -13,12 +13,13 @@ _LENGTH: Final = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One decoded picture of the far end: `time.monotonic()` seconds (one clock for all processes) and the
-    number in it, None when it cannot be read.
+    """One decoded picture of the far end: `time.monotonic()` seconds (one clock for all processes), the
+    number in it, None when it cannot be read, and whether it is white where the clapperboard is.
     """
 
     time: float
     number: int | None
+    claps: bool = False
 
 
 def packed(value: object) -> bytes:

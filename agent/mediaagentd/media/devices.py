@@ -9,6 +9,7 @@ import structlog
 
 from mediaagentd.errors import Refused
 from mediaagentd.media.capture.camera import ThreadedCamera
+from mediaagentd.media.capture.clapper import ClappingCamera, ClappingMicrophone
 from mediaagentd.media.capture.container import (
     FileCamera,
     FileMicrophone,
@@ -96,7 +97,9 @@ def make_camera(
     factory: Callable[[], VideoReader]
     patience = DEVICE_PATIENCE
     if name == "synthetic":
-        factory = lambda: SyntheticCamera(profile.size, profile.fps, label)  # noqa: E731 # one of five alike
+        factory = lambda: SyntheticCamera(profile.size, profile.fps, label)  # noqa: E731 # one of six alike
+    elif name == "synthetic:clap":
+        factory = lambda: ClappingCamera(profile.size, profile.fps, label)  # noqa: E731
     elif name.startswith("file:"):
         factory = lambda: FileCamera(Path(name.removeprefix("file:")), profile)  # noqa: E731
     elif name.startswith("/"):
@@ -118,6 +121,8 @@ def make_microphone(name: str, *, stereo: bool = False) -> AudioSource | None:
         return None
     if name == "synthetic":
         factory = SyntheticMicrophone
+    elif name == "synthetic:clap":
+        factory = ClappingMicrophone
     elif name.startswith("synthetic:"):
         hertz = _hertz(name)
         factory = lambda: SyntheticMicrophone(hertz)  # noqa: E731

@@ -19,14 +19,14 @@ def without_credentials(url: str) -> str:
 class MediaSettings:
     """Configuration of the media engine.
 
-    Device names as in `agent/DESIGN.md`: camera `synthetic`, `none`, `/dev/video0`, `rtsp://...`,
-    `file:/path`; microphone `synthetic`, `synthetic:440`, `none`, `default`, a device's name,
-    `file:/path`; speaker `null`, `default`, a name, `wav:/path`; `auto` for each. `video_codecs` in
-    order of preference. `label` is written into the synthetic picture. `echo` sends back to every peer
-    what that peer sends; nothing is captured or encoded then. A lost
-    connection is given up after `reconnect_budget` seconds. `tuning` says how video is encoded;
-    `measured` is the directory of what was measured on this machine: with it, tuning, codecs and a lower
-    profile follow the measurement, as far as `fixed_codecs` and `fixed_profile` leave them free.
+    Device names as in `agent/DESIGN.md`: camera `synthetic`, `synthetic:clap`, `none`, `/dev/video0`,
+    `rtsp://...`, `file:/path`; microphone `synthetic`, `synthetic:440`, `synthetic:clap`, `none`,
+    `default`, a device's name, `file:/path`; speaker `null`, `default`, a name, `wav:/path`; `auto` for
+    each. `video_codecs` in order of preference. `label` is written into the synthetic picture. `echo` sends
+    back to every peer what that peer sends; nothing is captured or encoded then. A lost connection is given
+    up after `reconnect_budget` seconds. `tuning` says how video is encoded; `measured` is the directory
+    of what was measured on this machine: with it, tuning, codecs and a lower profile follow the measurement,
+    as far as `fixed_codecs` and `fixed_profile` leave them free.
     """
 
     camera: str = "auto"

@@ -60,7 +60,7 @@ async def warm_up(
 
 
 def _warm_media(codec: VideoCodec, profile: VideoProfile, camera: str) -> None:
-    if camera == "synthetic":
+    if camera.startswith("synthetic"):
         source = SyntheticCamera(profile.size, profile.fps)
         source.open()
         picture = source.picture(0)

@@ -23,17 +23,21 @@ LATE = 0.25
 
 
 class Pace:
-    """Ticks of a fixed interval in seconds; leaves out ticks when it is `LATE`."""
+    """Ticks of a fixed interval in seconds, `aligned` at its multiples; leaves out ticks when `LATE`."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, *, aligned: bool = False) -> None:
         self._interval = interval
+        self._aligned = aligned
         self._next: float | None = None
+        self.due = 0.0
+        """When the last tick was to be, seconds of `time.monotonic()`."""
 
     def wait(self, stopping: threading.Event) -> bool:
         """Waits for the next tick; False when `stopping` was set."""
         now = time.monotonic()
         if self._next is None or now - self._next > LATE:
-            self._next = now
+            self._next = math.ceil(now / self._interval) * self._interval if self._aligned else now
+        self.due = self._next
         left = self._next - now
         self._next += self._interval
         return not (stopping.wait(left) if left > 0 else stopping.is_set())

@@ -75,6 +75,7 @@ class PlayoutBuffer:
         self._noted: set[int] = set()
         self._origin: int | None = None
         self._next: int | None = None
+        self._behind: float | None = None  # when the last packet was pulled, less its place
         self._last: AudioFrame | None = None
         self._gap = 0
         self._held = 0
@@ -99,11 +100,18 @@ class PlayoutBuffer:
         """Seconds from capture, by the far end's clock, to playing, as the network alone wants it."""
         return None if self._offset is None else self._delay.base + self._delay.target - self._offset
 
-    def lag(self, now: float) -> float | None:
-        """The same, of what is played at `now`; None while nothing is or the far end has told no time."""
-        if self._next is None or self._offset is None:
+    @property
+    def lag(self) -> float | None:
+        """The same, of what was pulled last; None while nothing is or the far end has told no time."""
+        if self._next is None or self._offset is None or self._behind is None:
             return None
-        return now - self._next * SLOT - self._offset
+        return self._behind - self._offset
+
+    @property
+    def lag_to_follow(self) -> float | None:
+        """What pictures shall have: `own_lag`, or `lag` when more: sound may wait longer than it must."""
+        own, present = self.own_lag, self.lag
+        return own if own is None or present is None else max(own, present)
 
     def waiting(self, now: float) -> float | None:
         """Seconds that the sound played at `now` has waited; None while nothing plays."""
@@ -143,6 +151,7 @@ class PlayoutBuffer:
         frame = self._packets.pop(self._next, None)
         if frame is None:
             return self._fill_gap(self._next)
+        self._behind = now - self._next * SLOT
         self._next += 1
         self._settle_gap(frame)
         self.played += 1

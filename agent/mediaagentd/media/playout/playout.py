@@ -83,16 +83,16 @@ class Playout:
             if voice is None:
                 return Slots()
             buffer = voice.buffer
-            return Slots(buffer.played, buffer.concealed, buffer.lag(time.monotonic()))
+            return Slots(buffer.played, buffer.concealed, buffer.lag)
 
     def follow_pictures(self, user_id: str, lag: float | None) -> float | None:
-        """Pictures of that user have that lag, None when nobody sees any; returns the sound's own."""
+        """Pictures of that user have that lag, None when nobody sees any; returns what they are to follow."""
         with self._lock:
             voice = self._voices.get(user_id)
             if voice is None:
                 return None
             voice.buffer.least_lag = sync.least_sound_lag(lag)
-            return voice.buffer.own_lag
+            return voice.buffer.lag_to_follow
 
     def close(self) -> None:
         """Ends the thread and frees the sink; blocks for `JOIN` seconds at the most."""

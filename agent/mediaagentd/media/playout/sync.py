@@ -2,7 +2,7 @@
 
 A lag is the time by which something is shown or heard after the far end captured it, by its own clock
 (RTCP sender reports): both have the same unknown offset. Whichever would be early waits for the other,
-less `SLACK`, which nobody notices.
+less what nobody notices.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from __future__ import annotations
 from typing import Final
 
 SLACK: Final = 0.040
-"""Seconds; pictures 45 ms after the sound are noticed first (ITU-R BT.1359)."""
+"""Seconds that pictures may be late: from 45 ms on it is noticed (ITU-R BT.1359)."""
+
+AHEAD: Final = 0.065
+"""Seconds that they may be early: noticed from 125 ms on, and waiting would cost what they are early by."""
 
 
 def picture_wait(sound: float | None, at_once: float | None) -> float:
@@ -19,7 +22,7 @@ def picture_wait(sound: float | None, at_once: float | None) -> float:
     """
     if sound is None or at_once is None:
         return 0.0
-    return max(0.0, sound - at_once - SLACK)
+    return max(0.0, sound - at_once - AHEAD)
 
 
 def least_sound_lag(pictures: float | None) -> float | None:
