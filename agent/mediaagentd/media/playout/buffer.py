@@ -22,6 +22,11 @@ EXCESS = 0.030
 PATIENCE = 15
 """Pulls with too much delay before two slots are played as one, and pulls between two that are put in."""
 
+FAR, HASTE = 0.060, 5
+"""Seconds by which sound waits too short that make that many pulls do between two that are put in: words long
+before the lips are worse than a stretched one.
+"""
+
 MOST = 50
 """Slots held: a second; the oldest goes."""
 
@@ -144,7 +149,9 @@ class PlayoutBuffer:
         assert self._next is not None
         self._since_put_in += 1
         waited = self._delay.of(self._next * SLOT, now)
-        if self._packets and waited < self.target - SLOT / 4 and self._since_put_in >= PATIENCE:
+        missing = self.target - waited
+        patience = PATIENCE if missing < FAR else HASTE
+        if self._packets and missing > SLOT / 4 and self._since_put_in >= patience:
             self._since_put_in = 0
             self.concealed += 1
             return _CONCEALED

@@ -46,6 +46,11 @@ HEAVY_LOSS: Final = 0.08
 
 ROUND_TRIP_WEIGHT: Final = 0.6
 
+EARLY_REPORTS: Final = (0.0, 0.2, 0.4)
+"""Seconds in front of the first reports: lips and voice wait for them (RFC 6051 section 2.1), and one may be
+lost.
+"""
+
 
 class Sender:
     """What `RTCPeerConnection`, `RTCRtpTransceiver` and `RTCDtlsTransport` call of a sender, and the
@@ -75,6 +80,7 @@ class Sender:
         self._origin = random32()
         self._history: OrderedDict[int, tuple[Outbound, float]] = OrderedDict()
         self._last: tuple[int, float] | None = None  # RTP timestamp and monotonic time of capture
+        self._begun = asyncio.Event()
         self._reports_sent: deque[int] = deque(maxlen=8)
         self._allowance = Allowance()
         self._failed = Tally(f"{kind}_frames_failed")
@@ -208,6 +214,7 @@ class Sender:
             if pause := self._breath(index, last, size):
                 yield pause
         self._last = timestamp, captured
+        self._begun.set()
         self._frames += 1
 
     def _breath(self, index: int, last: int, size: int) -> float | None:
@@ -246,10 +253,11 @@ class Sender:
             seams.send(self.transport, self._writer.write(packet, time.time()))
 
     async def _report(self) -> None:
+        await self._begun.wait()
+        early = iter(EARLY_REPORTS)
         while True:
-            await asyncio.sleep(0.5 + random.random())  # noqa: S311 - RFC 3550 section 6.2
-            if self._last is None:
-                continue
+            await asyncio.sleep(next(early, 0.5 + random.random()))  # noqa: S311 - RFC 3550 section 6.2
+            assert self._last is not None
             ntp = clock.current_ntp_time()
             self._reports_sent.append((ntp >> 16) & 0xFFFFFFFF)
             self._send_rtcp(
