@@ -111,14 +111,38 @@ class _Edge(grpc.aio.ServerInterceptor):
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 _stream(method, handler.unary_stream),
-                handler.request_deserializer,
+                _or_unreadable(handler.request_deserializer),
                 _unless_bytes(handler.response_serializer),
             )
         return grpc.unary_unary_rpc_method_handler(
             _unary(method, handler.unary_unary),
-            handler.request_deserializer,
+            _or_unreadable(handler.request_deserializer),
             handler.response_serializer,
         )
+
+
+class _Unreadable:
+    """In place of a request whose bytes are no message."""
+
+
+def _or_unreadable(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """gRPC itself would answer UNKNOWN, with the parser's words, and log a traceback for each."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return _Unreadable()
+
+    return read
+
+
+def _admit(request: Any) -> None:
+    """Refused: what `check` refuses, and what could not be read."""
+    if isinstance(request, _Unreadable):
+        where = {"field": "request", "rule": "protobuf"}
+        raise Refused(Reason.FIELD_INVALID, "request: its bytes are no message of this method", where)
+    check(request)
 
 
 def _unless_bytes(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
@@ -129,7 +153,7 @@ def _unless_bytes(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
 def _unary(method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
     async def answer(request: Any, context: Any) -> Any:
         try:
-            check(request)
+            _admit(request)
             return await inner(request, context)
         except (asyncio.CancelledError, grpc.aio.AbortError):
             raise  # gRPC leaks the call otherwise
@@ -144,7 +168,7 @@ def _stream(
 ) -> Callable[[Any, Any], AsyncIterator[Any]]:
     async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            check(request)
+            _admit(request)
             result: Any = inner(request, context)
             if asyncio.iscoroutine(result):
                 # A handler may write to the context instead of yielding (health's Watch does).

@@ -133,6 +133,22 @@ async def test_rules_of_the_contract_are_enforced(daemon: Daemon) -> None:
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 
 
+@pytest.mark.parametrize("method", ["CallService/Call", "EventService/Subscribe"])
+@pytest.mark.parametrize("data", [b"\xff\xff\xff", b"\x12\x02\xff\xfe\x0a\x02\xff\xfe"], ids=["garbage", "no UTF-8"])
+async def test_bytes_that_are_no_message_are_refused_like_any_bad_request(
+    daemon: Daemon, method: str, data: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = f"/mediaagent.v1.{method}"
+    if method.startswith("Event"):
+        call: Any = daemon.channel.unary_stream(path)(data).read()
+    else:
+        call = daemon.channel.unary_unary(path)(data)
+    code, reason, message = await refusal(call)
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert message == "request: its bytes are no message of this method"
+    assert "Traceback" not in capfd.readouterr().err
+
+
 async def test_refusals_leave_with_their_reason(daemon: Daemon) -> None:
     daemon.signalling.refuses_login = Refused(Reason.USER_SIG_EXPIRED, "expired", {"code": "70001"})
     request = session_pb2.LoginRequest(user_id="ann", user_sig="sig")
