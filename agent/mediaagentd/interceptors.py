@@ -126,7 +126,7 @@ class _Unreadable:
 
 
 def _or_unreadable(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """gRPC itself would answer UNKNOWN, with the parser's words, and log a traceback for each."""
+    """Left to gRPC, it would be UNKNOWN, with the parser's words, and a traceback in the log for each."""
 
     def read(data: bytes) -> Any:
         try:

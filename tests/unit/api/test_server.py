@@ -14,6 +14,7 @@ import pytest
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from mediaagent.hub.v1 import group_pb2 as hub_group_pb2
 from mediaagent.v1 import (
     agent_pb2,
     agent_pb2_grpc,
@@ -21,6 +22,7 @@ from mediaagent.v1 import (
     call_pb2_grpc,
     event_pb2,
     event_pb2_grpc,
+    group_pb2,
     media_pb2,
     media_pb2_grpc,
     session_pb2,
@@ -28,6 +30,7 @@ from mediaagent.v1 import (
     view_pb2,
     view_pb2_grpc,
 )
+from mediaagentd import interceptors
 from mediaagentd.api.clock import WallClock
 from mediaagentd.api.convert import Conversion
 from mediaagentd.api.house import About, House
@@ -133,8 +136,29 @@ async def test_rules_of_the_contract_are_enforced(daemon: Daemon) -> None:
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 
 
+@pytest.mark.parametrize("path", ["", "relative.mkv", "/tmp/a\0b.mkv", "/" + "x" * 4096])
+async def test_a_recording_has_an_absolute_path(daemon: Daemon, path: str) -> None:
+    request = view_pb2.StartLocalViewRequest(view_id="tape", file=view_pb2.FileView(path=path))
+    code, reason, message = await refusal(daemon.view.StartLocalView(request))
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert "file.path" in message
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "two\nlines", "\x9b2J", "x" * 101])
+@pytest.mark.parametrize("contract", [group_pb2, hub_group_pb2], ids=["agent", "hub"])
+def test_a_groups_name_is_one_line_for_people(contract: Any, name: str) -> None:
+    interceptors.check(
+        contract.CreateGroupRequest(name="Die Müllers \N{HEAVY BLACK HEART} [1/2]", request_id="r")
+    )
+    with pytest.raises(Refused, match="name: ") as refused:
+        interceptors.check(contract.CreateGroupRequest(name=name, request_id="r"))
+    assert refused.value.reason is Reason.FIELD_INVALID
+
+
 @pytest.mark.parametrize("method", ["CallService/Call", "EventService/Subscribe"])
-@pytest.mark.parametrize("data", [b"\xff\xff\xff", b"\x12\x02\xff\xfe\x0a\x02\xff\xfe"], ids=["garbage", "no UTF-8"])
+@pytest.mark.parametrize(
+    "data", [b"\xff\xff\xff", b"\x12\x02\xff\xfe\x0a\x02\xff\xfe"], ids=["garbage", "no UTF-8"]
+)
 async def test_bytes_that_are_no_message_are_refused_like_any_bad_request(
     daemon: Daemon, method: str, data: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediaagent/v1/group.proto\x12\rmediaagent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x01\n\x0bGroupMember\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12,\n\x04role\x18\x02 \x01(\x0e\x32\x18.mediaagent.v1.GroupRoleR\x04role\x12\x37\n\tjoin_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08joinTime\"\xa4\x02\n\x05Group\x12\x19\n\x08group_id\x18\x01 \x01(\tR\x07groupId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n\x05owner\x18\x03 \x01(\tR\x05owner\x12\x34\n\x07members\x18\x04 \x03(\x0b\x32\x1a.mediaagent.v1.GroupMemberR\x07members\x12!\n\x0cmember_count\x18\x05 \x01(\rR\x0bmemberCount\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x1a\n\x08revision\x18\x07 \x01(\x04R\x08revision\x12$\n\x0e\x61\x63tive_call_id\x18\x08 \x01(\tR\x0c\x61\x63tiveCallId\"\xd9\x01\n\x12\x43reateGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{0,48}$R\x07groupId\x12\x1b\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x04name\x12\x45\n\nmember_ids\x18\x03 \x03(\tB&\xbaH#\x92\x01 \x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\tmemberIds\x12&\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\trequestId\"A\n\x13\x43reateGroupResponse\x12*\n\x05group\x18\x01 \x01(\x0b\x32\x14.mediaagent.v1.GroupR\x05group\"M\n\x12\x44\x65leteGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\"\x15\n\x13\x44\x65leteGroupResponse\"\x96\x01\n\x16\x41\x64\x64GroupMembersRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\x12\x43\n\x08user_ids\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x07userIds\"E\n\x17\x41\x64\x64GroupMembersResponse\x12*\n\x05group\x18\x01 \x01(\x0b\x32\x14.mediaagent.v1.GroupR\x05group\"\x99\x01\n\x19RemoveGroupMembersRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\x12\x43\n\x08user_ids\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x07userIds\"H\n\x1aRemoveGroupMembersResponse\x12*\n\x05group\x18\x01 \x01(\x0b\x32\x14.mediaagent.v1.GroupR\x05group\"J\n\x0fGetGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\">\n\x10GetGroupResponse\x12*\n\x05group\x18\x01 \x01(\x0b\x32\x14.mediaagent.v1.GroupR\x05group\"b\n\x11ListGroupsRequest\x12%\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xc8\x01R\x08pageSize\x12&\n\npage_token\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x30R\tpageToken\"j\n\x12ListGroupsResponse\x12,\n\x06groups\x18\x01 \x03(\x0b\x32\x14.mediaagent.v1.GroupR\x06groups\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*T\n\tGroupRole\x12\x1a\n\x16GROUP_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10GROUP_ROLE_OWNER\x10\x01\x12\x15\n\x11GROUP_ROLE_MEMBER\x10\x02\x32\xa7\x04\n\x0cGroupService\x12T\n\x0b\x43reateGroup\x12!.mediaagent.v1.CreateGroupRequest\x1a\".mediaagent.v1.CreateGroupResponse\x12T\n\x0b\x44\x65leteGroup\x12!.mediaagent.v1.DeleteGroupRequest\x1a\".mediaagent.v1.DeleteGroupResponse\x12`\n\x0f\x41\x64\x64GroupMembers\x12%.mediaagent.v1.AddGroupMembersRequest\x1a&.mediaagent.v1.AddGroupMembersResponse\x12i\n\x12RemoveGroupMembers\x12(.mediaagent.v1.RemoveGroupMembersRequest\x1a).mediaagent.v1.RemoveGroupMembersResponse\x12K\n\x08GetGroup\x12\x1e.mediaagent.v1.GetGroupRequest\x1a\x1f.mediaagent.v1.GetGroupResponse\x12Q\n\nListGroups\x12 .mediaagent.v1.ListGroupsRequest\x1a!.mediaagent.v1.ListGroupsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediaagent/v1/group.proto\x12\rmediaagent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x01\n\x0bGroupMember\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12,\n\x04role\x18\x02 \x01(\x0e\x32\x18.mediaagent.v1.GroupRoleR\x04role\x12\x37\n\tjoin_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08joinTime\"\xa4\x02\n\x05Group\x12\x19\n\x08group_id\x18\x01 \x01(\tR\x07groupId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n\x05owner\x18\x03 \x01(\tR\x05owner\x12\x34\n\x07members\x18\x04 \x03(\x0b\x32\x1a.mediaagent.v1.GroupMemberR\x07members\x12!\n\x0cmember_count\x18\x05 \x01(\rR\x0bmemberCount\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x1a\n\x08revision\x18\x07 \x01(\x04R\x08revision\x12$\n\x0e\x61\x63tive_call_id\x18\x08 \x01(\tR\x0c\x61\x63tiveCallId\"\xf7\x01\n\x12\x43reateGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{0,48}$R\x07groupId\x12\x39\n\x04name\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^[^\\x00-\\x1f\\x7f-\\x9f]{0,100}$R\x04name\x12\x45\n\nmember_ids\x18\x03 \x03(\tB&\xbaH#\x92\x01 \x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\tmemberIds\x12&\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\trequestId\"A\n\x13\x43reateGroupResponse\x12*\n\x05group\x18\x01 \x01(\x0b\x32\x14.mediaagent.v1.GroupR\x05group\"M\n\x12\x44\x65leteGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\"\x15\n\x13\x44\x65leteGroupResponse\"\x96\x01\n\x16\x41\x64\x64GroupMembersRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\x12\x43\n\x08user_ids\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x07userIds\"E\n\x17\x41\x64\x64GroupMembersResponse\x12*\n\x05group\x18\x01 \x01(\x0b\x32\x14.mediaagent.v1.GroupR\x05group\"\x99\x01\n\x19RemoveGroupMembersRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\x12\x43\n\x08user_ids\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x07userIds\"H\n\x1aRemoveGroupMembersResponse\x12*\n\x05group\x18\x01 \x01(\x0b\x32\x14.mediaagent.v1.GroupR\x05group\"J\n\x0fGetGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\">\n\x10GetGroupResponse\x12*\n\x05group\x18\x01 \x01(\x0b\x32\x14.mediaagent.v1.GroupR\x05group\"b\n\x11ListGroupsRequest\x12%\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xc8\x01R\x08pageSize\x12&\n\npage_token\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x30R\tpageToken\"j\n\x12ListGroupsResponse\x12,\n\x06groups\x18\x01 \x03(\x0b\x32\x14.mediaagent.v1.GroupR\x06groups\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*T\n\tGroupRole\x12\x1a\n\x16GROUP_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10GROUP_ROLE_OWNER\x10\x01\x12\x15\n\x11GROUP_ROLE_MEMBER\x10\x02\x32\xa7\x04\n\x0cGroupService\x12T\n\x0b\x43reateGroup\x12!.mediaagent.v1.CreateGroupRequest\x1a\".mediaagent.v1.CreateGroupResponse\x12T\n\x0b\x44\x65leteGroup\x12!.mediaagent.v1.DeleteGroupRequest\x1a\".mediaagent.v1.DeleteGroupResponse\x12`\n\x0f\x41\x64\x64GroupMembers\x12%.mediaagent.v1.AddGroupMembersRequest\x1a&.mediaagent.v1.AddGroupMembersResponse\x12i\n\x12RemoveGroupMembers\x12(.mediaagent.v1.RemoveGroupMembersRequest\x1a).mediaagent.v1.RemoveGroupMembersResponse\x12K\n\x08GetGroup\x12\x1e.mediaagent.v1.GetGroupRequest\x1a\x1f.mediaagent.v1.GetGroupResponse\x12Q\n\nListGroups\x12 .mediaagent.v1.ListGroupsRequest\x1a!.mediaagent.v1.ListGroupsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEGROUPREQUEST'].fields_by_name['group_id']._loaded_options = None
   _globals['_CREATEGROUPREQUEST'].fields_by_name['group_id']._serialized_options = b'\272H\031r\0272\025^[A-Za-z0-9_-]{0,48}$'
   _globals['_CREATEGROUPREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_CREATEGROUPREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_CREATEGROUPREQUEST'].fields_by_name['name']._serialized_options = b'\272H\"r 2\036^[^\\x00-\\x1f\\x7f-\\x9f]{0,100}$'
   _globals['_CREATEGROUPREQUEST'].fields_by_name['member_ids']._loaded_options = None
   _globals['_CREATEGROUPREQUEST'].fields_by_name['member_ids']._serialized_options = b'\272H#\222\001 \020\350\007\030\001\"\031r\0272\025^[A-Za-z0-9_-]{1,32}$'
   _globals['_CREATEGROUPREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -56,36 +56,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTGROUPSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\310\001'
   _globals['_LISTGROUPSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTGROUPSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\004r\002\0300'
-  _globals['_GROUPROLE']._serialized_start=1707
-  _globals['_GROUPROLE']._serialized_end=1791
+  _globals['_GROUPROLE']._serialized_start=1737
+  _globals['_GROUPROLE']._serialized_end=1821
   _globals['_GROUPMEMBER']._serialized_start=78
   _globals['_GROUPMEMBER']._serialized_end=219
   _globals['_GROUP']._serialized_start=222
   _globals['_GROUP']._serialized_end=514
   _globals['_CREATEGROUPREQUEST']._serialized_start=517
-  _globals['_CREATEGROUPREQUEST']._serialized_end=734
-  _globals['_CREATEGROUPRESPONSE']._serialized_start=736
-  _globals['_CREATEGROUPRESPONSE']._serialized_end=801
-  _globals['_DELETEGROUPREQUEST']._serialized_start=803
-  _globals['_DELETEGROUPREQUEST']._serialized_end=880
-  _globals['_DELETEGROUPRESPONSE']._serialized_start=882
-  _globals['_DELETEGROUPRESPONSE']._serialized_end=903
-  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_start=906
-  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_end=1056
-  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_start=1058
-  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_end=1127
-  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_start=1130
-  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_end=1283
-  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_start=1285
-  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_end=1357
-  _globals['_GETGROUPREQUEST']._serialized_start=1359
-  _globals['_GETGROUPREQUEST']._serialized_end=1433
-  _globals['_GETGROUPRESPONSE']._serialized_start=1435
-  _globals['_GETGROUPRESPONSE']._serialized_end=1497
-  _globals['_LISTGROUPSREQUEST']._serialized_start=1499
-  _globals['_LISTGROUPSREQUEST']._serialized_end=1597
-  _globals['_LISTGROUPSRESPONSE']._serialized_start=1599
-  _globals['_LISTGROUPSRESPONSE']._serialized_end=1705
-  _globals['_GROUPSERVICE']._serialized_start=1794
-  _globals['_GROUPSERVICE']._serialized_end=2345
+  _globals['_CREATEGROUPREQUEST']._serialized_end=764
+  _globals['_CREATEGROUPRESPONSE']._serialized_start=766
+  _globals['_CREATEGROUPRESPONSE']._serialized_end=831
+  _globals['_DELETEGROUPREQUEST']._serialized_start=833
+  _globals['_DELETEGROUPREQUEST']._serialized_end=910
+  _globals['_DELETEGROUPRESPONSE']._serialized_start=912
+  _globals['_DELETEGROUPRESPONSE']._serialized_end=933
+  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_start=936
+  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_end=1086
+  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_start=1088
+  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_end=1157
+  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_start=1160
+  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_end=1313
+  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_start=1315
+  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_end=1387
+  _globals['_GETGROUPREQUEST']._serialized_start=1389
+  _globals['_GETGROUPREQUEST']._serialized_end=1463
+  _globals['_GETGROUPRESPONSE']._serialized_start=1465
+  _globals['_GETGROUPRESPONSE']._serialized_end=1527
+  _globals['_LISTGROUPSREQUEST']._serialized_start=1529
+  _globals['_LISTGROUPSREQUEST']._serialized_end=1627
+  _globals['_LISTGROUPSRESPONSE']._serialized_start=1629
+  _globals['_LISTGROUPSRESPONSE']._serialized_end=1735
+  _globals['_GROUPSERVICE']._serialized_start=1824
+  _globals['_GROUPSERVICE']._serialized_end=2375
 # @@protoc_insertion_point(module_scope)

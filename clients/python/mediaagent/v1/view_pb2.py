@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mediaagent/v1/view.proto\x12\rmediaagent.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x01\n\nFramesView\x12>\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1a.mediaagent.v1.FrameFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06\x66ormat\x12\x30\n\x07max_fps\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00^@)\x00\x00\x00\x00\x00\x00\x00\x00R\x06maxFps\x12%\n\tmax_width\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\x80<R\x08maxWidth\x12\'\n\nmax_height\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\xe0!R\tmaxHeight\x12*\n\x0cjpeg_quality\x18\x05 \x01(\rB\x07\xbaH\x04*\x02\x18\x64R\x0bjpegQuality\"6\n\nWebrtcView\x12(\n\toffer_sdp\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x04R\x08offerSdp\"U\n\nWindowView\x12\"\n\x07\x64isplay\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02R\x07\x64isplay\x12#\n\ris_fullscreen\x18\x02 \x01(\x08R\x0cisFullscreen\"*\n\x08\x46ileView\x12\x1e\n\x04path\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 R\x04path\"\x8e\x02\n\x04View\x12\x17\n\x07view_id\x18\x01 \x01(\tR\x06viewId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\x33\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x19.mediaagent.v1.FramesViewH\x00R\x06\x66rames\x12\x33\n\x06webrtc\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.WebrtcViewH\x00R\x06webrtc\x12\x33\n\x06window\x18\x05 \x01(\x0b\x32\x19.mediaagent.v1.WindowViewH\x00R\x06window\x12-\n\x04\x66ile\x18\x06 \x01(\x0b\x32\x17.mediaagent.v1.FileViewH\x00R\x04\x66ileB\x06\n\x04kind\"\xe4\x02\n\x16StartRemoteViewRequest\x12\x35\n\x07user_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x06userId\x12\x36\n\x07view_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\x12\x33\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x19.mediaagent.v1.FramesViewH\x00R\x06\x66rames\x12\x33\n\x06webrtc\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.WebrtcViewH\x00R\x06webrtc\x12\x33\n\x06window\x18\x05 \x01(\x0b\x32\x19.mediaagent.v1.WindowViewH\x00R\x06window\x12-\n\x04\x66ile\x18\x06 \x01(\x0b\x32\x17.mediaagent.v1.FileViewH\x00R\x04\x66ileB\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"a\n\x17StartRemoteViewResponse\x12\'\n\x04view\x18\x01 \x01(\x0b\x32\x13.mediaagent.v1.ViewR\x04view\x12\x1d\n\nanswer_sdp\x18\x02 \x01(\tR\tanswerSdp\"q\n\x15StopRemoteViewRequest\x12\x36\n\x07view_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\x12 \n\x07user_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x06userId\"\x18\n\x16StopRemoteViewResponse\"\xac\x02\n\x15StartLocalViewRequest\x12\x36\n\x07view_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\x12\x33\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x19.mediaagent.v1.FramesViewH\x00R\x06\x66rames\x12\x33\n\x06webrtc\x18\x03 \x01(\x0b\x32\x19.mediaagent.v1.WebrtcViewH\x00R\x06webrtc\x12\x33\n\x06window\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.WindowViewH\x00R\x06window\x12-\n\x04\x66ile\x18\x05 \x01(\x0b\x32\x17.mediaagent.v1.FileViewH\x00R\x04\x66ileB\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"`\n\x16StartLocalViewResponse\x12\'\n\x04view\x18\x01 \x01(\x0b\x32\x13.mediaagent.v1.ViewR\x04view\x12\x1d\n\nanswer_sdp\x18\x02 \x01(\tR\tanswerSdp\"N\n\x14StopLocalViewRequest\x12\x36\n\x07view_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\"\x17\n\x15StopLocalViewResponse\"\x12\n\x10ListViewsRequest\">\n\x11ListViewsResponse\x12)\n\x05views\x18\x01 \x03(\x0b\x32\x13.mediaagent.v1.ViewR\x05views\"J\n\x10WatchViewRequest\x12\x36\n\x07view_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\"\xd0\x02\n\x11WatchViewResponse\x12\x12\n\x04\x64\x61ta\x18\x01 \x01(\x0cR\x04\x64\x61ta\x12\x32\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.mediaagent.v1.FrameFormatR\x06\x66ormat\x12/\n\x05\x63odec\x18\x03 \x01(\x0e\x32\x19.mediaagent.v1.VideoCodecR\x05\x63odec\x12\x14\n\x05width\x18\x04 \x01(\rR\x05width\x12\x16\n\x06height\x18\x05 \x01(\rR\x06height\x12\x1f\n\x0bis_keyframe\x18\x06 \x01(\x08R\nisKeyframe\x12\x1a\n\x08sequence\x18\x07 \x01(\x04R\x08sequence\x12\x18\n\x07\x64ropped\x18\x08 \x01(\x04R\x07\x64ropped\x12=\n\x0c\x63\x61pture_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x63\x61ptureTime\"\xf9\x01\n\x13TakeSnapshotRequest\x12\x35\n\x07user_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{0,32}$R\x06userId\x12<\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.mediaagent.v1.ImageFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06\x66ormat\x12*\n\x0cjpeg_quality\x18\x03 \x01(\rB\x07\xbaH\x04*\x02\x18\x64R\x0bjpegQuality\x12\x41\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\x1e*\x00R\x07timeout\"\xb8\x01\n\x14TakeSnapshotResponse\x12\x14\n\x05image\x18\x01 \x01(\x0cR\x05image\x12\x1d\n\nmedia_type\x18\x02 \x01(\tR\tmediaType\x12\x14\n\x05width\x18\x03 \x01(\rR\x05width\x12\x16\n\x06height\x18\x04 \x01(\rR\x06height\x12=\n\x0c\x63\x61pture_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x63\x61ptureTime*s\n\x0b\x46rameFormat\x12\x1c\n\x18\x46RAME_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46RAME_FORMAT_ENCODED\x10\x01\x12\x15\n\x11\x46RAME_FORMAT_JPEG\x10\x02\x12\x15\n\x11\x46RAME_FORMAT_I420\x10\x03*T\n\nVideoCodec\x12\x1b\n\x17VIDEO_CODEC_UNSPECIFIED\x10\x00\x12\x14\n\x10VIDEO_CODEC_H264\x10\x01\x12\x13\n\x0fVIDEO_CODEC_VP8\x10\x02*X\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x15\n\x11IMAGE_FORMAT_JPEG\x10\x02\x32\x84\x05\n\x0bViewService\x12`\n\x0fStartRemoteView\x12%.mediaagent.v1.StartRemoteViewRequest\x1a&.mediaagent.v1.StartRemoteViewResponse\x12]\n\x0eStopRemoteView\x12$.mediaagent.v1.StopRemoteViewRequest\x1a%.mediaagent.v1.StopRemoteViewResponse\x12]\n\x0eStartLocalView\x12$.mediaagent.v1.StartLocalViewRequest\x1a%.mediaagent.v1.StartLocalViewResponse\x12Z\n\rStopLocalView\x12#.mediaagent.v1.StopLocalViewRequest\x1a$.mediaagent.v1.StopLocalViewResponse\x12N\n\tListViews\x12\x1f.mediaagent.v1.ListViewsRequest\x1a .mediaagent.v1.ListViewsResponse\x12P\n\tWatchView\x12\x1f.mediaagent.v1.WatchViewRequest\x1a .mediaagent.v1.WatchViewResponse0\x01\x12W\n\x0cTakeSnapshot\x12\".mediaagent.v1.TakeSnapshotRequest\x1a#.mediaagent.v1.TakeSnapshotResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mediaagent/v1/view.proto\x12\rmediaagent.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x01\n\nFramesView\x12>\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1a.mediaagent.v1.FrameFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x06\x66ormat\x12\x30\n\x07max_fps\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00^@)\x00\x00\x00\x00\x00\x00\x00\x00R\x06maxFps\x12%\n\tmax_width\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\x80<R\x08maxWidth\x12\'\n\nmax_height\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\xe0!R\tmaxHeight\x12*\n\x0cjpeg_quality\x18\x05 \x01(\rB\x07\xbaH\x04*\x02\x18\x64R\x0bjpegQuality\"6\n\nWebrtcView\x12(\n\toffer_sdp\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x04R\x08offerSdp\"U\n\nWindowView\x12\"\n\x07\x64isplay\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02R\x07\x64isplay\x12#\n\ris_fullscreen\x18\x02 \x01(\x08R\x0cisFullscreen\"5\n\x08\x46ileView\x12)\n\x04path\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x18\x80 2\x0b^/[^\\x00]+$R\x04path\"\x8e\x02\n\x04View\x12\x17\n\x07view_id\x18\x01 \x01(\tR\x06viewId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\x33\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x19.mediaagent.v1.FramesViewH\x00R\x06\x66rames\x12\x33\n\x06webrtc\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.WebrtcViewH\x00R\x06webrtc\x12\x33\n\x06window\x18\x05 \x01(\x0b\x32\x19.mediaagent.v1.WindowViewH\x00R\x06window\x12-\n\x04\x66ile\x18\x06 \x01(\x0b\x32\x17.mediaagent.v1.FileViewH\x00R\x04\x66ileB\x06\n\x04kind\"\xe4\x02\n\x16StartRemoteViewRequest\x12\x35\n\x07user_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x06userId\x12\x36\n\x07view_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\x12\x33\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x19.mediaagent.v1.FramesViewH\x00R\x06\x66rames\x12\x33\n\x06webrtc\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.WebrtcViewH\x00R\x06webrtc\x12\x33\n\x06window\x18\x05 \x01(\x0b\x32\x19.mediaagent.v1.WindowViewH\x00R\x06window\x12-\n\x04\x66ile\x18\x06 \x01(\x0b\x32\x17.mediaagent.v1.FileViewH\x00R\x04\x66ileB\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"a\n\x17StartRemoteViewResponse\x12\'\n\x04view\x18\x01 \x01(\x0b\x32\x13.mediaagent.v1.ViewR\x04view\x12\x1d\n\nanswer_sdp\x18\x02 \x01(\tR\tanswerSdp\"q\n\x15StopRemoteViewRequest\x12\x36\n\x07view_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\x12 \n\x07user_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x06userId\"\x18\n\x16StopRemoteViewResponse\"\xac\x02\n\x15StartLocalViewRequest\x12\x36\n\x07view_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\x12\x33\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x19.mediaagent.v1.FramesViewH\x00R\x06\x66rames\x12\x33\n\x06webrtc\x18\x03 \x01(\x0b\x32\x19.mediaagent.v1.WebrtcViewH\x00R\x06webrtc\x12\x33\n\x06window\x18\x04 \x01(\x0b\x32\x19.mediaagent.v1.WindowViewH\x00R\x06window\x12-\n\x04\x66ile\x18\x05 \x01(\x0b\x32\x17.mediaagent.v1.FileViewH\x00R\x04\x66ileB\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"`\n\x16StartLocalViewResponse\x12\'\n\x04view\x18\x01 \x01(\x0b\x32\x13.mediaagent.v1.ViewR\x04view\x12\x1d\n\nanswer_sdp\x18\x02 \x01(\tR\tanswerSdp\"N\n\x14StopLocalViewRequest\x12\x36\n\x07view_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\"\x17\n\x15StopLocalViewResponse\"\x12\n\x10ListViewsRequest\">\n\x11ListViewsResponse\x12)\n\x05views\x18\x01 \x03(\x0b\x32\x13.mediaagent.v1.ViewR\x05views\"J\n\x10WatchViewRequest\x12\x36\n\x07view_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$R\x06viewId\"\xd0\x02\n\x11WatchViewResponse\x12\x12\n\x04\x64\x61ta\x18\x01 \x01(\x0cR\x04\x64\x61ta\x12\x32\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.mediaagent.v1.FrameFormatR\x06\x66ormat\x12/\n\x05\x63odec\x18\x03 \x01(\x0e\x32\x19.mediaagent.v1.VideoCodecR\x05\x63odec\x12\x14\n\x05width\x18\x04 \x01(\rR\x05width\x12\x16\n\x06height\x18\x05 \x01(\rR\x06height\x12\x1f\n\x0bis_keyframe\x18\x06 \x01(\x08R\nisKeyframe\x12\x1a\n\x08sequence\x18\x07 \x01(\x04R\x08sequence\x12\x18\n\x07\x64ropped\x18\x08 \x01(\x04R\x07\x64ropped\x12=\n\x0c\x63\x61pture_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x63\x61ptureTime\"\xf9\x01\n\x13TakeSnapshotRequest\x12\x35\n\x07user_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{0,32}$R\x06userId\x12<\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.mediaagent.v1.ImageFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06\x66ormat\x12*\n\x0cjpeg_quality\x18\x03 \x01(\rB\x07\xbaH\x04*\x02\x18\x64R\x0bjpegQuality\x12\x41\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\xbaH\t\xaa\x01\x06\"\x02\x08\x1e*\x00R\x07timeout\"\xb8\x01\n\x14TakeSnapshotResponse\x12\x14\n\x05image\x18\x01 \x01(\x0cR\x05image\x12\x1d\n\nmedia_type\x18\x02 \x01(\tR\tmediaType\x12\x14\n\x05width\x18\x03 \x01(\rR\x05width\x12\x16\n\x06height\x18\x04 \x01(\rR\x06height\x12=\n\x0c\x63\x61pture_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x63\x61ptureTime*s\n\x0b\x46rameFormat\x12\x1c\n\x18\x46RAME_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46RAME_FORMAT_ENCODED\x10\x01\x12\x15\n\x11\x46RAME_FORMAT_JPEG\x10\x02\x12\x15\n\x11\x46RAME_FORMAT_I420\x10\x03*T\n\nVideoCodec\x12\x1b\n\x17VIDEO_CODEC_UNSPECIFIED\x10\x00\x12\x14\n\x10VIDEO_CODEC_H264\x10\x01\x12\x13\n\x0fVIDEO_CODEC_VP8\x10\x02*X\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x15\n\x11IMAGE_FORMAT_JPEG\x10\x02\x32\x84\x05\n\x0bViewService\x12`\n\x0fStartRemoteView\x12%.mediaagent.v1.StartRemoteViewRequest\x1a&.mediaagent.v1.StartRemoteViewResponse\x12]\n\x0eStopRemoteView\x12$.mediaagent.v1.StopRemoteViewRequest\x1a%.mediaagent.v1.StopRemoteViewResponse\x12]\n\x0eStartLocalView\x12$.mediaagent.v1.StartLocalViewRequest\x1a%.mediaagent.v1.StartLocalViewResponse\x12Z\n\rStopLocalView\x12#.mediaagent.v1.StopLocalViewRequest\x1a$.mediaagent.v1.StopLocalViewResponse\x12N\n\tListViews\x12\x1f.mediaagent.v1.ListViewsRequest\x1a .mediaagent.v1.ListViewsResponse\x12P\n\tWatchView\x12\x1f.mediaagent.v1.WatchViewRequest\x1a .mediaagent.v1.WatchViewResponse0\x01\x12W\n\x0cTakeSnapshot\x12\".mediaagent.v1.TakeSnapshotRequest\x1a#.mediaagent.v1.TakeSnapshotResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,7 +48,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WINDOWVIEW'].fields_by_name['display']._loaded_options = None
   _globals['_WINDOWVIEW'].fields_by_name['display']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_FILEVIEW'].fields_by_name['path']._loaded_options = None
-  _globals['_FILEVIEW'].fields_by_name['path']._serialized_options = b'\272H\007r\005\020\001\030\200 '
+  _globals['_FILEVIEW'].fields_by_name['path']._serialized_options = b'\272H\022r\020\030\200 2\013^/[^\\x00]+$'
   _globals['_STARTREMOTEVIEWREQUEST'].oneofs_by_name['kind']._loaded_options = None
   _globals['_STARTREMOTEVIEWREQUEST'].oneofs_by_name['kind']._serialized_options = b'\272H\002\010\001'
   _globals['_STARTREMOTEVIEWREQUEST'].fields_by_name['user_id']._loaded_options = None
@@ -75,12 +75,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAKESNAPSHOTREQUEST'].fields_by_name['jpeg_quality']._serialized_options = b'\272H\004*\002\030d'
   _globals['_TAKESNAPSHOTREQUEST'].fields_by_name['timeout']._loaded_options = None
   _globals['_TAKESNAPSHOTREQUEST'].fields_by_name['timeout']._serialized_options = b'\272H\t\252\001\006\"\002\010\036*\000'
-  _globals['_FRAMEFORMAT']._serialized_start=2864
-  _globals['_FRAMEFORMAT']._serialized_end=2979
-  _globals['_VIDEOCODEC']._serialized_start=2981
-  _globals['_VIDEOCODEC']._serialized_end=3065
-  _globals['_IMAGEFORMAT']._serialized_start=3067
-  _globals['_IMAGEFORMAT']._serialized_end=3155
+  _globals['_FRAMEFORMAT']._serialized_start=2875
+  _globals['_FRAMEFORMAT']._serialized_end=2990
+  _globals['_VIDEOCODEC']._serialized_start=2992
+  _globals['_VIDEOCODEC']._serialized_end=3076
+  _globals['_IMAGEFORMAT']._serialized_start=3078
+  _globals['_IMAGEFORMAT']._serialized_end=3166
   _globals['_FRAMESVIEW']._serialized_start=109
   _globals['_FRAMESVIEW']._serialized_end=359
   _globals['_WEBRTCVIEW']._serialized_start=361
@@ -88,37 +88,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WINDOWVIEW']._serialized_start=417
   _globals['_WINDOWVIEW']._serialized_end=502
   _globals['_FILEVIEW']._serialized_start=504
-  _globals['_FILEVIEW']._serialized_end=546
-  _globals['_VIEW']._serialized_start=549
-  _globals['_VIEW']._serialized_end=819
-  _globals['_STARTREMOTEVIEWREQUEST']._serialized_start=822
-  _globals['_STARTREMOTEVIEWREQUEST']._serialized_end=1178
-  _globals['_STARTREMOTEVIEWRESPONSE']._serialized_start=1180
-  _globals['_STARTREMOTEVIEWRESPONSE']._serialized_end=1277
-  _globals['_STOPREMOTEVIEWREQUEST']._serialized_start=1279
-  _globals['_STOPREMOTEVIEWREQUEST']._serialized_end=1392
-  _globals['_STOPREMOTEVIEWRESPONSE']._serialized_start=1394
-  _globals['_STOPREMOTEVIEWRESPONSE']._serialized_end=1418
-  _globals['_STARTLOCALVIEWREQUEST']._serialized_start=1421
-  _globals['_STARTLOCALVIEWREQUEST']._serialized_end=1721
-  _globals['_STARTLOCALVIEWRESPONSE']._serialized_start=1723
-  _globals['_STARTLOCALVIEWRESPONSE']._serialized_end=1819
-  _globals['_STOPLOCALVIEWREQUEST']._serialized_start=1821
-  _globals['_STOPLOCALVIEWREQUEST']._serialized_end=1899
-  _globals['_STOPLOCALVIEWRESPONSE']._serialized_start=1901
-  _globals['_STOPLOCALVIEWRESPONSE']._serialized_end=1924
-  _globals['_LISTVIEWSREQUEST']._serialized_start=1926
-  _globals['_LISTVIEWSREQUEST']._serialized_end=1944
-  _globals['_LISTVIEWSRESPONSE']._serialized_start=1946
-  _globals['_LISTVIEWSRESPONSE']._serialized_end=2008
-  _globals['_WATCHVIEWREQUEST']._serialized_start=2010
-  _globals['_WATCHVIEWREQUEST']._serialized_end=2084
-  _globals['_WATCHVIEWRESPONSE']._serialized_start=2087
-  _globals['_WATCHVIEWRESPONSE']._serialized_end=2423
-  _globals['_TAKESNAPSHOTREQUEST']._serialized_start=2426
-  _globals['_TAKESNAPSHOTREQUEST']._serialized_end=2675
-  _globals['_TAKESNAPSHOTRESPONSE']._serialized_start=2678
-  _globals['_TAKESNAPSHOTRESPONSE']._serialized_end=2862
-  _globals['_VIEWSERVICE']._serialized_start=3158
-  _globals['_VIEWSERVICE']._serialized_end=3802
+  _globals['_FILEVIEW']._serialized_end=557
+  _globals['_VIEW']._serialized_start=560
+  _globals['_VIEW']._serialized_end=830
+  _globals['_STARTREMOTEVIEWREQUEST']._serialized_start=833
+  _globals['_STARTREMOTEVIEWREQUEST']._serialized_end=1189
+  _globals['_STARTREMOTEVIEWRESPONSE']._serialized_start=1191
+  _globals['_STARTREMOTEVIEWRESPONSE']._serialized_end=1288
+  _globals['_STOPREMOTEVIEWREQUEST']._serialized_start=1290
+  _globals['_STOPREMOTEVIEWREQUEST']._serialized_end=1403
+  _globals['_STOPREMOTEVIEWRESPONSE']._serialized_start=1405
+  _globals['_STOPREMOTEVIEWRESPONSE']._serialized_end=1429
+  _globals['_STARTLOCALVIEWREQUEST']._serialized_start=1432
+  _globals['_STARTLOCALVIEWREQUEST']._serialized_end=1732
+  _globals['_STARTLOCALVIEWRESPONSE']._serialized_start=1734
+  _globals['_STARTLOCALVIEWRESPONSE']._serialized_end=1830
+  _globals['_STOPLOCALVIEWREQUEST']._serialized_start=1832
+  _globals['_STOPLOCALVIEWREQUEST']._serialized_end=1910
+  _globals['_STOPLOCALVIEWRESPONSE']._serialized_start=1912
+  _globals['_STOPLOCALVIEWRESPONSE']._serialized_end=1935
+  _globals['_LISTVIEWSREQUEST']._serialized_start=1937
+  _globals['_LISTVIEWSREQUEST']._serialized_end=1955
+  _globals['_LISTVIEWSRESPONSE']._serialized_start=1957
+  _globals['_LISTVIEWSRESPONSE']._serialized_end=2019
+  _globals['_WATCHVIEWREQUEST']._serialized_start=2021
+  _globals['_WATCHVIEWREQUEST']._serialized_end=2095
+  _globals['_WATCHVIEWRESPONSE']._serialized_start=2098
+  _globals['_WATCHVIEWRESPONSE']._serialized_end=2434
+  _globals['_TAKESNAPSHOTREQUEST']._serialized_start=2437
+  _globals['_TAKESNAPSHOTREQUEST']._serialized_end=2686
+  _globals['_TAKESNAPSHOTRESPONSE']._serialized_start=2689
+  _globals['_TAKESNAPSHOTRESPONSE']._serialized_end=2873
+  _globals['_VIEWSERVICE']._serialized_start=3169
+  _globals['_VIEWSERVICE']._serialized_end=3813
 # @@protoc_insertion_point(module_scope)

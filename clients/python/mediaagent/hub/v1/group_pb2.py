@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmediaagent/hub/v1/group.proto\x12\x11mediaagent.hub.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n\x0bGroupMember\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x30\n\x04role\x18\x02 \x01(\x0e\x32\x1c.mediaagent.hub.v1.GroupRoleR\x04role\x12\x37\n\tjoin_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08joinTime\"\xa8\x02\n\x05Group\x12\x19\n\x08group_id\x18\x01 \x01(\tR\x07groupId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n\x05owner\x18\x03 \x01(\tR\x05owner\x12\x38\n\x07members\x18\x04 \x03(\x0b\x32\x1e.mediaagent.hub.v1.GroupMemberR\x07members\x12!\n\x0cmember_count\x18\x05 \x01(\rR\x0bmemberCount\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x1a\n\x08revision\x18\x07 \x01(\x04R\x08revision\x12$\n\x0e\x61\x63tive_call_id\x18\x08 \x01(\tR\x0c\x61\x63tiveCallId\"\xdb\x01\n\x12\x43reateGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{0,48}$R\x07groupId\x12\x1b\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x04name\x12\x45\n\nmember_ids\x18\x03 \x03(\tB&\xbaH#\x92\x01 \x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\tmemberIds\x12(\n\nrequest_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\trequestId\"E\n\x13\x43reateGroupResponse\x12.\n\x05group\x18\x01 \x01(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x05group\"M\n\x12\x44\x65leteGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\"\x15\n\x13\x44\x65leteGroupResponse\"\x96\x01\n\x16\x41\x64\x64GroupMembersRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\x12\x43\n\x08user_ids\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x07userIds\"I\n\x17\x41\x64\x64GroupMembersResponse\x12.\n\x05group\x18\x01 \x01(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x05group\"\x99\x01\n\x19RemoveGroupMembersRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\x12\x43\n\x08user_ids\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x07userIds\"L\n\x1aRemoveGroupMembersResponse\x12.\n\x05group\x18\x01 \x01(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x05group\"J\n\x0fGetGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\"B\n\x10GetGroupResponse\x12.\n\x05group\x18\x01 \x01(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x05group\"b\n\x11ListGroupsRequest\x12%\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xc8\x01R\x08pageSize\x12&\n\npage_token\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x30R\tpageToken\"n\n\x12ListGroupsResponse\x12\x30\n\x06groups\x18\x01 \x03(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x06groups\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*T\n\tGroupRole\x12\x1a\n\x16GROUP_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10GROUP_ROLE_OWNER\x10\x01\x12\x15\n\x11GROUP_ROLE_MEMBER\x10\x02\x32\xd7\x04\n\x0cGroupService\x12\\\n\x0b\x43reateGroup\x12%.mediaagent.hub.v1.CreateGroupRequest\x1a&.mediaagent.hub.v1.CreateGroupResponse\x12\\\n\x0b\x44\x65leteGroup\x12%.mediaagent.hub.v1.DeleteGroupRequest\x1a&.mediaagent.hub.v1.DeleteGroupResponse\x12h\n\x0f\x41\x64\x64GroupMembers\x12).mediaagent.hub.v1.AddGroupMembersRequest\x1a*.mediaagent.hub.v1.AddGroupMembersResponse\x12q\n\x12RemoveGroupMembers\x12,.mediaagent.hub.v1.RemoveGroupMembersRequest\x1a-.mediaagent.hub.v1.RemoveGroupMembersResponse\x12S\n\x08GetGroup\x12\".mediaagent.hub.v1.GetGroupRequest\x1a#.mediaagent.hub.v1.GetGroupResponse\x12Y\n\nListGroups\x12$.mediaagent.hub.v1.ListGroupsRequest\x1a%.mediaagent.hub.v1.ListGroupsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmediaagent/hub/v1/group.proto\x12\x11mediaagent.hub.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n\x0bGroupMember\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x30\n\x04role\x18\x02 \x01(\x0e\x32\x1c.mediaagent.hub.v1.GroupRoleR\x04role\x12\x37\n\tjoin_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08joinTime\"\xa8\x02\n\x05Group\x12\x19\n\x08group_id\x18\x01 \x01(\tR\x07groupId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n\x05owner\x18\x03 \x01(\tR\x05owner\x12\x38\n\x07members\x18\x04 \x03(\x0b\x32\x1e.mediaagent.hub.v1.GroupMemberR\x07members\x12!\n\x0cmember_count\x18\x05 \x01(\rR\x0bmemberCount\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x1a\n\x08revision\x18\x07 \x01(\x04R\x08revision\x12$\n\x0e\x61\x63tive_call_id\x18\x08 \x01(\tR\x0c\x61\x63tiveCallId\"\xf9\x01\n\x12\x43reateGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{0,48}$R\x07groupId\x12\x39\n\x04name\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^[^\\x00-\\x1f\\x7f-\\x9f]{0,100}$R\x04name\x12\x45\n\nmember_ids\x18\x03 \x03(\tB&\xbaH#\x92\x01 \x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\tmemberIds\x12(\n\nrequest_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\trequestId\"E\n\x13\x43reateGroupResponse\x12.\n\x05group\x18\x01 \x01(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x05group\"M\n\x12\x44\x65leteGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\"\x15\n\x13\x44\x65leteGroupResponse\"\x96\x01\n\x16\x41\x64\x64GroupMembersRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\x12\x43\n\x08user_ids\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x07userIds\"I\n\x17\x41\x64\x64GroupMembersResponse\x12.\n\x05group\x18\x01 \x01(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x05group\"\x99\x01\n\x19RemoveGroupMembersRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\x12\x43\n\x08user_ids\x18\x02 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10\xe8\x07\x18\x01\"\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,32}$R\x07userIds\"L\n\x1aRemoveGroupMembersResponse\x12.\n\x05group\x18\x01 \x01(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x05group\"J\n\x0fGetGroupRequest\x12\x37\n\x08group_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,48}$R\x07groupId\"B\n\x10GetGroupResponse\x12.\n\x05group\x18\x01 \x01(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x05group\"b\n\x11ListGroupsRequest\x12%\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xc8\x01R\x08pageSize\x12&\n\npage_token\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x30R\tpageToken\"n\n\x12ListGroupsResponse\x12\x30\n\x06groups\x18\x01 \x03(\x0b\x32\x18.mediaagent.hub.v1.GroupR\x06groups\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*T\n\tGroupRole\x12\x1a\n\x16GROUP_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10GROUP_ROLE_OWNER\x10\x01\x12\x15\n\x11GROUP_ROLE_MEMBER\x10\x02\x32\xd7\x04\n\x0cGroupService\x12\\\n\x0b\x43reateGroup\x12%.mediaagent.hub.v1.CreateGroupRequest\x1a&.mediaagent.hub.v1.CreateGroupResponse\x12\\\n\x0b\x44\x65leteGroup\x12%.mediaagent.hub.v1.DeleteGroupRequest\x1a&.mediaagent.hub.v1.DeleteGroupResponse\x12h\n\x0f\x41\x64\x64GroupMembers\x12).mediaagent.hub.v1.AddGroupMembersRequest\x1a*.mediaagent.hub.v1.AddGroupMembersResponse\x12q\n\x12RemoveGroupMembers\x12,.mediaagent.hub.v1.RemoveGroupMembersRequest\x1a-.mediaagent.hub.v1.RemoveGroupMembersResponse\x12S\n\x08GetGroup\x12\".mediaagent.hub.v1.GetGroupRequest\x1a#.mediaagent.hub.v1.GetGroupResponse\x12Y\n\nListGroups\x12$.mediaagent.hub.v1.ListGroupsRequest\x1a%.mediaagent.hub.v1.ListGroupsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEGROUPREQUEST'].fields_by_name['group_id']._loaded_options = None
   _globals['_CREATEGROUPREQUEST'].fields_by_name['group_id']._serialized_options = b'\272H\031r\0272\025^[A-Za-z0-9_-]{0,48}$'
   _globals['_CREATEGROUPREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_CREATEGROUPREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_CREATEGROUPREQUEST'].fields_by_name['name']._serialized_options = b'\272H\"r 2\036^[^\\x00-\\x1f\\x7f-\\x9f]{0,100}$'
   _globals['_CREATEGROUPREQUEST'].fields_by_name['member_ids']._loaded_options = None
   _globals['_CREATEGROUPREQUEST'].fields_by_name['member_ids']._serialized_options = b'\272H#\222\001 \020\350\007\030\001\"\031r\0272\025^[A-Za-z0-9_-]{1,32}$'
   _globals['_CREATEGROUPREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -56,36 +56,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTGROUPSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\310\001'
   _globals['_LISTGROUPSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTGROUPSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\004r\002\0300'
-  _globals['_GROUPROLE']._serialized_start=1745
-  _globals['_GROUPROLE']._serialized_end=1829
+  _globals['_GROUPROLE']._serialized_start=1775
+  _globals['_GROUPROLE']._serialized_end=1859
   _globals['_GROUPMEMBER']._serialized_start=86
   _globals['_GROUPMEMBER']._serialized_end=231
   _globals['_GROUP']._serialized_start=234
   _globals['_GROUP']._serialized_end=530
   _globals['_CREATEGROUPREQUEST']._serialized_start=533
-  _globals['_CREATEGROUPREQUEST']._serialized_end=752
-  _globals['_CREATEGROUPRESPONSE']._serialized_start=754
-  _globals['_CREATEGROUPRESPONSE']._serialized_end=823
-  _globals['_DELETEGROUPREQUEST']._serialized_start=825
-  _globals['_DELETEGROUPREQUEST']._serialized_end=902
-  _globals['_DELETEGROUPRESPONSE']._serialized_start=904
-  _globals['_DELETEGROUPRESPONSE']._serialized_end=925
-  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_start=928
-  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_end=1078
-  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_start=1080
-  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_end=1153
-  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_start=1156
-  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_end=1309
-  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_start=1311
-  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_end=1387
-  _globals['_GETGROUPREQUEST']._serialized_start=1389
-  _globals['_GETGROUPREQUEST']._serialized_end=1463
-  _globals['_GETGROUPRESPONSE']._serialized_start=1465
-  _globals['_GETGROUPRESPONSE']._serialized_end=1531
-  _globals['_LISTGROUPSREQUEST']._serialized_start=1533
-  _globals['_LISTGROUPSREQUEST']._serialized_end=1631
-  _globals['_LISTGROUPSRESPONSE']._serialized_start=1633
-  _globals['_LISTGROUPSRESPONSE']._serialized_end=1743
-  _globals['_GROUPSERVICE']._serialized_start=1832
-  _globals['_GROUPSERVICE']._serialized_end=2431
+  _globals['_CREATEGROUPREQUEST']._serialized_end=782
+  _globals['_CREATEGROUPRESPONSE']._serialized_start=784
+  _globals['_CREATEGROUPRESPONSE']._serialized_end=853
+  _globals['_DELETEGROUPREQUEST']._serialized_start=855
+  _globals['_DELETEGROUPREQUEST']._serialized_end=932
+  _globals['_DELETEGROUPRESPONSE']._serialized_start=934
+  _globals['_DELETEGROUPRESPONSE']._serialized_end=955
+  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_start=958
+  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_end=1108
+  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_start=1110
+  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_end=1183
+  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_start=1186
+  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_end=1339
+  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_start=1341
+  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_end=1417
+  _globals['_GETGROUPREQUEST']._serialized_start=1419
+  _globals['_GETGROUPREQUEST']._serialized_end=1493
+  _globals['_GETGROUPRESPONSE']._serialized_start=1495
+  _globals['_GETGROUPRESPONSE']._serialized_end=1561
+  _globals['_LISTGROUPSREQUEST']._serialized_start=1563
+  _globals['_LISTGROUPSREQUEST']._serialized_end=1661
+  _globals['_LISTGROUPSRESPONSE']._serialized_start=1663
+  _globals['_LISTGROUPSRESPONSE']._serialized_end=1773
+  _globals['_GROUPSERVICE']._serialized_start=1862
+  _globals['_GROUPSERVICE']._serialized_end=2461
 # @@protoc_insertion_point(module_scope)
