@@ -5,6 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import grpc
+
+from mediaagent.errors import AgentUnavailable
+
+PATH_LIMIT = 107
+"""Bytes of a unix socket's path (sockaddr_un, with its final zero); gRPC's words for it fill a screen."""
+
 VARIABLE = "MEDIAAGENT_SOCKET"
 """Environment variable with the agent's socket."""
 
@@ -20,10 +27,16 @@ def default_socket() -> Path:
 
 
 def resolve(target: str | os.PathLike[str] | None) -> str:
-    """The gRPC target of a path, a target, or nothing (the variable, then the default socket)."""
+    """The gRPC target of a path, a target, or nothing (the variable, then the default socket). Raises
+    AgentUnavailable for a path at which no socket can be.
+    """
     chosen = os.fspath(target) if target is not None else os.environ.get(VARIABLE, "")
     if not chosen:
         chosen = str(default_socket())
     if chosen.startswith(("/", ".", "~")) or ":" not in chosen:
-        return f"unix:{Path(chosen).expanduser().absolute()}"
+        path = Path(chosen).expanduser().absolute()
+        if len(os.fsencode(path)) > PATH_LIMIT:
+            told = f"no agent answers at unix:{path}: a socket's path has at most {PATH_LIMIT} bytes"
+            raise AgentUnavailable("AGENT_UNREACHABLE", grpc.StatusCode.UNAVAILABLE, told)
+        return f"unix:{path}"
     return chosen

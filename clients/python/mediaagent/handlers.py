@@ -89,6 +89,8 @@ class Handlers:
                 began = True
         except AgentError as error:
             _log.error("events ended: %s", error)
+        except Exception:
+            _log.exception("events ended")
 
     def _catch_up(self, snapshot: event_pb2.Snapshot) -> None:
         """Events were lost for good, the agent was restarted: tells how everything is now instead."""

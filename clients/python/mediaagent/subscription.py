@@ -79,9 +79,9 @@ class Subscription(AsyncIterator[Message]):
         self._on_connection = on_connection
         self._received = cursor
         # One message ahead of the reader: a slow reader is the agent's to judge, through flow control.
-        self._queue: asyncio.Queue[Message | AgentError] = asyncio.Queue(maxsize=1)
+        self._queue: asyncio.Queue[Message | Exception] = asyncio.Queue(maxsize=1)
         self._settled = asyncio.Event()
-        self._failure: AgentError | None = None
+        self._failure: Exception | None = None
         self._pump: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -104,7 +104,7 @@ class Subscription(AsyncIterator[Message]):
         if self._failure is not None and self._queue.empty():
             raise self._failure
         message = await self._queue.get()
-        if isinstance(message, AgentError):
+        if isinstance(message, Exception):
             raise message
         self.cursor = message.cursor
         return message
@@ -138,13 +138,20 @@ class Subscription(AsyncIterator[Message]):
                         await self._queue.put(message)
             except AgentError as error:
                 if self._is_final(error):
-                    self._failure = error
-                    self._settled.set()
-                    await self._queue.put(error)
-                    return
+                    return await self._fail(error)
+            except (
+                Exception
+            ) as error:  # a cursor that is no UTF-8, a callback that fails: the reader's to know
+                return await self._fail(error)
             self._became(Connection.LOST)
             attempt += 1
             await asyncio.sleep(backoff(attempt))
+
+    async def _fail(self, error: Exception) -> None:
+        """Ends for good: whoever waits, and whoever reads, gets the error."""
+        self._failure = error
+        self._settled.set()
+        await self._queue.put(error)
 
     async def _stream(self) -> AsyncGenerator[Message, None]:
         """One connection: snapshot and events until it ends; raises what ended it."""

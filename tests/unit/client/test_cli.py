@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mediaagent.cli.app import run
 from mediaagent.v1 import call_pb2, event_pb2
 
 from tests.fakes.agent import PNG, FakeAgent
@@ -93,6 +94,56 @@ async def test_no_agent_is_3(tmp_path: Path) -> None:
     ended = await command(str(tmp_path / "nothing.sock"), "status")
     assert ended.code == 3
     assert "no agent answers" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["call", "bob", "--timeout", "nan"], "it is no time in seconds"),
+        (["call", "bob", "--timeout", "1e30"], "it is no time in seconds"),
+        (["snapshot", "--timeout", "inf"], "it is no time in seconds"),
+        (["fault", "delay", "nan"], "it is no time in seconds"),
+        (["view", "--width", "-1"], "it must be 0 or more"),
+        (["history", "--since", "0001-01-01"], "out of range"),
+        (["history", "--user", "\udcff"], "an argument is not UTF-8"),
+        (["events", "--cursor", "\udcff"], "an argument is not UTF-8"),
+    ],
+    ids=lambda value: (
+        " ".join(value).encode("ascii", "replace").decode() if isinstance(value, list) else None
+    ),
+)
+def test_what_cannot_be_said_is_wrong_usage(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MEDIAAGENT_SOCKET", str(tmp_path / "nothing.sock"))
+    assert run(arguments) == 2
+    assert words in " ".join(capfd.readouterr().err.replace("│", "").split())
+
+
+def test_a_path_at_which_no_socket_can_be_is_3(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", "--socket", f"{tmp_path}/{'x' * 100}"]) == 3
+    assert "at most 107 bytes" in capfd.readouterr().err
+
+
+async def test_a_user_sig_file_that_is_no_text_is_the_agents_to_refuse(
+    fake: FakeAgent, socket: str, tmp_path: Path
+) -> None:
+    (tmp_path / "sig").write_bytes(b"\x7fELF\xff\xfe")
+    ended = await command(socket, "login", "alice", "--user-sig-file", str(tmp_path / "sig"))
+    assert ended.code == 0  # the fake takes any
+    assert fake.requests[-1].user_sig.startswith("\x7fELF")
+
+
+@pytest.mark.parametrize("name", ["[/x]", "[bold]brackets[/bold]"])
+async def test_a_name_is_text_and_no_markup(fake: FakeAgent, socket: str, name: str) -> None:
+    ended = await command(socket, "group", "create", "--id", "g1", "--name", name)
+    assert name in ended.out
+    ended = await command(socket, "group", "list")
+    assert name in ended.out
 
 
 async def test_a_busy_call_that_is_waited_for_is_4(fake: FakeAgent, socket: str) -> None:

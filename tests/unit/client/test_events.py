@@ -71,6 +71,12 @@ async def test_a_cursor_resumes_in_another_client(agent: Agent, fake: FakeAgent,
     assert [e.user_entered.user_id for e in heard if isinstance(e, event_pb2.Event)] == ["bob", "carol"]
 
 
+async def test_a_cursor_that_cannot_be_sent_is_told_at_once(agent: Agent) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        async with asyncio.timeout(5), agent.events(cursor="\udcff"):
+            pass
+
+
 async def test_an_agent_that_restarts_is_found_again(fake: FakeAgent, socket: str) -> None:
     states: list[Connection] = []
     heard: asyncio.Queue[str] = asyncio.Queue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -46,6 +47,21 @@ app = App(
 )
 
 
+def _seconds(_: object, value: float) -> None:
+    """What a Duration can hold; the finer rules are the contract's, and the agent tells them."""
+    if not math.isfinite(value) or abs(value) > 1e9:
+        raise ValueError("it is no time in seconds")
+
+
+def _count(_: object, value: int) -> None:
+    if not 0 <= value < 2**32:
+        raise ValueError("it must be 0 or more")
+
+
+Seconds = Annotated[float, Parameter(validator=_seconds)]
+Count = Annotated[int, Parameter(validator=_count)]
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Common:
@@ -75,6 +91,11 @@ def run(arguments: Sequence[str]) -> int:
     # The commands register themselves; here, because they need `app`.
     from mediaagent.cli import calls, events, faults, figures, groups, history, media, sessions, views  # noqa: F401
 
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError:
+        sys.stderr.write("mediaagent: an argument is not UTF-8\n")
+        return USAGE
     try:
         code = app(list(arguments), exit_on_error=False, result_action="return_value")
         sys.stdout.flush()

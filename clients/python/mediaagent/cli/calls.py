@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import grpc
 from cyclopts import Parameter
 
-from mediaagent.cli.app import DONE, UNANSWERED, USAGE, Common, app, connected
+from mediaagent.cli.app import DONE, UNANSWERED, USAGE, Common, Seconds, app, connected
 from mediaagent.cli.output import Output, word
 from mediaagent.client import Agent
 from mediaagent.errors import AgentError
@@ -40,7 +40,7 @@ def describe(call: call_pb2.Call) -> str:
 async def call(
     *users: Annotated[str, Parameter(name="USER")],
     video: Annotated[bool, Parameter(negative="--audio", help="With or without picture.")] = True,
-    timeout: Annotated[float, Parameter(help="Seconds to ring; 0 for no limit.")] = 30,
+    timeout: Annotated[Seconds, Parameter(help="Seconds to ring; 0 for no limit.")] = 30,
     group: Annotated[str, Parameter(help="Call this group, or those of it who are named.")] = "",
     wait: Annotated[bool, Parameter(negative="", help="Wait until it is answered or over.")] = False,
     common: Common | None = None,
@@ -101,7 +101,7 @@ def _call_of(message: event_pb2.Snapshot | event_pb2.Event) -> call_pb2.Call | N
 @app.command
 async def invite(
     *users: Annotated[str, Parameter(name="USER")],
-    timeout: Annotated[float, Parameter(help="Seconds to ring; 0 for no limit.")] = 30,
+    timeout: Annotated[Seconds, Parameter(help="Seconds to ring; 0 for no limit.")] = 30,
     common: Common | None = None,
 ) -> int:
     """Invites USERS into the running call."""
@@ -134,7 +134,7 @@ async def answer(
     invite_id: str = "",
     /,
     *,
-    timeout: Annotated[float, Parameter(help="Seconds to wait for a call; 0 for no limit.")] = 0,
+    timeout: Annotated[Seconds, Parameter(help="Seconds to wait for a call; 0 for no limit.")] = 0,
     common: Common | None = None,
 ) -> int:
     """Accepts an invitation: INVITE_ID, the one that rings, or the next that comes."""

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from rich.live import Live
 from rich.table import Table
 
-from mediaagent.cli.app import DONE, Common, app, connected
+from mediaagent.cli.app import DONE, Common, Count, app, connected
 from mediaagent.cli.calls import describe
 from mediaagent.cli.history import ending, others
 from mediaagent.cli.output import plain, word
@@ -27,7 +27,7 @@ ROWS = 25
 async def events(
     *types: Annotated[Event, Parameter(name="TYPE", help="Kinds to show; all without one.")],
     cursor: Annotated[str, Parameter(help="Resume after this cursor.")] = "",
-    count: Annotated[int, Parameter(help="Stop after so many events; 0 for never.")] = 0,
+    count: Annotated[Count, Parameter(help="Stop after so many events; 0 for never.")] = 0,
     common: Common | None = None,
 ) -> int:
     """Shows what happens, until interrupted."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from mediaagent.cli.app import DONE, Common, app, connected
+from mediaagent.cli.app import DONE, Common, Seconds, app, connected
 from mediaagent.v1 import fault_pb2
 
 fault = App(
@@ -16,7 +16,7 @@ fault = App(
 app.command(fault)
 
 NO_COMMON = Common()
-Seconds = Annotated[float, Parameter(name="--for", help="Seconds that it lasts.")]
+Lasting = Annotated[Seconds, Parameter(name="--for", help="Seconds that it lasts.")]
 
 
 def _told(faults: fault_pb2.Faults) -> str:
@@ -29,7 +29,7 @@ def _told(faults: fault_pb2.Faults) -> str:
 
 
 @fault.command(name="drop-hub")
-async def drop_hub(*, lasting: Seconds = 0, common: Common = NO_COMMON) -> int:
+async def drop_hub(*, lasting: Lasting = 0, common: Common = NO_COMMON) -> int:
     """Breaks the connection with the hub, and keeps it broken."""
     async with connected(common) as (agent, out):
         faults = await agent.faults.drop_hub_connection(lasting)
@@ -38,7 +38,7 @@ async def drop_hub(*, lasting: Seconds = 0, common: Common = NO_COMMON) -> int:
 
 
 @fault.command
-async def refuse(*, lasting: Seconds = 10, common: Common = NO_COMMON) -> int:
+async def refuse(*, lasting: Lasting = 10, common: Common = NO_COMMON) -> int:
     """Refuses commands and signals on their way to the hub."""
     async with connected(common) as (agent, out):
         faults = await agent.faults.refuse_signalling(lasting)
@@ -47,7 +47,7 @@ async def refuse(*, lasting: Seconds = 10, common: Common = NO_COMMON) -> int:
 
 
 @fault.command
-async def delay(seconds: float, /, *, lasting: Seconds = 10, common: Common = NO_COMMON) -> int:
+async def delay(seconds: Seconds, /, *, lasting: Lasting = 10, common: Common = NO_COMMON) -> int:
     """Delays commands, signals and what the hub says, by SECONDS each way."""
     async with connected(common) as (agent, out):
         faults = await agent.faults.delay_signalling(seconds, lasting)
@@ -65,7 +65,7 @@ async def kill_peer(user_id: str, /, *, common: Common = NO_COMMON) -> int:
 
 
 @fault.command(name="lose-camera")
-async def lose_camera(*, lasting: Seconds = 10, common: Common = NO_COMMON) -> int:
+async def lose_camera(*, lasting: Lasting = 10, common: Common = NO_COMMON) -> int:
     """Takes the camera away as if it had been pulled out."""
     async with connected(common) as (agent, out):
         faults = await agent.faults.lose_camera(lasting)

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.table import Table
 
-from mediaagent.cli.app import DONE, Common, app, connected
+from mediaagent.cli.app import DONE, Common, Seconds, app, connected
 from mediaagent.cli.calls import describe
 from mediaagent.cli.output import word
 from mediaagent.v1 import agent_pb2, media_pb2, session_pb2, view_pb2
@@ -74,7 +74,7 @@ async def network_changed(*, common: Common | None = None) -> int:
 @app.command
 async def stats(
     *,
-    interval: Annotated[float, Parameter(help="Seconds between the two readings that give the rates.")] = 1,
+    interval: Annotated[Seconds, Parameter(help="Seconds between the two readings that give the rates.")] = 1,
     common: Common | None = None,
 ) -> int:
     """Figures of the present call, per user. With --json: the agent's totals, once."""

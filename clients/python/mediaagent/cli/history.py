@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from mediaagent.cli.app import DONE, USAGE, Common, app, connected
+from mediaagent.cli.app import DONE, USAGE, Common, Count, app, connected
 from mediaagent.cli.output import Output, word
 from mediaagent.history import records_where
 from mediaagent.v1 import call_pb2, history_pb2
@@ -19,24 +19,35 @@ app.command(history)
 NO_COMMON = Common()
 
 
+def _moment(_: object, value: datetime.datetime | None) -> None:
+    try:
+        if value is not None:
+            value.astimezone(datetime.UTC)
+    except (OverflowError, ValueError):
+        raise ValueError("it is out of range") from None
+
+
+Moment = Annotated[datetime.datetime | None, Parameter(validator=_moment)]
+
+
 @history.default
 async def recent(
     *,
     user: Annotated[str, Parameter(help="Only calls with this user.")] = "",
     owner: Annotated[str, Parameter(help="Only calls of this user of the agent.")] = "",
     missed: Annotated[bool, Parameter(negative="", help="Only missed calls.")] = False,
-    direction: Annotated[Literal["", "incoming", "outgoing"], Parameter(help="Only these.")] = "",
+    direction: Annotated[Literal["incoming", "outgoing"] | None, Parameter(help="Only these.")] = None,
     kind: Annotated[Literal["audio", "video"] | None, Parameter(help="Only these.")] = None,
-    since: Annotated[datetime.datetime | None, Parameter(help="Not before this time.")] = None,
-    until: Annotated[datetime.datetime | None, Parameter(help="Before this time.")] = None,
-    limit: Annotated[int, Parameter(help="At most so many; 0 for all.")] = 50,
+    since: Annotated[Moment, Parameter(help="Not before this time.")] = None,
+    until: Annotated[Moment, Parameter(help="Before this time.")] = None,
+    limit: Annotated[Count, Parameter(help="At most so many; 0 for all.")] = 50,
     common: Common = NO_COMMON,
 ) -> int:
     """Lists calls. With --json one record per line."""
     chosen = records_where(
         user_id=user,
         owner_id=owner,
-        direction=direction,
+        direction=direction or "",
         type=kind,
         missed=True if missed else None,
         since=since,

@@ -32,7 +32,8 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self.console = Console(highlight=False, soft_wrap=True)
+        # No markup: names of groups are other people's, and "[/x]" in one is text.
+        self.console = Console(highlight=False, soft_wrap=True, markup=False)
 
     @property
     def is_live(self) -> bool:

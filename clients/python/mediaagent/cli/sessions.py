@@ -53,9 +53,9 @@ def _user_sig(given: str | None, file: Path | None) -> str:
     if given:
         return given
     if file is not None and str(file) != "-":
-        return file.read_text().strip()
+        return file.read_text(errors="replace").strip()  # what is no UserSig is for the hub to say
     if file is None and os.environ.get(VARIABLE):
         return os.environ[VARIABLE]
     if sys.stdin.isatty():
         return getpass.getpass("UserSig: ").strip()
-    return sys.stdin.read().strip()
+    return sys.stdin.buffer.read().decode(errors="replace").strip()

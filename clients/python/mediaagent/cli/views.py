@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.status import Status
 
-from mediaagent.cli.app import DONE, Common, app, connected
+from mediaagent.cli.app import DONE, Common, Count, Seconds, app, connected
 from mediaagent.cli.output import Output, plain
 from mediaagent.client import Agent
 from mediaagent.places import frames
@@ -34,8 +34,8 @@ async def view(
     *,
     format: Literal["jpeg", "i420", "encoded"] = "jpeg",  # noqa: A002 - the option's name
     fps: Annotated[float, Parameter(help="Pictures a second at the most; 0 for all.")] = 0,
-    width: Annotated[int, Parameter(help="Pixels at the most; 0 for the source's.")] = 0,
-    count: Annotated[int, Parameter(help="Stop after so many pictures; 0 for never.")] = 0,
+    width: Annotated[Count, Parameter(help="Pixels at the most; 0 for the source's.")] = 0,
+    count: Annotated[Count, Parameter(help="Stop after so many pictures; 0 for never.")] = 0,
     output: Annotated[
         Path | None, Parameter(alias="-o", help="Directory for the pictures; - writes them to stdout.")
     ] = None,
@@ -157,7 +157,7 @@ async def snapshot(
     output: Annotated[Path, Parameter(alias="-o", help="File to write, .png or .jpg; - for stdout.")] = Path(
         "snapshot.png"
     ),
-    timeout: Annotated[float, Parameter(help="Seconds to wait for a picture.")] = 5,
+    timeout: Annotated[Seconds, Parameter(help="Seconds to wait for a picture.")] = 5,
     common: Common | None = None,
 ) -> int:
     """Saves one picture of USER, or of the local camera."""
