@@ -139,19 +139,31 @@ def usersig(
     from mediaagentd.config import ConfigError
     from mediaagentd.hub.usersig import mint
 
-    settings = _load(config, {})
+    settings = _load(config, {"sdk_app_id": app_id})
     if key_file is not None:
-        try:
-            key = key_file.read_text("utf-8").strip()
-        except OSError as error:
-            raise ConfigError(f"{key_file}: {error.strerror}") from None
+        key = _key_in(key_file)
     elif settings.hub.keys:
         key = settings.hub.keys[0].get_secret_value()
     else:
         raise ConfigError("hub.keys: there is no key to make a UserSig with")
-    made = mint(app_id or settings.sdk_app_id, key, user_id, now=int(time.time()), expire=expire)
+    made = mint(settings.sdk_app_id, key, user_id, now=int(time.time()), expire=expire)
     sys.stdout.write(f"{made}\n")
     return Exit.OK
+
+
+def _key_in(file: Path) -> str:
+    """The key in a file; ConfigError when it cannot be read, or is none."""
+    from mediaagentd.config import ConfigError
+
+    try:
+        key = file.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        key = ""
+    if not key:
+        raise ConfigError(f"{file}: there is no key in it")
+    return key
 
 
 def check(*, config: ConfigFile = None) -> int:

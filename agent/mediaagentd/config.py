@@ -54,6 +54,13 @@ def _matching(pattern: str, rule: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _port(value: str) -> str:
+    """Else gRPC takes it modulo 65536."""
+    if value and int(value.rpartition(":")[2]) > 65535:
+        raise PydanticCustomError("rule", "a port is 65535 at the most")
+    return value
+
+
 def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     """Holds each against what `ipaddress` takes for a network."""
     for text in value:
@@ -79,8 +86,9 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 _ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):[0-9]{1,5}"
-Address = Annotated[str, _matching(_ADDRESS, "host:port or [v6 address]:port")]
-NoAddress = Annotated[str, _matching(f"({_ADDRESS})?", "host:port, [v6 address]:port or empty")]
+Port = AfterValidator(_port)
+Address = Annotated[str, _matching(_ADDRESS, "host:port or [v6 address]:port"), Port]
+NoAddress = Annotated[str, _matching(f"({_ADDRESS})?", "host:port, [v6 address]:port or empty"), Port]
 UserId = Annotated[str, _matching(r"[A-Za-z0-9_-]{0,32}", "1 to 32 of a-z A-Z 0-9 - _, or empty")]
 DeviceId = Annotated[str, _matching(r"[A-Za-z0-9._-]{0,64}", "1 to 64 of a-z A-Z 0-9 - _ ., or empty")]
 
@@ -267,6 +275,8 @@ def _check(config: Config) -> None:
         raise ConfigError("user_id, user_sig: logging in at the start needs both")
     if bool(config.hub.turn_urls) != bool(config.hub.turn_secret.get_secret_value()):
         raise ConfigError("hub.turn_urls, hub.turn_secret: TURN needs both")
+    if not all(key.get_secret_value() for key in config.hub.keys):
+        raise ConfigError("hub.keys: a key is not empty")
     if (config.hub.tls_certificate is None) != (config.hub.tls_key is None):
         raise ConfigError("hub.tls_certificate, hub.tls_key: TLS needs both")
 

@@ -41,14 +41,15 @@ async def serve(
     ready: Callable[[], Awaitable[str]],
     healthy: Callable[[], Awaitable[bool]],
 ) -> None:
-    """Starts the parts in order, serves until SIGTERM or SIGINT, stops them in reverse under a deadline.
-    `ready` is awaited once they run and gives the status line. A second signal ends at once.
+    """Starts the parts in order, serves until SIGTERM, SIGINT or SIGHUP, stops them in reverse under a
+    deadline. `ready` is awaited once they run and gives the status line. A second signal ends at once.
     """
     loop = asyncio.get_running_loop()
     _tame_memory(loop)
     signalled = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _heed, loop, number, signalled)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(number, _heed, loop, number, signalled)
     started: list[Part] = []
     watchdog: asyncio.Task[None] | None = None
     try:
@@ -66,9 +67,10 @@ async def serve(
 
 
 def _heed(loop: asyncio.AbstractEventLoop, number: int, signalled: asyncio.Event) -> None:
-    """The first signal asks to leave; the next one has its default effect."""
+    """The first signal asks to leave; the next one ends the process, without Python's KeyboardInterrupt."""
     signalled.set()
     loop.remove_signal_handler(number)
+    signal.signal(number, signal.SIG_DFL)
 
 
 async def _stop(started: Sequence[Part]) -> None:

@@ -81,6 +81,8 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         # A socket file that a killed daemon left; the lock says that nobody listens on it.
+        if self._socket.exists() and not self._socket.is_socket():
+            raise OSError(f"socket: {self._socket} is there and no socket")
         self._socket.unlink(missing_ok=True)
         self._server = server
         try:

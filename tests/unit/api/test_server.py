@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import stat
 import time
 from collections.abc import AsyncIterator, Callable
@@ -136,6 +137,16 @@ async def test_rules_of_the_contract_are_enforced(daemon: Daemon) -> None:
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 
 
+async def test_a_file_in_the_sockets_place_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("mine")
+    daemon = Daemon(path)
+    with pytest.raises(OSError, match=r"letter\.txt is there and no socket"):
+        await daemon.server.start()
+    await daemon.channel.close()
+    assert path.read_text() == "mine"
+
+
 @pytest.mark.parametrize("path", ["", "relative.mkv", "/tmp/a\0b.mkv", "/" + "x" * 4096])
 async def test_a_recording_has_an_absolute_path(daemon: Daemon, path: str) -> None:
     request = view_pb2.StartLocalViewRequest(view_id="tape", file=view_pb2.FileView(path=path))
@@ -160,7 +171,7 @@ def test_a_groups_name_is_one_line_for_people(contract: Any, name: str) -> None:
     "data", [b"\xff\xff\xff", b"\x12\x02\xff\xfe\x0a\x02\xff\xfe"], ids=["garbage", "no UTF-8"]
 )
 async def test_bytes_that_are_no_message_are_refused_like_any_bad_request(
-    daemon: Daemon, method: str, data: bytes, capfd: pytest.CaptureFixture[str]
+    daemon: Daemon, method: str, data: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = f"/mediaagent.v1.{method}"
     if method.startswith("Event"):
@@ -302,7 +313,8 @@ async def test_health_and_reflection(daemon: Daemon) -> None:
 
 
 async def test_takes_over_the_socket_that_a_killed_daemon_left(tmp_path: Path) -> None:
-    (tmp_path / "agent.sock").write_text("")
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "agent.sock"))
     made = Daemon(tmp_path / "agent.sock")
     await made.server.start()
     assert await made.server.answers(within=5)

@@ -1,0 +1,40 @@
+"""`mediaagentd` as a person types it: exit codes and words, without a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mediaagentd.cli import run
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MEDIAAGENT_CONFIG", "/dev/null")
+    monkeypatch.setenv("MEDIAAGENT_HUB__KEYS", "key")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["ann", "--app-id", "-5"], 78, "sdk_app_id: Input should be greater than 0"),
+        (["ann", "--app-id", "0"], 78, "sdk_app_id: "),
+        (["ann", "--expire", "0"], 1, "expire: at least 1 s"),
+        (["ann", "--key-file", "/dev/null"], 78, "/dev/null: there is no key in it"),
+        (["ann", "--key-file", "/proc/self/exe"], 78, "/proc/self/exe: there is no key in it"),
+        (["ann", "--key-file", "/nowhere"], 78, "/nowhere: No such file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_usersig_says_what_is_wrong(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["usersig", *arguments]) == code
+    told = capsys.readouterr()
+    assert words in told.err
+    assert told.out == ""
+
+
+def test_usersig_of_another_application(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["usersig", "ann", "--app-id", "7"]) == 0
+    assert len(capsys.readouterr().out.split()) == 1
