@@ -1,7 +1,7 @@
 """The command line `mediaagentd`.
 
 Exit codes: 0 done; 1 a check found something missing, or a defect; 2 wrong usage; 69 an address cannot be
-listened on; 73 another daemon runs on this socket; 78 the configuration breaks a rule.
+listened on; 73 another daemon has this socket or state directory; 78 the configuration breaks a rule.
 """
 
 from __future__ import annotations

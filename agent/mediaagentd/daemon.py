@@ -149,7 +149,7 @@ class Agent:
         self._network = NetworkWatch(wires.network_changed)
 
     async def start(self) -> None:
-        """Takes the lock, opens the socket, begins to log in if a user is configured.
+        """Takes the locks, opens the socket, begins to log in if a user is configured.
 
         Raises LockedError, OSError.
         """
@@ -161,6 +161,7 @@ class Agent:
             advice = "choose another place with --socket or MEDIAAGENT_SOCKET"
             raise OSError(f"socket: {error.strerror}: {path.parent}; {advice}") from None
         try:
+            self._hold_state()
             await self._history.start()
             await self._server.start()
         except BaseException:
@@ -173,6 +174,14 @@ class Agent:
         if self._echo:
             self._tasks.append(asyncio.create_task(self._answer(), name="answer"))
         _log.info("serving", socket=str(path), version=_version())
+
+    def _hold_state(self) -> None:
+        """Two daemons in one state directory would be one device to the hub, and fight over its files."""
+        try:
+            self._config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._held.enter_context(lock.hold(self._config.state_dir / "lock"))
+        except OSError as error:  # the history says what cannot be kept there
+            _log.warning("state_dir_not_locked", error=error.strerror)
 
     async def logged_in(self, within: float) -> None:
         """Waits for the configured user's login, at most `within` seconds."""

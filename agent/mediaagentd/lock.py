@@ -1,4 +1,6 @@
-"""The single-instance lock: two gRPC servers on one unix socket would both start and share the clients."""
+"""The single-instance locks, of the socket and of the state directory: two gRPC servers on one unix socket
+would both start and share the clients.
+"""
 
 from __future__ import annotations
 

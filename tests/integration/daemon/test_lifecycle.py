@@ -32,6 +32,17 @@ async def test_second_daemon_on_the_socket_says_so(tmp_path: Path) -> None:
         await ann.status()
 
 
+async def test_second_daemon_in_the_state_directory_says_so(tmp_path: Path) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    async with agent(tmp_path, "ann", nowhere) as first, drive(first) as ann:
+        environment = agent_environment(tmp_path, "bob", nowhere, state_dir=str(tmp_path / "ann" / "state"))
+        second = await spawn("second", ["run"], tmp_path, environment)
+        assert await second.wait() == 73
+        assert f"another daemon (process {first.child.pid}) holds {tmp_path}/ann/state/lock" in second.tail()
+        assert not (tmp_path / "bob" / "agent.sock").exists()
+        await ann.status()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_leaving_hangs_up_and_removes_the_socket(tmp_path: Path, number: signal.Signals) -> None:
     async with (
