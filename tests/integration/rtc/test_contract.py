@@ -12,14 +12,15 @@ import aioice.ice
 import aioice.stun
 import aiortc.codecs
 import aiortc.rtp
+import pylibsrtp
 import pytest
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
 from aiortc.codecs.h264 import H264Encoder, H264PayloadDescriptor
 from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
-from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
+from aiortc.rtcdtlstransport import RTCDtlsTransport, State
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
-from mediaagentd.media.rtc import description, gathering, seams, transport_wide
+from mediaagentd.media.rtc import description, gathering, seams
 from mediaagentd.media.rtc.audio_receiver import AudioReceiver
 from mediaagentd.media.rtc.audio_sender import AudioSender
 from mediaagentd.media.rtc.consent import Consent
@@ -29,6 +30,7 @@ from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.rtc.video_receiver import VideoReceiver
 from mediaagentd.media.rtc.video_sender import VideoSender
+from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import VideoCodec
 
 
@@ -49,10 +51,11 @@ async def test_a_transceiver_keeps_sender_and_receiver_in_two_private_fields(
     connection: RTCPeerConnection,
 ) -> None:
     for transceiver in connection.getTransceivers():
-        ours, theirs = AudioSender(transceiver.sender.transport, lambda _: None), transceiver.sender
+        theirs, wire = transceiver.sender, Wire(transceiver.sender.transport, Gate())
+        ours = AudioSender(wire, lambda _: None)
         assert isinstance(theirs, RTCRtpSender)
         assert isinstance(transceiver.receiver, RTCRtpReceiver)
-        inward = AudioReceiver(transceiver.receiver.transport, lambda _: None, lambda: None)
+        inward = AudioReceiver(wire, lambda _: None, lambda: None)
         stream = theirs._stream_id
         seams.swap(transceiver, ours, inward)
         swapped: tuple[object, object] = transceiver.sender, transceiver.receiver
@@ -77,7 +80,7 @@ async def test_everything_is_bundled_from_the_start(connection: RTCPeerConnectio
 def test_ours_has_what_the_library_calls(stock: type, ours: type) -> None:
     called = {
         "send", "receive", "stop", "setTransport", "getStats", "replaceTrack", "transport", "track",
-        "_handle_rtcp_packet", "_handle_rtp_packet", "_handle_disconnect", "_set_rtcp_ssrc",
+        "_handle_disconnect", "_set_rtcp_ssrc",
         "_send_keyframe",
     }  # fmt: skip
     for name in called & set(dir(stock)):
@@ -90,14 +93,7 @@ def test_ours_has_what_the_library_calls(stock: type, ours: type) -> None:
             assert inspect.iscoroutinefunction(mine) == inspect.iscoroutinefunction(theirs), name
 
 
-async def test_a_receiver_can_take_more_payload_types_than_were_negotiated(
-    connection: RTCPeerConnection,
-) -> None:
-    transport = seams.dtls_transport(connection)
-    inward = AudioReceiver(transport, lambda _: None, lambda: None)
-    seams.register_payload_types(transport, inward, [63])
-    packet = aiortc.rtp.RtpPacket(payload_type=63, ssrc=7)
-    assert transport._rtp_router.route_rtp(packet) is inward
+def test_sound_that_was_not_negotiated_is_named_as_the_library_names_it() -> None:
     codecs = seams.audio_codecs(Sound(96, 63, 62))
     assert {number: codec.name for number, codec in codecs.items()} == {63: "red", 62: "rtx"}
     assert aiortc.codecs.is_rtx(codecs[62])
@@ -108,18 +104,26 @@ async def test_a_receiver_can_take_more_payload_types_than_were_negotiated(
 async def test_the_library_reads_no_other_private_field_of_ours(
     connection: RTCPeerConnection,
 ) -> None:
-    """Every `sender._x` and `receiver._x` in its glue is one that ours has."""
+    """Every `sender._x` and `receiver._x` in its glue is one that ours has, but for packets: no packet comes
+    to it, see `Wire`.
+    """
     import re
 
     from aiortc import rtcdtlstransport, rtcpeerconnection, rtcrtptransceiver
 
     transport = seams.dtls_transport(connection)
-    out = VideoSender(transport, lambda: None, lambda _: None)
-    inward = VideoReceiver(transport, lambda _: None, lambda: None)
+    wire = Wire(transport, Gate())
+    out = VideoSender(wire, lambda: None, lambda _: None)
+    inward = VideoReceiver(wire, lambda _: None, lambda: None)
+    packets = {"_handle_rtp_packet", "_handle_rtcp_packet"}
     pattern = re.compile(r"\b(?:__)?(sender|receiver|recipient)\.(_?[a-zA-Z]\w*)")
     for module in (rtcpeerconnection, rtcdtlstransport, rtcrtptransceiver):
         for kind, name in pattern.findall(inspect.getsource(module)):
-            assert hasattr(out if kind == "sender" else inward, name), (module.__name__, kind, name)
+            assert name in packets or hasattr(out if kind == "sender" else inward, name), (
+                module.__name__,
+                kind,
+                name,
+            )
 
 
 async def test_gathering_and_consent_are_looked_up_on_the_instance(
@@ -190,23 +194,29 @@ async def test_packets_are_sent_as_the_library_sends_them(connection: RTCPeerCon
     assert not inspect.iscoroutinefunction(aioice.turn.TurnTransport.sendto)
 
 
-async def test_the_transport_is_hardened_by_its_instance_fields(
+async def test_packets_come_to_us_by_the_instance_fields_of_the_library(
     connection: RTCPeerConnection,
 ) -> None:
+    """Those that its loop has taken up, and those that come when it has nothing left to take up."""
     source = inspect.getsource(RTCDtlsTransport._recv_next)
+    assert "first_byte > 127 and first_byte < 192 and self._rx_srtp" in source
+    assert "data = self._rx_srtp.unprotect(data)" in source
     assert "self._handle_rtcp_data(data)" in source
     assert "self._handle_rtp_data(data, arrival_time_ms=arrival_time_ms)" in source
-    transport = seams.dtls_transport(connection)
-    seams.harden(transport, Gate())
+    transport, gate = seams.dtls_transport(connection), Gate()
+    Wire(transport, gate)
     await transport._handle_rtcp_data(b"\x80")
     await transport._handle_rtp_data(b"", arrival_time_ms=0)
-
-
-async def test_an_extension_that_was_not_negotiated_can_be_read(connection: RTCPeerConnection) -> None:
-    seams.read_extension(connection, transport_wide.URI, 9)
-    extensions = seams.dtls_transport(connection)._rtp_header_extensions_map
-    assert extensions.get(0xBEDE, bytes([0x91, 0x12, 0x34, 0])).transport_sequence_number == 0x1234
-    await connection.close()
+    assert gate.tally.count == 2
+    ice = seams.ice_transport(connection)._connection
+    assert seams.incoming(transport) is None
+    ice.data_received(b"\x80 before DTLS is up", 1)
+    assert ice._queue.get_nowait() == (b"\x80 before DTLS is up", 1)
+    transport._state, transport._rx_srtp = State.CONNECTED, pylibsrtp.Session()
+    assert seams.incoming(transport) is transport._rx_srtp
+    ice._queue.put_nowait((b"", 1))
+    assert seams.incoming(transport) is None
+    transport._state = State.NEW
 
 
 def test_packing_is_the_librarys() -> None:
@@ -228,9 +238,3 @@ def test_our_preferences_are_capabilities_of_the_library() -> None:
     ):
         offered = aiortc.codecs.get_capabilities(kind).codecs
         assert all(preference in offered for preference in preferences)
-
-
-def test_the_router_knows_retransmissions_by_payload_type() -> None:
-    router, target = RtpRouter(), object()
-    router.register_receiver(target, ssrcs=[1], payload_types=[97, 98])  # type: ignore[arg-type]
-    assert router.route_rtp(aiortc.rtp.RtpPacket(payload_type=98, ssrc=7)) is target

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
-from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket, RtpPacket, unwrap_rtx
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket
 
-from mediaagentd.media.rtc import seams
+from mediaagentd.media.rtc import inbound, seams
 from mediaagentd.media.rtc.gaps import Gaps
+from mediaagentd.media.rtc.inbound import Inbound
 from mediaagentd.media.rtc.receiver import Receiver, ascending
 from mediaagentd.media.rtc.reception import Unwrapper
 from mediaagentd.media.rtc.redundancy import Block, unpack
 from mediaagentd.media.rtc.sound import Sound
+from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import AUDIO_FRAME, AudioFrame, StreamStats
 
 REMEMBERED = 100
@@ -28,11 +29,11 @@ class AudioReceiver(Receiver):
 
     def __init__(
         self,
-        transport: RTCDtlsTransport,
+        wire: Wire,
         on_frame: Callable[[AudioFrame], None],
         round_trip: Callable[[], float | None],
     ) -> None:
-        super().__init__(transport)
+        super().__init__(wire)
         self._on_frame = on_frame
         self._round_trip = round_trip
         self._sound: Sound | None = None
@@ -54,7 +55,7 @@ class AudioReceiver(Receiver):
         if begins and self._sound is not None:
             extra = seams.audio_codecs(self._sound)
             self._codecs.update(extra)
-            seams.register_payload_types(self.transport, self, list(extra))
+            self._wire.join(self, extra)
 
     def stats(self) -> StreamStats:
         """Totals so far."""
@@ -68,15 +69,15 @@ class AudioReceiver(Receiver):
         )
 
     def _repair(
-        self, packet: RtpPacket, _codec: RTCRtpCodecParameters
-    ) -> tuple[RtpPacket, RTCRtpCodecParameters] | None:
+        self, packet: Inbound, _codec: RTCRtpCodecParameters
+    ) -> tuple[Inbound, RTCRtpCodecParameters] | None:
         """There is one stream, and so no need to say which one is repaired."""
         if self._ssrc is None or self._sound is None or len(packet.payload) < 2:
             return None
         self._rtx[packet.ssrc] = self._ssrc
-        return unwrap_rtx(packet, self._sound.opus, self._ssrc), self._codecs[self._sound.opus]
+        return inbound.original(packet, self._sound.opus, self._ssrc), self._codecs[self._sound.opus]
 
-    def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
+    def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
         if not packet.payload:
             return
         if packet.ssrc != self._ssrc:
@@ -97,7 +98,7 @@ class AudioReceiver(Receiver):
         if self._gaps.deadline() is not None:
             self._wake.set()
 
-    def _blocks(self, packet: RtpPacket, codec: RTCRtpCodecParameters) -> list[Block]:
+    def _blocks(self, packet: Inbound, codec: RTCRtpCodecParameters) -> list[Block]:
         if codec.name.lower() == "red" and self._sound is not None:
             return unpack(packet.payload, self._sound.opus)
         return [Block(packet.payload, 0)]

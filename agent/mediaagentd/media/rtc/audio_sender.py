@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtp import RtcpReceiverInfo
 
 from mediaagentd.media.rtc.header import Outbound
 from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy
 from mediaagentd.media.rtc.sender import Sender
 from mediaagentd.media.rtc.sound import Sound
+from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import AUDIO_CLOCK, AudioFrame, StreamStats
 
 AUDIO_HISTORY = 50
@@ -26,8 +26,8 @@ class AudioSender(Sender):
 
     _history_bound = AUDIO_HISTORY
 
-    def __init__(self, transport: RTCDtlsTransport, on_loss: Callable[[float], None]) -> None:
-        super().__init__("audio", AUDIO_CLOCK, transport)
+    def __init__(self, wire: Wire, on_loss: Callable[[float], None]) -> None:
+        super().__init__("audio", AUDIO_CLOCK, wire)
         self._on_loss = on_loss
         self._queue: deque[AudioFrame] = deque(maxlen=AUDIO_BOUND)
         self._dropped = 0

@@ -26,6 +26,7 @@ from mediaagentd.media.rtc.ice import IceServer, servers, unusable
 from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.video_receiver import VideoReceiver
 from mediaagentd.media.rtc.video_sender import VideoSender
+from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import (
     UNSAID,
     VOICE,
@@ -109,14 +110,15 @@ class Peer:
         audio.setCodecPreferences(description.audio_preferences())
         video.setCodecPreferences(description.video_preferences(self._codecs))
         transport = seams.dtls_transport(self._connection)
-        self._audio_out = AudioSender(transport, observer.on_audio_loss)
-        self._video_out = VideoSender(transport, observer.on_keyframe_request, observer.on_feedback)
-        self._audio_in = AudioReceiver(transport, observer.on_audio, self._round_trip)
-        self._video_in = VideoReceiver(transport, observer.on_video, self._round_trip)
+        self._gate = Gate()
+        self._wire = wire = Wire(transport, self._gate)
+        self._audio_out = AudioSender(wire, observer.on_audio_loss)
+        self._video_out = VideoSender(wire, observer.on_keyframe_request, observer.on_feedback)
+        self._audio_in = AudioReceiver(wire, observer.on_audio, self._round_trip)
+        self._video_in = VideoReceiver(wire, observer.on_video, self._round_trip)
         seams.swap(audio, self._audio_out, self._audio_in)
         seams.swap(video, self._video_out, self._video_in)
         ice = seams.ice_transport(self._connection)._connection
-        self._gate = Gate()
         self._gatherer = Gatherer(
             ice,
             servers(ice_servers),
@@ -127,7 +129,6 @@ class Peer:
         )
         self._consent = Consent(ice, on_expired=lambda: self._end("connection lost"))
         seams.keep_consent(ice, self._consent.keep)
-        seams.harden(transport, self._gate)
         self._connection.on("connectionstatechange", self._on_state)
         self._connected = self._ended = False
         self._remote_set = False
@@ -346,7 +347,7 @@ class Peer:
 
     def _negotiated(self, local: str, remote: str) -> None:
         if (number := transport_wide.agreed(local, remote)) is not None:
-            seams.read_extension(self._connection, transport_wide.URI, number)
+            self._wire.reader.transport_sequence_number = number
         if (agreed := sound.agreed(local, remote)) is not None:
             self._audio_out.agree(agreed[0])
             self._audio_in.agree(agreed[1])

@@ -16,13 +16,13 @@ from aiortc.rtp import (
     RtcpReceiverInfo,
     RtcpRrPacket,
     RtcpSrPacket,
-    RtpPacket,
-    unwrap_rtx,
 )
 from aiortc.stats import RTCStatsReport
 
-from mediaagentd.media.rtc import seams
+from mediaagentd.media.rtc import inbound
+from mediaagentd.media.rtc.inbound import Inbound
 from mediaagentd.media.rtc.reception import Reception
+from mediaagentd.media.rtc.wire import Wire
 
 MAX_SOURCES = 8
 """Synchronization sources that we keep count of; a flood of new ones is ignored."""
@@ -42,8 +42,9 @@ class Receiver:
     RTCP that audio and video share.
     """
 
-    def __init__(self, transport: RTCDtlsTransport) -> None:
-        self.transport = transport
+    def __init__(self, wire: Wire) -> None:
+        self.transport = wire.transport
+        self._wire = wire
         self._track: object | None = None
         self._enabled = True
         self._rtcp_ssrc: int | None = None
@@ -81,27 +82,29 @@ class Receiver:
         for encoding in parameters.encodings:
             if encoding.rtx is not None:
                 self._rtx[encoding.rtx.ssrc] = encoding.ssrc
-        self.transport._register_rtp_receiver(self, parameters)
+        self._wire.join(self, self._codecs)
         self._task = asyncio.create_task(self._feedback(), name="rtcp")
 
     async def stop(self) -> None:
         """Stops for good."""
         if self._task is not None:
-            self.transport._unregister_rtp_receiver(self)
+            self._wire.leave(self)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def _handle_disconnect(self) -> None:
         """`Peer` hears it from the transport."""
 
-    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+    def on_rtcp(self, packet: AnyRtcpPacket) -> None:
+        """A report of the far end."""
         if isinstance(packet, RtcpSrPacket) and packet.ssrc in self._sources:
             source = self._sources[packet.ssrc]
             source.lsr = (packet.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
             source.heard = time.monotonic()
             source.captured = packet.sender_info.ntp_timestamp / (1 << 32), packet.sender_info.rtp_timestamp
 
-    async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:  # noqa: ARG002 - the library's name
+    def on_rtp(self, packet: Inbound) -> None:
+        """A packet of a stream of ours."""
         codec = self._codecs.get(packet.payload_type)
         if not self._enabled or codec is None:
             return
@@ -120,10 +123,10 @@ class Receiver:
             packet, codec = repaired
         self._on_packet(packet, codec, now)
 
-    def _estimate(self, packet: RtpPacket, now: float) -> None:
+    def _estimate(self, packet: Inbound, now: float) -> None:
         """Audio is not estimated."""
 
-    def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
+    def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
         raise NotImplementedError
 
     def _source(self, ssrc: int, clock_rate: int) -> _Source | None:
@@ -133,8 +136,8 @@ class Receiver:
         return source
 
     def _repair(
-        self, packet: RtpPacket, codec: RTCRtpCodecParameters
-    ) -> tuple[RtpPacket, RTCRtpCodecParameters] | None:
+        self, packet: Inbound, codec: RTCRtpCodecParameters
+    ) -> tuple[Inbound, RTCRtpCodecParameters] | None:
         """The original of a retransmitted packet (RFC 4588 section 4)."""
         ssrc = self._rtx.get(packet.ssrc)
         payload_type = codec.parameters.get("apt")
@@ -143,7 +146,7 @@ class Receiver:
         original = self._codecs.get(payload_type)
         if original is None:
             return None
-        return unwrap_rtx(packet, payload_type=payload_type, ssrc=ssrc), original
+        return inbound.original(packet, payload_type, ssrc), original
 
     def _origin(self, ssrc: int, timestamp: int) -> float | None:
         """When the far end captured what has this RTP timestamp, by its clock."""
@@ -199,7 +202,7 @@ class Receiver:
 
     def _send_rtcp(self, packet: AnyRtcpPacket | bytes) -> None:
         try:
-            seams.send(self.transport, bytes(packet))
+            self._wire.send(bytes(packet))
         except ConnectionError:
             return  # closing
 

@@ -4,24 +4,18 @@ holds each against the pinned version, so that an upgrade fails loudly.
 
 from __future__ import annotations
 
-import asyncio
-import struct
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aioice import Connection
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport, State
 from aiortc.rtcicetransport import RTCIceTransport
-from aiortc.rtcrtpparameters import (
-    RTCRtpCodecParameters,
-    RTCRtpHeaderExtensionParameters,
-    RTCRtpReceiveParameters,
-)
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import is_rtcp
 from OpenSSL import SSL
+from pylibsrtp import Session
 
-from mediaagentd.media.rtc.gate import Gate, Tally
 from mediaagentd.media.rtc.sound import Sound
 
 
@@ -78,19 +72,6 @@ def audio_codecs(sound: Sound) -> dict[int, RTCRtpCodecParameters]:
     }
 
 
-def register_payload_types(transport: RTCDtlsTransport, receiver: Any, payload_types: list[int]) -> None:
-    """Lets packets of these types reach a receiver that is registered already."""
-    transport._rtp_router.register_receiver(receiver, ssrcs=[], payload_types=payload_types)
-
-
-def read_extension(connection: RTCPeerConnection, uri: str, number: int) -> None:
-    """Lets a header extension that the library has not negotiated be read from every packet."""
-    extension = RTCRtpHeaderExtensionParameters(id=number, uri=uri)
-    dtls_transport(connection)._rtp_header_extensions_map.configure(
-        RTCRtpReceiveParameters(headerExtensions=[extension])
-    )
-
-
 def shut_by_far_end(connection: RTCPeerConnection) -> bool:
     """Whether the far end has said that it closes (`close_notify`, RFC 5246 section 7.2.1)."""
     ssl = dtls_transport(connection)._ssl
@@ -126,42 +107,35 @@ def keep_consent(ice: Connection, keep: Callable[[], Coroutine[Any, Any, None]])
     ice.__dict__["query_consent"] = keep
 
 
-def harden(transport: RTCDtlsTransport, gate: Gate) -> None:
-    """Keeps an authentic but malformed RTP or RTCP packet from ending the call: the library's loop
-    catches `ValueError`, its parsers also raise `struct.error` and others. What comes here has passed
-    SRTP, so it is a sign of life.
+def take_datagrams(
+    transport: RTCDtlsTransport, take: Callable[[bytes, int], None]
+) -> Callable[[bytes, int], None]:
+    """Lets `take` have the datagrams of DTLS, RTP and RTCP, with their component. Returns what the library
+    does with them: it queues them for its loop.
     """
-    now = asyncio.get_running_loop().time
-    handle_rtcp, handle_rtp = transport._handle_rtcp_data, transport._handle_rtp_data
-
-    async def rtcp(data: bytes) -> None:
-        if gate.may_report(len(data), now()):
-            await handle_rtcp(data)
-        else:
-            gate.tally.add()
-
-    async def rtp(data: bytes, arrival_time_ms: int) -> None:
-        gate.note_stream(data[8:12])
-        await handle_rtp(data, arrival_time_ms=arrival_time_ms)
-
-    transport.__dict__["_handle_rtcp_data"] = _surviving(rtcp, gate, now)
-    transport.__dict__["_handle_rtp_data"] = _surviving(rtp, gate, now)
+    ice = transport.transport._connection
+    queue = ice.data_received
+    ice.__dict__["data_received"] = take
+    return queue
 
 
-def _surviving(
-    handle: Callable[..., Awaitable[None]], gate: Gate, now: Callable[[], float]
-) -> Callable[..., Awaitable[None]]:
-    defects = Tally("packet_handling_failed")
+def incoming(transport: RTCDtlsTransport) -> Session | None:
+    """What opens RTP and RTCP, once nothing waits any more for the library's loop."""
+    if transport._state is not State.CONNECTED or not transport.transport._connection._queue.empty():
+        return None
+    return transport._rx_srtp
 
-    async def handled(*args: Any, **kwargs: Any) -> None:
-        gate.heard = now()
-        try:
-            await handle(*args, **kwargs)
-        except ConnectionError:
-            raise
-        except (ValueError, IndexError, struct.error, AssertionError):  # the far end's doing
-            gate.tally.add()
-        except Exception as error:  # ours, or an observer's; the next packet may be better
-            defects.add(error)
 
-    return handled
+def take_packets(
+    transport: RTCDtlsTransport, *, rtp: Callable[[bytes], None], rtcp: Callable[[bytes], None]
+) -> None:
+    """Lets these two have what the library's loop has opened."""
+
+    async def handle_rtp(data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG001 - the library's name
+        rtp(data)
+
+    async def handle_rtcp(data: bytes) -> None:
+        rtcp(data)
+
+    transport.__dict__["_handle_rtp_data"] = handle_rtp
+    transport.__dict__["_handle_rtcp_data"] = handle_rtcp

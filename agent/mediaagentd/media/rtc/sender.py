@@ -36,10 +36,10 @@ from aiortc.rtp import (
 from aiortc.stats import RTCStatsReport
 from aiortc.utils import random32
 
-from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.allowance import Allowance
 from mediaagentd.media.rtc.gate import Tally
 from mediaagentd.media.rtc.header import HeaderWriter, Outbound, repeated
+from mediaagentd.media.rtc.wire import Wire
 
 HEAVY_LOSS: Final = 0.08
 """Fraction lost from which what is asked for again is sent twice: a lost repair costs a round trip."""
@@ -59,13 +59,14 @@ class Sender:
 
     _history_bound = 0
 
-    def __init__(self, kind: str, clock_rate: int, transport: RTCDtlsTransport) -> None:
+    def __init__(self, kind: str, clock_rate: int, wire: Wire) -> None:
         self.kind = kind
         self.track = None
-        self.transport = transport
+        self.transport = wire.transport
         self.round_trip: float | None = None
         self.fraction_lost = 0.0
         self.remote_lost = 0
+        self._wire = wire
         self._ssrc = random32()
         self._rtx_ssrc = random32()
         self._stream_id = self._track_id = str(uuid.uuid4())
@@ -106,7 +107,7 @@ class Sender:
             return
         self._codec = codec = parameters.codecs[0]
         self._cname = (parameters.rtcp.cname or "").encode()
-        self.transport._register_rtp_sender(self, parameters)
+        self._wire.answer_for(self._ssrc, self)
         extensions = HeaderExtensionsMap()
         extensions.configure(parameters)
         self._writer = HeaderWriter(extensions, parameters.muxId)
@@ -120,7 +121,7 @@ class Sender:
         """Stops for good and says BYE (RFC 3550 section 6.6)."""
         if self._reporting is None:
             return
-        self.transport._unregister_rtp_sender(self)
+        self._wire.leave(self)
         self._writer = None
         if self._pause is not None:
             self._pause.cancel()
@@ -128,7 +129,8 @@ class Sender:
         await asyncio.gather(self._reporting, return_exceptions=True)
         self._send_rtcp([RtcpByePacket(sources=[self._ssrc])])
 
-    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+    def on_rtcp(self, packet: AnyRtcpPacket) -> None:
+        """Feedback of the far end."""
         match packet:
             case RtcpRrPacket() | RtcpSrPacket():
                 for report in packet.reports:
@@ -206,7 +208,7 @@ class Sender:
             self._sequence = (self._sequence + 1) & 0xFFFF
             self._remember(packet)
             packet = self._dress(packet)
-            seams.send(self.transport, writer.write(packet, time.time()))
+            self._wire.send(writer.write(packet, time.time()))
             size = len(packet.payload)
             self._packets += 1
             self._octets += size
@@ -250,7 +252,7 @@ class Sender:
                 packet = repeated(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
                 self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
             self._retransmitted += 1
-            seams.send(self.transport, self._writer.write(packet, time.time()))
+            self._wire.send(self._writer.write(packet, time.time()))
 
     async def _report(self) -> None:
         await self._begun.wait()
@@ -280,6 +282,6 @@ class Sender:
 
     def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
         try:
-            seams.send(self.transport, b"".join(bytes(packet) for packet in packets))
+            self._wire.send(b"".join(bytes(packet) for packet in packets))
         except ConnectionError:
             return  # closing

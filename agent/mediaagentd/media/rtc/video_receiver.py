@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_PLI,
     RTCP_RTPFB_NACK,
     RtcpPsfbPacket,
     RtcpRtpfbPacket,
-    RtpPacket,
     pack_remb_fci,
 )
 
 from mediaagentd.media.rtc import transport_wide
 from mediaagentd.media.rtc.assembler import Assembler, Picture
 from mediaagentd.media.rtc.estimate import Estimator
+from mediaagentd.media.rtc.inbound import ABS_SEND_TIME, Inbound
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize
 from mediaagentd.media.rtc.receiver import Receiver, ascending
 from mediaagentd.media.rtc.transport_wide import Arrivals
+from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import StreamStats, VideoCodec, VideoFrame
 
 HEADERS = 50
@@ -33,11 +33,11 @@ class VideoReceiver(Receiver):
 
     def __init__(
         self,
-        transport: RTCDtlsTransport,
+        wire: Wire,
         on_frame: Callable[[VideoFrame], None],
         round_trip: Callable[[], float | None],
     ) -> None:
-        super().__init__(transport)
+        super().__init__(wire)
         self._on_frame = on_frame
         self._round_trip = round_trip
         self._ssrc: int | None = None
@@ -53,6 +53,13 @@ class VideoReceiver(Receiver):
         self._assembler.want_keyframe()
         self._wake.set()
 
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """See `Receiver`."""
+        for extension in parameters.headerExtensions:
+            if extension.uri == ABS_SEND_TIME:
+                self._wire.reader.abs_send_time = extension.id
+        await super().receive(parameters)
+
     def stats(self) -> StreamStats:
         """Totals so far; `dropped` counts packets that arrived for nothing."""
         return StreamStats(
@@ -64,22 +71,22 @@ class VideoReceiver(Receiver):
             dropped=self._assembler.dropped + self._malformed,
         )
 
-    def _estimate(self, packet: RtpPacket, now: float) -> None:
+    def _estimate(self, packet: Inbound, now: float) -> None:
         """A far end that numbers its packets estimates by itself; another one is told."""
-        number = packet.extensions.transport_sequence_number
+        number = packet.transport_sequence_number
         if number is not None:
             self._arrivals.add(number, now)
             self._arm(self._arrivals.deadline())
             return
-        if packet.extensions.abs_send_time is None:
+        if packet.abs_send_time is None:
             return
         size = len(packet.payload) + packet.padding_size + HEADERS
-        bitrate = self._estimator.add(packet.extensions.abs_send_time, size, now)
+        bitrate = self._estimator.add(packet.abs_send_time, size, now)
         if bitrate is not None and self._rtcp_ssrc is not None:
             told = pack_remb_fci(bitrate, list(self._sources))
             self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_APP, self._rtcp_ssrc, 0, told))
 
-    def _on_packet(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> None:
+    def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
         if packet.ssrc != self._ssrc:
             self._ssrc, self._assembler = packet.ssrc, Assembler()
         name = VideoCodec(codec.name.upper())

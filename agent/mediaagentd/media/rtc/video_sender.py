@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtp import RtcpReceiverInfo
 
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
 from mediaagentd.media.rtc.sender import Sender
+from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import VIDEO_CLOCK, Feedback, StreamStats, VideoCodec, VideoFrame
 
 HISTORY = 1024
@@ -40,11 +40,11 @@ class VideoSender(Sender):
 
     def __init__(
         self,
-        transport: RTCDtlsTransport,
+        wire: Wire,
         on_keyframe_request: Callable[[], None],
         on_feedback: Callable[[Feedback], None],
     ) -> None:
-        super().__init__("video", VIDEO_CLOCK, transport)
+        super().__init__("video", VIDEO_CLOCK, wire)
         self._on_keyframe_request = on_keyframe_request
         self._on_feedback = on_feedback
         self._outbox = VideoOutbox()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import struct
 from contextlib import suppress
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from aioice import Connection
@@ -18,6 +19,7 @@ from mediaagentd.media.rtc.ice import IceServer, Server, parse, servers, unusabl
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize, packetize
 from mediaagentd.media.rtc.reception import Reception, Unwrapper
+from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import AudioFrame, VideoCodec, VideoFrame
 from structlog.testing import capture_logs
 
@@ -30,7 +32,7 @@ def frame(codec: VideoCodec, data: bytes, *, key: bool = False, pts: int = 0) ->
 
 
 def test_sound_before_it_can_be_sent_loses_its_oldest() -> None:
-    sender = AudioSender(cast("Any", None), lambda _: None)
+    sender = AudioSender(cast("Wire", SimpleNamespace(transport=None)), lambda _: None)
     for index in range(100):
         sender.push(AudioFrame(b"\xfc", index * 960, 0.0))
     assert (sender.stats().dropped, sender.stats().packets) == (90, 0)
