@@ -175,6 +175,8 @@ class Phone:
                 self._changed(message.call_changed)
             case "signal":
                 self.signals.append(message.signal)
+            case "missed_call":
+                self.missed[message.missed_call.invite_id] = message.missed_call
             case "kicked_out":
                 self.kicked_by = message.kicked_out.device_id
             case _:

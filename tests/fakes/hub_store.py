@@ -8,6 +8,7 @@ from mediaagentd.hub.store import Image
 from mediaagentd.hub.types import (
     Call,
     DropCall,
+    DropDevice,
     DropGroup,
     DropMissed,
     DropSession,
@@ -15,6 +16,7 @@ from mediaagentd.hub.types import (
     Group,
     Missed,
     PutCall,
+    PutDevice,
     PutGroup,
     PutMissed,
     PutSession,
@@ -28,6 +30,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._users: dict[str, None] = {}
+        self._devices: dict[tuple[str, str], None] = {}
         self._sessions: dict[str, Session] = {}
         self._calls: dict[str, Call] = {}
         self._groups: dict[str, Group] = {}
@@ -45,6 +48,11 @@ class MemoryStore:
             match effect:
                 case PutUser(user_id):
                     self._users[user_id] = None
+                case PutDevice(user_id, device_id):
+                    self._devices.pop((user_id, device_id), None)
+                    self._devices[user_id, device_id] = None
+                case DropDevice(user_id, device_id):
+                    self._devices.pop((user_id, device_id), None)
                 case PutSession(session):
                     self._sessions[session.token] = Session(
                         session.token, session.user_id, session.device_id, 0.0
@@ -60,7 +68,7 @@ class MemoryStore:
                 case DropGroup(group_id):
                     self._groups.pop(group_id, None)
                 case PutMissed(missed):
-                    self._missed.setdefault((missed.user_id, missed.invite_id), missed)
+                    self._missed[missed.user_id, missed.invite_id] = missed
                 case DropMissed(user_id, invite_ids):
                     for invite_id in invite_ids:
                         self._missed.pop((user_id, invite_id), None)
@@ -74,6 +82,7 @@ class MemoryStore:
             calls=tuple(self._calls.values()),
             groups=tuple(self._groups.values()),
             missed=tuple(self._missed.values()),
+            devices=tuple(self._devices),
         )
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _MEMBER_STATE = {s: call_types.MemberState(s.value) for s in hub.MemberState}
 _REASON = {r: call_types.EndReason(r.value) for r in hub.EndReason}
 _TYPE = {t: call_types.CallType(t.value) for t in hub.CallType}
+Told = call_types.Report | hub.Missed
 TYPE = {t: hub.CallType(t.value) for t in call_types.CallType}
 
 
@@ -66,7 +67,8 @@ class Unreachable(Exception):
 
 
 class HubSide:
-    """The hub. `users`, `sessions`, `disk` (calls), `groups` and `missed` are what a crash leaves."""
+    """The hub. `users`, `sessions`, `disk` (calls), `groups`, `missed` and `known` (devices) are what a crash
+    leaves; `owed` are the devices that are to hear of a missed call."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -85,11 +87,13 @@ class HubSide:
         self.disk: dict[str, hub.Call] = {}
         self.groups: dict[str, hub.Group] = {}
         self.missed: dict[tuple[str, str], hub.Missed] = {}
+        self.known: dict[tuple[str, str], None] = {}
+        self.owed: dict[tuple[str, str], tuple[str, ...]] = {}
         self.streams: dict[str, tuple[Signalling, int]] = {}
         self.kicked: dict[str, str] = {}
         self.departures: dict[tuple[str, str, int], call_types.EndReason] = {}
         self._arrivals: dict[str, float] = {}
-        self._outboxes: dict[str, list[call_types.Report]] = {}
+        self._outboxes: dict[str, list[Told]] = {}
         self._tick_at = float("inf")
         self._names = 0
         self._ahead = 0.0
@@ -130,6 +134,11 @@ class HubSide:
             match effect:
                 case hub.PutUser(user_id):
                     self.users.add(user_id)
+                case hub.PutDevice(user_id, device_id):
+                    self.known.pop((user_id, device_id), None)
+                    self.known[user_id, device_id] = None
+                case hub.DropDevice(user_id, device_id):
+                    del self.known[user_id, device_id]
                 case hub.PutSession(session):
                     self.sessions[session.token] = session
                 case hub.DropSession(token, kicked_by):
@@ -148,13 +157,18 @@ class HubSide:
                 case hub.DropGroup(group_id):
                     del self.groups[group_id]
                 case hub.PutMissed(missed):
-                    self.missed[missed.user_id, missed.invite_id] = missed
+                    name = missed.user_id, missed.invite_id
+                    self.missed[name] = missed
+                    self.owed.setdefault(name, tuple(d for u, d in self.known if u == missed.user_id))
                 case hub.DropMissed(user_id, invite_ids):
                     for invite_id in invite_ids:
                         self.missed.pop((user_id, invite_id), None)
                 case hub.PushCall(token, call):
                     if not torn:
                         self.push(token, call_types.CallChanged(told(call, self.now)))
+                case hub.PushMissed(token, missed):
+                    if not torn:
+                        self.push(token, missed)
                 case hub.PushSignal():
                     pass
                 case hub.Reply(answer):
@@ -173,13 +187,13 @@ class HubSide:
         """Nobody is kept for longer than it may be silent. Broken."""
         self._leases.check(self._world.now, self.sessions, self.calls.values())
 
-    def push(self, token: str, report: call_types.Report) -> None:
+    def push(self, token: str, report: Told) -> None:
         """Puts a report into a session's outbox and, while there is one, on its stream."""
         outbox = self._outboxes.setdefault(token, [])
         outbox.append(report)
         self._send(token, report, len(outbox))
 
-    def _send(self, token: str, report: call_types.Report, sequence: int) -> None:
+    def _send(self, token: str, report: Told, sequence: int) -> None:
         """In order; lost when the stream breaks before it arrives."""
         stream = self.streams.get(token)
         if stream is None:
@@ -209,7 +223,7 @@ class HubSide:
                 if sequence > cursor:
                     self._send(token, report, sequence)
 
-    def _newest(self, token: str) -> list[tuple[int, call_types.Report]]:
+    def _newest(self, token: str) -> list[tuple[int, Told]]:
         """What a session was pushed, but nothing of a call that was told anew after it."""
         pushes = list(enumerate(self._outboxes.get(token, ()), 1))
         last = {r.call.call_id: at for at, r in pushes if isinstance(r, call_types.CallChanged)}
@@ -238,7 +252,7 @@ class HubSide:
         self._leases = law.Leases(self._world.now, self.sessions)
         self.core.restore(
             self.users, self.sessions.values(), self.disk.values(), self.now, self.groups.values(),
-            self.missed.values(),
+            self.missed.values(), self.known,
         )  # fmt: skip
         self.up = True
         self._set_timer()

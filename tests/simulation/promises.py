@@ -10,8 +10,8 @@ _ANSWERED = (hub.MemberState.JOINED, hub.MemberState.REJECTED, hub.MemberState.B
 
 
 class Promises:
-    """Invitations by (user, invite_id): those that the hub has stored, and those that a device has rung
-    for or answered."""
+    """Invitations by (user, invite_id): those that the hub has stored, also for who was busy, and those that
+    a device has rung for or answered."""
 
     def __init__(self) -> None:
         self._made: set[tuple[str, str]] = set()
@@ -29,7 +29,11 @@ class Promises:
     def invited(self, sponsor: str, request_id: str, invite_id: str, call: hub.Call) -> None:
         """The hub has stored the invitation that this request made."""
         for member in call.members:
-            if member.state is not hub.MemberState.PENDING or _invite_id(call, member) != invite_id:
+            if _invite_id(call, member) != invite_id:
+                continue
+            if member.state is hub.MemberState.BUSY and not member.session:
+                self._made.add((member.user_id, invite_id))
+            if member.state is not hub.MemberState.PENDING:
                 continue
             self._made.add((member.user_id, invite_id))
             if self._asked.setdefault((sponsor, request_id, member.user_id), invite_id) != invite_id:

@@ -151,12 +151,14 @@ class Signalling(ABC):
         else:
             self._kicked(kicked_by)
 
-    def deliver(self, epoch: int, report: t.Report, sequence: int) -> None:
+    def deliver(self, epoch: int, report: t.Report | hub.Missed, sequence: int) -> None:
         """Something came by the stream."""
         if epoch != self.epoch:
             return
         self._cursor = sequence or self._cursor
         match report:
+            case hub.Missed():
+                self.deliver_missed(epoch, (report,))
             case t.CallsListed() if self.state.session is not t.SessionPhase.ONLINE:
                 self.feed(t.SessionChanged(t.SessionPhase.ONLINE, self.user_id, "", self.device_id))
                 self.feed(report)
@@ -166,7 +168,7 @@ class Signalling(ABC):
                 self.feed(report)
 
     def deliver_missed(self, epoch: int, calls: tuple[hub.Missed, ...]) -> None:
-        """A welcome lists what nobody answered: it is kept here, and then the hub may forget it."""
+        """The hub tells what nobody answered: it is kept here, and then the hub may forget it."""
         if epoch != self.epoch:
             return
         for call in calls:

@@ -201,6 +201,12 @@ class World:
         lost -= {each for call in live for each in self.promises.pending(call)}
         if lost:
             raise Broken(f"invitations are lost: {sorted(lost)}")
+        for (_, invite_id), owed in self.hub.owed.items():
+            for device in self.devices:
+                if device.device_id in owed and invite_id not in device.missed:
+                    entry = self.hub.missed.get((device.user_id, invite_id))
+                    if entry is None or device.device_id not in entry.waiting:
+                        raise Broken(f"{device.device_id} will not hear that it has missed {invite_id}")
         for call in live:
             due = calls.deadline(call)
             if due is not None and not -0.1 < due - self.hub.now < LONGEST:

@@ -23,6 +23,7 @@ ENGAGED = frozenset({MemberState.PENDING, MemberState.JOINED})
 _MISSED = {
     MemberState.NO_RESPONSE: EndReason.NO_RESPONSE,
     MemberState.CANCELLED: EndReason.CANCELLED,
+    MemberState.BUSY: EndReason.BUSY,
 }
 """What becomes of an invitation that nobody answered, and why."""
 
@@ -176,11 +177,20 @@ def known_by(call: Call, now: float) -> Call:
     )
 
 
-def missed(before: Call, after: Call, now: float) -> tuple[Missed, ...]:
-    """The invitations that this change ended without an answer."""
-    pending = {m.user_id for m in before.members if m.state is MemberState.PENDING}
-    unanswered = [m for m in after.members if m.user_id in pending and m.state in _MISSED]
-    return tuple(_missed(after, m, now) for m in unanswered)
+def missed(before: Call | None, after: Call, now: float) -> tuple[Missed, ...]:
+    """The invitations that this change ended without an answer, or that it made in vain, their invitee being
+    busy; who says so (there is a session) has answered.
+    """
+    members = before.members if before else ()
+    pending = {m.user_id for m in members if m.state is MemberState.PENDING}
+    known = {m.user_id: m for m in members if m.state is MemberState.BUSY}
+    return tuple(
+        _missed(after, m, now)
+        for m in after.members
+        if m.state in _MISSED
+        and not m.session
+        and (m.user_id in pending or (m.state is MemberState.BUSY and known.get(m.user_id) != m))
+    )
 
 
 def switched(call: Call, type_: CallType) -> Call:

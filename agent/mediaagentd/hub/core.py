@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub.devices import Devices
 from mediaagentd.hub.exchange import Change, Exchange
 from mediaagentd.hub.ledger import Ledger
 from mediaagentd.hub.missed import MissedCalls
@@ -21,6 +22,7 @@ from mediaagentd.hub.types import (
     Call,
     CreateGroup,
     DeleteGroup,
+    DropDevice,
     DropMissed,
     DropSession,
     Effect,
@@ -34,6 +36,8 @@ from mediaagentd.hub.types import (
     Logout,
     Missed,
     Policy,
+    PutDevice,
+    PutMissed,
     PutSession,
     PutUser,
     RemoveGroupMembers,
@@ -58,7 +62,8 @@ class Core:
         self._limits = limits
         self._sessions = self.sessions(limits.lease, max(0.0, limits.call_lease - limits.lease))
         self._ledger = Ledger(limits.remembered)
-        self._missed = self.missed_calls(limits.missed)
+        self._devices = Devices(limits.devices)
+        self._missed = self.missed_calls(limits.missed, self._devices)
         self._registry = self.registry(limits, self._sessions, self._ledger)
         self._exchange = self.exchange(limits, self._sessions, self._ledger, self._registry, self._missed)
 
@@ -70,6 +75,7 @@ class Core:
         now: float,
         groups: Iterable[Group] = (),
         missed: Iterable[Missed] = (),
+        devices: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Takes over what was stored before a crash, each in the order in which it came; every lease begins
         anew at `now`. Invitations keep their deadlines, those that passed meanwhile come up with the next
@@ -82,7 +88,9 @@ class Core:
         self._exchange.restore(calls, now)
         self._registry.restore(groups)
         for entry in missed:
-            self._missed.add(entry)
+            self._missed.restore(entry)
+        for user_id, device_id in devices:
+            self._devices.know(user_id, device_id)
 
     def session(self, token: str) -> Session:
         """The session of that token. Refused: SESSION_UNKNOWN."""
@@ -100,8 +108,11 @@ class Core:
         return tuple(call for call in found if call is not None)
 
     def missed(self, token: str) -> tuple[Missed, ...]:
-        """The calls that the session's user has missed, the oldest first. Refused: SESSION_UNKNOWN."""
-        return self._missed.of(self.session(token).user_id)
+        """The calls that the session's user has missed and its device is to learn of, the oldest first.
+        Refused: SESSION_UNKNOWN.
+        """
+        session = self.session(token)
+        return self._missed.of(session.user_id, session.device_id)
 
     def calls(self) -> tuple[Call, ...]:
         """Every live call."""
@@ -142,7 +153,7 @@ class Core:
             kicked = tuple(session for session in others if session.device_id == login.device_id)
             self._check_devices(len(others) - len(kicked))
         session = self._sessions.open(login.token, login.user_id, login.device_id, now)
-        stored: tuple[Effect, ...] = (PutSession(session),)
+        stored: tuple[Effect, ...] = (PutSession(session), *self._known(login))
         if self._sessions.know(login.user_id):
             stored = (PutUser(login.user_id), *stored)
         pushed: tuple[Effect, ...] = ()
@@ -153,6 +164,14 @@ class Core:
             store, push = self._closed(now, old, reason, login.device_id)
             stored, pushed = stored + store, pushed + push
         return (*stored, *pushed, Reply(None))
+
+    def _known(self, login: Login) -> tuple[Effect, ...]:
+        """Where devices exclude each other, none is waited for."""
+        if self._limits.policy is Policy.SINGLE:
+            return ()
+        forgotten = self._devices.know(login.user_id, login.device_id)
+        known = (PutDevice(login.user_id, login.device_id),)
+        return (*known, DropDevice(login.user_id, forgotten)) if forgotten else known
 
     def _check_devices(self, others: int) -> None:
         limit = self._limits.devices
@@ -183,6 +202,6 @@ class Core:
         return stored + store + pushed + push
 
     def _acknowledge(self, session: Session, invite_ids: tuple[str, ...]) -> tuple[Effect, ...]:
-        known = self._missed.remove(session.user_id, invite_ids)
-        forgotten = (DropMissed(session.user_id, known),) if known else ()
-        return (*forgotten, Reply(None))
+        left, gone = self._missed.heard(session.user_id, session.device_id, invite_ids)
+        forgotten = (DropMissed(session.user_id, gone),) if gone else ()
+        return (*map(PutMissed, left), *forgotten, Reply(None))

@@ -15,6 +15,22 @@ class PutUser:
 
 
 @dataclass(frozen=True, slots=True)
+class PutDevice:
+    """The user logs in with this device, now later than with any other; store it."""
+
+    user_id: str
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropDevice:
+    """Forget this device of the user."""
+
+    user_id: str
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PutSession:
     """Store this session."""
 
@@ -59,7 +75,7 @@ class DropGroup:
 
 @dataclass(frozen=True, slots=True)
 class PutMissed:
-    """Store this missed call."""
+    """Store this missed call, in place of what was known of it."""
 
     missed: Missed
 
@@ -78,6 +94,14 @@ class PushCall:
 
     token: str
     call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class PushMissed:
+    """Tell a session of a call that came while its user was busy."""
+
+    token: str
+    missed: Missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +141,6 @@ class Reply:
 
 
 Effect = (
-    PutUser | PutSession | DropSession | PutCall | DropCall | PutGroup | DropGroup | PutMissed | DropMissed
-    | PushCall | PushSignal | Reply
+    PutUser | PutDevice | DropDevice | PutSession | DropSession | PutCall | DropCall | PutGroup | DropGroup
+    | PutMissed | DropMissed | PushCall | PushMissed | PushSignal | Reply
 )  # fmt: skip

@@ -36,6 +36,7 @@ from mediaagentd.hub.types import (
     Member,
     MemberState,
     PushCall,
+    PushMissed,
     PushSignal,
     PutCall,
     PutMissed,
@@ -314,16 +315,20 @@ class Exchange:
         stored: list[Effect] = [PutCall(after)]
         if forgotten is not None:
             stored.append(DropCall(forgotten.call_id))
-        for missed in calls.missed(before, after, now) if before else ():
+        told: list[Effect] = []
+        for unanswered in calls.missed(before, after, now):
+            missed, gone = self._missed.add(unanswered)
             stored.append(PutMissed(missed))
-            if gone := self._missed.add(missed):
+            if gone:
                 stored.append(DropMissed(missed.user_id, gone))
+            if missed.reason is EndReason.BUSY:  # all else rang, and a device that heard nothing is welcomed
+                told += [PushMissed(s.token, missed) for s in self._sessions.of(missed.user_id)]
         for token in calls.released(before, after) if before else ():
             self._sessions.out_of_call(token)
         # By member, not by set order: effects must not depend on the hash seed.
         users = [m.user_id for m in after.members if m.user_id in concerned]
         pushed = tuple(PushCall(s.token, after) for u in users for s in self._sessions.of(u))
-        return tuple(stored), pushed
+        return tuple(stored), (*pushed, *told)
 
     def _set_alarm(self, deadline: float | None, call_id: str) -> None:
         if deadline is not None:

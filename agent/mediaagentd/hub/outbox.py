@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.signals import Candidates
-from mediaagentd.hub.types import PushCall, PushSignal, Session
+from mediaagentd.hub.types import PushCall, PushMissed, PushSignal, Session
 
 SIZE = 256
 """Pushes that a session may be behind."""
@@ -42,7 +42,7 @@ class Push:
     """One entry; `weight` in bytes."""
 
     sequence: int
-    body: PushCall | PushSignal | Kicked
+    body: PushCall | PushMissed | PushSignal | Kicked
     weight: int
 
 
@@ -65,7 +65,7 @@ class Outbox:
         self._weight = 0
         self._reader: Reader | None = None
 
-    def push(self, body: PushCall | PushSignal | Kicked) -> None:
+    def push(self, body: PushCall | PushMissed | PushSignal | Kicked) -> None:
         """Adds a push; nothing after the end."""
         if self.ended:
             return

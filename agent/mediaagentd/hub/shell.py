@@ -24,6 +24,7 @@ from mediaagentd.hub.types import (
     Missed,
     Policy,
     PushCall,
+    PushMissed,
     PushSignal,
     PutSession,
     RenewLease,
@@ -74,7 +75,9 @@ class Shell:
     async def start(self) -> None:
         """Takes over what the store holds."""
         image = await self._journal.start()
-        self._core.restore(image.users, image.sessions, image.calls, self.now(), image.groups, image.missed)
+        self._core.restore(
+            image.users, image.sessions, image.calls, self.now(), image.groups, image.missed, image.devices
+        )
         for session in image.sessions:
             self.mailboxes.add(session, self._base(), restored=True)
         self._set_timer()
@@ -130,7 +133,7 @@ class Shell:
                 self.mailboxes.add(session, self._base())
             case DropSession(token, kicked_by):
                 self.mailboxes.drop(token, kicked_by)
-            case PushCall(token) | PushSignal(token):
+            case PushCall(token) | PushMissed(token) | PushSignal(token):
                 outbox = self.mailboxes.get(token)
                 if outbox is not None:
                     outbox.push(effect)

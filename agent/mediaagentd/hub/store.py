@@ -17,6 +17,7 @@ from mediaagentd.hub.types import (
     Call,
     CallType,
     DropCall,
+    DropDevice,
     DropGroup,
     DropMissed,
     DropSession,
@@ -29,6 +30,7 @@ from mediaagentd.hub.types import (
     MemberState,
     Missed,
     PutCall,
+    PutDevice,
     PutGroup,
     PutMissed,
     PutSession,
@@ -37,7 +39,8 @@ from mediaagentd.hub.types import (
 )
 
 STORED = (
-    PutUser, PutSession, DropSession, PutCall, DropCall, PutGroup, DropGroup, PutMissed, DropMissed
+    PutUser, PutDevice, DropDevice, PutSession, DropSession, PutCall, DropCall, PutGroup, DropGroup,
+    PutMissed, DropMissed,
 )  # fmt: skip
 """The effects that a store keeps; it ignores all others."""
 
@@ -55,6 +58,7 @@ class Image:
     calls: tuple[Call, ...]
     groups: tuple[Group, ...] = ()
     missed: tuple[Missed, ...] = ()
+    devices: tuple[tuple[str, str], ...] = ()
 
 
 class Store(Protocol):
@@ -84,6 +88,11 @@ _MIGRATIONS = (
     CREATE TABLE groups (group_id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
     CREATE TABLE missed (
         user_id TEXT NOT NULL, invite_id TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (user_id, invite_id)
+    ) STRICT;
+    """,
+    """
+    CREATE TABLE devices (
+        user_id TEXT NOT NULL, device_id TEXT NOT NULL, UNIQUE (user_id, device_id)
     ) STRICT;
     """,
 )
@@ -119,12 +128,14 @@ class SqliteStore:
         calls = self._db.execute("SELECT body FROM calls ORDER BY rowid")
         groups = self._db.execute("SELECT body FROM groups ORDER BY rowid")
         missed = self._db.execute("SELECT body FROM missed ORDER BY rowid")
+        devices = self._db.execute("SELECT user_id, device_id FROM devices ORDER BY rowid")
         return Image(
             users=tuple(user_id for (user_id,) in users),
             sessions=tuple(Session(token, user, device, 0.0) for token, user, device in sessions),
             calls=tuple(_read_call(body) for (body,) in calls),
             groups=tuple(_read_group(body) for (body,) in groups),
             missed=tuple(_read_missed(body) for (body,) in missed),
+            devices=tuple((user_id, device_id) for user_id, device_id in devices),
         )
 
     def close(self) -> None:
@@ -169,6 +180,13 @@ class SqliteStore:
         match effect:
             case PutUser(user_id):
                 self._db.execute("INSERT INTO users VALUES (?) ON CONFLICT DO NOTHING", (user_id,))
+            case PutDevice(user_id, device_id):
+                # Its row is a new one: they are in the order in which they logged in last.
+                self._db.execute("INSERT OR REPLACE INTO devices VALUES (?, ?)", (user_id, device_id))
+            case DropDevice(user_id, device_id):
+                self._db.execute(
+                    "DELETE FROM devices WHERE user_id = ? AND device_id = ?", (user_id, device_id)
+                )
             case PutSession(session):
                 self._db.execute(
                     "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT (token) DO UPDATE"
@@ -195,7 +213,8 @@ class SqliteStore:
                 self._db.execute("DELETE FROM groups WHERE group_id = ?", (group_id,))
             case PutMissed(missed):
                 self._db.execute(
-                    "INSERT INTO missed VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    "INSERT INTO missed VALUES (?, ?, ?)"
+                    " ON CONFLICT (user_id, invite_id) DO UPDATE SET body = excluded.body",
                     (missed.user_id, missed.invite_id, _write_missed(missed)),
                 )
             case DropMissed(user_id, invite_ids):
@@ -280,5 +299,6 @@ def _read_missed(text: str) -> Missed:
         "type": CallType[body["type"]],
         "reason": EndReason[body["reason"]],
         "user_data": bytes.fromhex(body["user_data"]),
+        "waiting": tuple(body.get("waiting", ())),
     }
     return Missed(**(body | words))

@@ -125,7 +125,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """An invitation that `user_id` did not answer; `reason` is NO_RESPONSE or CANCELLED."""
+    """An invitation that `user_id` did not answer; `reason` is NO_RESPONSE, CANCELLED or, when the user was
+    busy, BUSY. `waiting` are the devices of the user that are to learn of it; empty: the first that does.
+    """
 
     user_id: str
     invite_id: str
@@ -138,6 +140,7 @@ class Missed:
     ended: float
     reason: EndReason
     user_data: bytes = b""
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

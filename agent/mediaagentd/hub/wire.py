@@ -12,7 +12,7 @@ from mediaagent.v1 import call_pb2
 from mediaagentd.hub.outbox import Kicked, Parcel, Push
 from mediaagentd.hub.settings import IceServer
 from mediaagentd.hub.shell import Opened
-from mediaagentd.hub.types import Call, Invitation, Member, Missed, PushCall, PushSignal
+from mediaagentd.hub.types import Call, Invitation, Member, Missed, PushCall, PushMissed, PushSignal
 
 
 def duration(seconds: float) -> Duration:
@@ -67,6 +67,8 @@ def push(value: Push, now: float) -> hub_pb2.SubscribeResponse:
         case PushSignal(_, call_id, sender, Parcel(hub_pb2.Signal() as signal)):
             message.signal.CopyFrom(signal)
             message.signal.call_id, message.signal.sender = call_id, sender
+        case PushMissed(_, missed):
+            message.missed_call.CopyFrom(_missed(missed))
         case Kicked(device_id):
             message.kicked_out.device_id = device_id
         case _:

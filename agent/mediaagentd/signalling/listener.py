@@ -22,7 +22,7 @@ class Listener(Protocol):
         """A member of the call sent something for the WebRTC connection; in its order."""
 
     def on_missed(self, records: Sequence[Record]) -> None:
-        """Calls that came while the user was away; told again until they are acknowledged."""
+        """Calls that came while the user was away or busy; told again until they are acknowledged."""
 
     def on_ice_servers(self, servers: Sequence[IceServer]) -> None:
         """The STUN and TURN servers to use from now on."""

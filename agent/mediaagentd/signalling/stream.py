@@ -171,6 +171,9 @@ class Stream:
                 signal = wire.signal(message.signal)
                 if signal is not None:
                     self._listener.on_signal(message.signal.call_id, message.signal.sender, signal)
+            case "missed_call":
+                records = wire.missed_now(message.missed_call, self._session.user_id, time.time())
+                self._listener.on_missed(records)
             case _:
                 pass  # a heartbeat, or a newer hub's word
         if message.sequence:

@@ -37,6 +37,7 @@ HEARD = (
     "signal",
     "kicked_out",
     "heartbeat",
+    "missed_call",
 )
 """Bodies of the stream that this agent understands; it ignores those of a newer hub."""
 
@@ -93,8 +94,22 @@ def missed(welcome: hub_pb2.Welcome, owner_id: str, now: float) -> tuple[Record,
     return tuple(found)
 
 
+def missed_now(message: hub_pb2.MissedCall, owner_id: str, now: float) -> tuple[Record, ...]:
+    """A call that came while the user was busy, which is told at once; or none, as above."""
+    with suppress(ValueError):
+        return (_missed(message, owner_id, now - _moment(message.end_time)),)
+    return ()
+
+
+_OUTCOMES = {
+    EndReason.NO_RESPONSE: MemberState.NO_RESPONSE,
+    EndReason.CANCELLED: MemberState.CANCELLED,
+    EndReason.BUSY: MemberState.BUSY,
+}
+
+
 def _missed(message: hub_pb2.MissedCall, owner_id: str, offset: float) -> Record:
-    ran_out = message.reason == call_pb2.END_REASON_NO_RESPONSE
+    reason = EndReason(message.reason)
     return Record(
         owner_id=owner_id,
         call_id=message.call_id,
@@ -103,11 +118,11 @@ def _missed(message: hub_pb2.MissedCall, owner_id: str, offset: float) -> Record
         outgoing=False,
         type=CallType(message.type),
         sponsor=message.sponsor,
-        invitees=((owner_id, MemberState.NO_RESPONSE if ran_out else MemberState.CANCELLED),),
+        invitees=((owner_id, _OUTCOMES.get(reason, MemberState.CANCELLED)),),
         invited=_moment(message.invite_time) + offset,
         ended=_moment(message.end_time) + offset,
-        end_reason=EndReason(message.reason),
-        ended_by="" if ran_out else message.sponsor,
+        end_reason=reason,
+        ended_by=message.sponsor if reason is EndReason.CANCELLED else "",
         group_id=message.group_id,
         missed=True,
     )

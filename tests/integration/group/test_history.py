@@ -78,6 +78,22 @@ async def test_who_comes_back_in_time_is_rung_and_who_comes_late_has_missed_it_o
     assert (await bob.agent.history.page()).total == total
 
 
+async def test_a_call_that_came_while_busy_is_missed_at_once(crowd: Crowd) -> None:
+    alice, bob, carol, *_ = crowd.actors
+    marks = {actor.name: actor.mark for actor in crowd.actors}
+    await alice.agent.call("bob", "audio", timeout=20)
+    await bob.expect(Event.INVITED, marks["bob"])
+    await carol.agent.call("bob", "video", timeout=20)
+    await carol.expect(Event.LINE_BUSY, marks["carol"], having(user_id="bob"))
+    record = (await bob.expect(Event.MISSED_CALL, marks["bob"])).record
+    assert (record.sponsor, record.end_reason) == ("carol", call_pb2.END_REASON_BUSY)
+    assert [invitee.state for invitee in record.invitees] == [call_pb2.INVITEE_STATE_BUSY]
+    rings = await bob.agent.current_call()
+    assert rings is not None
+    assert rings.sponsor == "alice"
+    await alice.agent.hangup()
+
+
 async def test_a_daemon_that_is_killed_in_a_call_keeps_its_history(crowd: Crowd) -> None:
     alice, bob, carol, dave, _ = crowd.actors
     await crowd.talk([alice, bob, dave], "audio")

@@ -252,6 +252,27 @@ async def test_missed_until_acknowledged_over_restarts(
     assert bob.missed == {}
 
 
+async def test_every_device_of_a_user_learns_of_a_missed_call(multi: Bench, phone: MakePhone) -> None:
+    ann, hall, desk = await phone("ann"), await phone("bob", "hall"), await phone("bob", "desk")
+    await hall.logout()
+    call = (await ann.ask("Invite", invite("bob"))).call
+    await desk.ringing()
+    await ann.ask("Hangup", hangup(call))
+    await multi.stop()
+    await multi.start()
+    await desk.until(lambda: desk.missed)
+    await desk.acknowledge()
+    await hall.login()
+    assert list(hall.missed) == [call.invite_id]
+    await hall.acknowledge()
+    for device in (hall, desk):
+        await device.logout()
+        device.missed.clear()
+        await device.login()
+        assert device.missed == {}
+    assert (hall.wrong, desk.wrong) == ([], [])
+
+
 async def test_who_comes_in_time_rings_for_the_time_that_is_left(hub: Bench, phone: MakePhone) -> None:
     ann, bob = await phone("ann"), await phone("bob")
     await bob.logout()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOMS = (
-    "calls", "core", "effects", "exchange", "groups", "inputs", "ledger", "missed", "quotas", "registry",
-    "rights", "sessions", "types", "values",
+    "calls", "core", "devices", "effects", "exchange", "groups", "inputs", "ledger", "missed", "quotas",
+    "registry", "rights", "sessions", "types", "values",
 )  # fmt: skip
 STORIES = ("core", "devices", "group_calls", "groups", "missed", "quotas", "rights")
 

@@ -8,12 +8,23 @@ from mediaagent.hub.v1 import hub_pb2
 from mediaagentd.hub import wire
 from mediaagentd.hub.letters import FRESH, HEARTBEAT, Letters
 from mediaagentd.hub.outbox import Kicked, Push
-from mediaagentd.hub.types import Call, CallType, Member, MemberState, PushCall
+from mediaagentd.hub.types import (
+    Call,
+    CallType,
+    EndReason,
+    Member,
+    MemberState,
+    Missed,
+    PushCall,
+    PushMissed,
+)
 
 CALL = Call(
     "c", "i", 7, CallType.VIDEO, tuple(Member(f"u{n}", MemberState.PENDING) for n in range(50)), True,
     created=100.0, deadline=130.0, request_id="r", revision=3,
 )  # fmt: skip
+
+MISSED = Missed("u1", "i", "c", "u2", CallType.AUDIO, False, "", 100.0, 100.0, EndReason.BUSY)
 
 
 def read(letter: bytes) -> hub_pb2.SubscribeResponse:
@@ -26,6 +37,7 @@ def test_a_letter_is_the_message() -> None:
         for body in (
             PushCall("t", CALL),
             PushCall("t", replace(CALL, revision=4, ended=True)),
+            PushMissed("t", MISSED),
             Kicked("hall"),
         ):
             push = Push(sequence, body, 0)

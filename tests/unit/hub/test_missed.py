@@ -80,9 +80,84 @@ def test_answered_is_not_missed() -> None:
     hub.invite("ann", "bob")
     hub.do(Reject("bob/d1", "i2", True))
     hub.connect("ann", "bob")
-    hub.invite("cat", "bob")
     assert missed(hub, "bob") == [], "busy is an answer too"
     assert missed(hub, "ann") == [], "nor is one's own call missed"
+
+
+def test_what_came_while_busy_is_missed_and_told_at_once() -> None:
+    hub = Hub("ann", "bob", "cat")
+    hub.connect("ann", "bob")
+    hub.invite("cat", "bob", "ann")
+    assert hub.rung_in_vain == [("bob/d1", "i2"), ("ann/d1", "i2")]
+    (entry,) = hub.core.missed("bob/d1")
+    assert (entry.sponsor, entry.reason, entry.created, entry.ended) == ("cat", EndReason.BUSY, 100.0, 100.0)
+    hub.do(AcknowledgeMissed("bob/d1", ("i2",)))
+    assert missed(hub, "bob") == []
+    assert missed(hub, "ann") == [("i2", EndReason.BUSY)]
+
+
+def test_who_is_asked_into_a_running_call_while_busy_has_missed_each_time() -> None:
+    hub = Hub("ann", "bob", "cat", "dan")
+    hub.connect("ann", "bob")
+    hub.connect("cat", "dan")
+    hub.do(InviteMore("bob/d1", "c1", "j1", ("cat",), None, "r"))
+    hub.do(Hangup("ann/d1", "c1"))
+    assert hub.rung_in_vain == []
+    assert missed(hub, "cat") == [("j1", EndReason.BUSY)]
+    call = hub.invite("ann", "bob", "cat")
+    hub.do(Accept("bob/d1", call.invite_id))
+    hub.do(InviteMore("bob/d1", call.call_id, "j2", ("cat",), None, "s"))
+    assert hub.rung_in_vain == [("cat/d1", "j2")]
+    assert [invite for invite, _ in missed(hub, "cat")] == ["j1", call.invite_id, "j2"]
+
+
+MULTI = replace(LIMITS, policy=Policy.MULTI, devices=2)
+
+
+def devices(hub: Hub, user: str, *names: str) -> dict[str, list[str]]:
+    """What each is told when it comes anew."""
+    for name in names:
+        hub.do(Logout(f"{user}/{name}"))
+    return {d: [m.invite_id for m in hub.core.missed(hub.login(user, d))] for d in names}
+
+
+def test_each_device_of_a_user_learns_of_it() -> None:
+    hub = Hub("ann", "bob", limits=MULTI)
+    hub.login("bob", "d2")
+    for token in ("bob/d1", "bob/d2"):
+        hub.do(Logout(token))
+    hub.invite("ann", "bob")
+    hub.do(Hangup("ann/d1", "c1"))
+    assert devices(hub, "bob", "d1", "d2") == {"d1": ["i1"], "d2": ["i1"]}
+    hub.do(AcknowledgeMissed("bob/d1", ("i1",)))
+    hub.do(AcknowledgeMissed("bob/d1", ("i1",)))
+    hub.restart()
+    assert devices(hub, "bob", "d1", "d2") == {"d1": [], "d2": ["i1"]}
+    hub.do(AcknowledgeMissed("bob/d2", ("i1",)))
+    assert hub.missed == {}
+
+
+def test_a_device_that_comes_new_is_not_told_of_what_was_before_it() -> None:
+    hub = Hub("ann", "bob", limits=MULTI)
+    hub.invite("ann", "bob")
+    hub.do(Hangup("ann/d1", "c1"))
+    assert devices(hub, "bob", "d2") == {"d2": []}
+    hub.do(AcknowledgeMissed("bob/d2", ("i1",)))
+    assert devices(hub, "bob", "d1") == {"d1": ["i1"]}, "nor does it answer for others"
+
+
+def test_the_device_that_has_not_come_for_longest_is_forgotten() -> None:
+    hub = Hub("ann", "bob", limits=MULTI)
+    for name in ("d2", "d1", "d3"):
+        hub.do(Logout(f"bob/{name}"))
+        hub.login("bob", name)
+        hub.do(Logout(f"bob/{name}"))
+    hub.restart()
+    assert [device for user, device in hub.devices if user == "bob"] == ["d1", "d3"]
+    hub.invite("ann", "bob")
+    hub.do(Hangup("ann/d1", "c1"))
+    (entry,) = hub.missed.values()
+    assert entry.waiting == ("d1", "d3")
 
 
 def test_answered_elsewhere_is_not_missed() -> None:

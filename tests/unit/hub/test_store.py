@@ -15,6 +15,7 @@ from mediaagentd.hub.types import (
     Call,
     CallType,
     DropCall,
+    DropDevice,
     DropGroup,
     DropMissed,
     DropSession,
@@ -27,6 +28,7 @@ from mediaagentd.hub.types import (
     Missed,
     PushCall,
     PutCall,
+    PutDevice,
     PutGroup,
     PutMissed,
     PutSession,
@@ -106,8 +108,20 @@ def test_groups_and_missed_calls_come_and_go(store: Store) -> None:
     store.apply(
         (DropGroup("flat"), DropGroup("none"), DropMissed("bob", ("i9", "none")), DropMissed("x", ()))
     )
+    waits = replace(MISSED[1], waiting=("hall", "é"))
+    store.apply((PutMissed(waits),))
+    assert store.load().missed == (waits, MISSED[2])
+    store.apply((PutMissed(MISSED[1]),))
     image = store.load()
     assert (image.groups, image.missed) == ((HOUSE,), MISSED[1:])
+
+
+def test_devices_are_in_the_order_in_which_they_came_last(store: Store) -> None:
+    store.apply(
+        tuple(PutDevice(user, device) for user, device in (("bob", "hall"), ("ann", "x"), ("bob", "é")))
+    )
+    store.apply((PutDevice("bob", "hall"), DropDevice("ann", "x"), DropDevice("ann", "none")))
+    assert store.load().devices == (("bob", "é"), ("bob", "hall"))
 
 
 def test_the_newest_wins_within_one_transaction(store: Store) -> None:

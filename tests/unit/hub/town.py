@@ -12,6 +12,7 @@ from mediaagentd.hub.types import (
     CallType,
     CreateGroup,
     DropCall,
+    DropDevice,
     DropGroup,
     DropMissed,
     DropSession,
@@ -25,8 +26,10 @@ from mediaagentd.hub.types import (
     MemberState,
     Missed,
     PushCall,
+    PushMissed,
     PushSignal,
     PutCall,
+    PutDevice,
     PutGroup,
     PutMissed,
     PutSession,
@@ -51,7 +54,9 @@ class Hub:
         self.disk: dict[str, Call] = {}
         self.groups: dict[str, Group] = {}
         self.missed: dict[tuple[str, str], Missed] = {}
+        self.devices: dict[tuple[str, str], None] = {}
         self.pushed: list[tuple[str, Call]] = []
+        self.rung_in_vain: list[tuple[str, str]] = []
         self.kicked: list[tuple[str, str]] = []
         self._names = 0
         for user in users:
@@ -71,8 +76,9 @@ class Hub:
     def ask(self, command: Input) -> Answer:
         effects = self.core.step(self.now, command)
         self.pushed.clear()
+        self.rung_in_vain.clear()
         self.kicked.clear()
-        rank = {PushCall: 1, PushSignal: 1, Reply: 2}
+        rank = {PushCall: 1, PushMissed: 1, PushSignal: 1, Reply: 2}
         order = [rank.get(type(e), 0) for e in effects]
         assert order == sorted(order), "store, push, reply"
         reply: Answer = None
@@ -84,6 +90,11 @@ class Hub:
         match effect:
             case PutUser(user_id):
                 self.users.add(user_id)
+            case PutDevice(user_id, device_id):
+                self.devices.pop((user_id, device_id), None)
+                self.devices[user_id, device_id] = None
+            case DropDevice(user_id, device_id):
+                del self.devices[user_id, device_id]
             case PutSession(session):
                 self.sessions[session.token] = session
             case DropSession(token, kicked_by):
@@ -104,6 +115,8 @@ class Hub:
                     del self.missed[user_id, invite_id]
             case PushCall(token, call):
                 self.pushed.append((token, call))
+            case PushMissed(token, missed):
+                self.rung_in_vain.append((token, missed.invite_id))
             case PushSignal():
                 pass
             case Reply(answer):
@@ -141,7 +154,7 @@ class Hub:
         self.core = Core(self.limits)
         self.core.restore(
             self.users, self.sessions.values(), self.disk.values(), self.now, self.groups.values(),
-            self.missed.values(),
+            self.missed.values(), self.devices,
         )  # fmt: skip
 
 

@@ -182,6 +182,15 @@ def welcome(*missed: core.Missed) -> hub_pb2.Welcome:
     return made
 
 
+def test_what_came_while_busy_came_now() -> None:
+    busy = replace(MISSED, created=NOW, ended=NOW, reason=core.EndReason.BUSY)
+    (record,) = wire.missed_now(hub_wire._missed(busy), "ann", 7.0)
+    assert (record.invited, record.ended, record.missed) == (7.0, 7.0, True)
+    assert (record.end_reason, record.ended_by) == (machine.EndReason.BUSY, "")
+    assert record.invitees == (("ann", machine.MemberState.BUSY),)
+    assert wire.missed_now(hub_pb2.MissedCall(), "ann", 7.0) == ()
+
+
 def test_missed_calls_come_in_the_time_of_this_device() -> None:
     """Its clock is a day behind the hub's: what was an hour ago is an hour ago."""
     now = NOW - 86_400.0

@@ -423,6 +423,7 @@ class SubscribeResponse(_message.Message):
     SIGNAL_FIELD_NUMBER: _builtins.int
     KICKED_OUT_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    MISSED_CALL_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
@@ -434,6 +435,8 @@ class SubscribeResponse(_message.Message):
     def kicked_out(self) -> Global___KickedOut: ...
     @_builtins.property
     def heartbeat(self) -> Global___Heartbeat: ...
+    @_builtins.property
+    def missed_call(self) -> Global___MissedCall: ...
     def __init__(
         self,
         *,
@@ -443,12 +446,13 @@ class SubscribeResponse(_message.Message):
         signal: Global___Signal | None = ...,
         kicked_out: Global___KickedOut | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
+        missed_call: Global___MissedCall | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_changed", b"call_changed", "heartbeat", b"heartbeat", "kicked_out", b"kicked_out", "signal", b"signal", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_changed", b"call_changed", "heartbeat", b"heartbeat", "kicked_out", b"kicked_out", "missed_call", b"missed_call", "signal", b"signal", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_changed", b"call_changed", "heartbeat", b"heartbeat", "kicked_out", b"kicked_out", "sequence", b"sequence", "signal", b"signal", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_changed", b"call_changed", "heartbeat", b"heartbeat", "kicked_out", b"kicked_out", "missed_call", b"missed_call", "sequence", b"sequence", "signal", b"signal", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "call_changed", "signal", "kicked_out", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "call_changed", "signal", "kicked_out", "heartbeat", "missed_call"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
