@@ -56,3 +56,10 @@ async def view() -> AsyncIterator[Page]:
     """A page with `shown`, see view.html."""
     async with opened((PAGES / "view.html").read_text()) as page:
         yield page
+
+
+@pytest.fixture
+async def rebuilt() -> AsyncIterator[Page]:
+    """A page with `farEnd`, see rebuilt.html."""
+    async with opened((PAGES / "rebuilt.html").read_text()) as page:
+        yield page

@@ -128,8 +128,17 @@ def _connected(state: State, now: float, generation: int) -> Change:
     if building is None or building.generation != generation:
         return state, ()
     effects: tuple[Effect, ...] = (Adopt(generation, state.current),)
+    # What was asked for has come: a new wish waits for no answer, but is paced as offers are.
+    begun = state.begun if state.offers else state.begun - (UNANSWERED - PAUSE)
     state = replace(
-        state, current=generation, building=None, heard=now, probed=now, trouble=False, suspect=None
+        state,
+        begun=begun,
+        current=generation,
+        building=None,
+        heard=now,
+        probed=now,
+        trouble=False,
+        suspect=None,
     )
     return _up(state, now, effects)
 

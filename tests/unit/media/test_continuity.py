@@ -116,6 +116,16 @@ def test_generations_that_fail_at_once_are_paced() -> None:
     assert len(side.when(t.Make)) <= 2 + 10 / c.PAUSE
 
 
+def test_a_connection_that_is_lost_soon_is_asked_for_anew_at_once() -> None:
+    side = up(offers=False)
+    side.now = 2.0
+    assert side.give(t.Closed(0, "failed")) == [t.Drop(0), t.Lost(), t.Ask(1)], "no answer was awaited"
+    side.give(t.Offered(1))
+    side.give(t.Connected(1))
+    assert side.give(t.Closed(1, "failed")) == [t.Drop(1), t.Lost()]
+    assert side.until(4.0) == [t.Ask(2)], "but not in a loop"
+
+
 def test_it_is_given_up_when_the_budget_is_spent() -> None:
     side = up(offers=False, budget=10.0)
     side.until(30.0)
