@@ -2,6 +2,8 @@
 
 python -m tests.bench                    all scenarios, then the tables in tests/bench/README.md
 python -m tests.bench start call         some of them; the report keeps the figures of the others
+python -m tests.bench call --baseline gstreamer,libwebrtc
+                                         the call beside others too, which are installed for it
 python -m tests.bench far                the one that takes half an hour, and so is not among all
 python -m tests.bench readme             only writes the tables of the report
 python -m tests.bench codecs             the codecs against each other, for choosing defaults
@@ -35,6 +37,7 @@ from tests.bench import (
     startup,
     views,
 )
+from tests.bench.contenders import CONTENDERS
 from tests.bench.figures import Figure
 from tests.bench.networks import NeedsError
 
@@ -67,6 +70,8 @@ def main(names: list[str]) -> int:
         case ["readme"]:
             report.publish(list(SCENARIOS))
             return 0
+        case ["call", "--baseline", words]:
+            return _with_baselines(words)
         case ["codecs", *rest]:
             from tests.bench import codecs
 
@@ -85,6 +90,23 @@ def main(names: list[str]) -> int:
     if not names:
         report.publish(list(SCENARIOS))
     return 1 if any(outcome.startswith(FAILED) for outcome in outcomes.values()) else 0
+
+
+def _with_baselines(words: str) -> int:
+    """The call beside the optional others; those that cannot be run are named, and the rest is measured."""
+    from tests.bench import baselines
+
+    try:
+        more, failed = baselines.asked_for(words)
+    except KeyError as unknown:
+        print(f"no such baseline: {unknown}; there are {', '.join(baselines.BASELINES)}")
+        return 2
+    outcome = _run("call", lambda directory: call.run_all(directory, {**CONTENDERS, **more}))
+    for name, why in failed.items():
+        print(f"{name}: not run: {why}")
+    if outcome:
+        print(f"call: {outcome}")
+    return 1 if outcome or not more else 0
 
 
 FAILED = "failed"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,13 +83,15 @@ async def _run(make: MakePair, directory: Path) -> Measured:
         return await measure(pair)
 
 
-def run_all(directory: Path, contenders: Sequence[str] = tuple(CONTENDERS), runs: int = RUNS) -> list[Figure]:
+def run_all(
+    directory: Path, contenders: Mapping[str, MakePair] = CONTENDERS, runs: int = RUNS
+) -> list[Figure]:
     """Interleaved calls of all."""
     found: dict[str, list[Measured]] = {name: [] for name in contenders}
     for number in range(runs):
         for name in contenders:
             place = directory / str(number) / name.replace(" ", "-")
-            found[name].append(asyncio.run(_run(CONTENDERS[name], place)))
+            found[name].append(asyncio.run(_run(contenders[name], place)))
 
     def row(
         name: str, unit: str, field: str, goal: float | None, checked: str, at_least: bool = False

@@ -37,12 +37,16 @@ class Eyes:
 
     def saw(self, frame: av.VideoFrame) -> None:
         """A picture has been decoded."""
+        self.saw_luma(luma_of(frame))
+
+    def saw_luma(self, picture: content.Luma) -> None:
+        """The same, without its colours."""
         now = time.monotonic()
         self.count += 1
         if self._stamping:
-            self._decoded.append((read_counter(luma_of(frame)), now))
+            self._decoded.append((read_counter(picture), now))
         if self._wanted > len(self._kept):
-            self._kept.append(luma_of(frame).copy())
+            self._kept.append(picture.copy())
             if len(self._kept) == self._wanted:
                 self._full.set()
 

@@ -1,7 +1,7 @@
 """Our media engine in a process of its own, without daemon and hub.
 
-    python -m tests.bench.own_peer NAME [--pictures FILE] [--sound FILE|synthetic] [--profile 720p] [--watch]
-                                   [--listen]
+    python -m tests.bench.own_peer NAME [--pictures FILE] [--sound FILE|synthetic] [--profile 720p]
+                                   [--codecs H264,VP8] [--watch] [--listen]
 
 Without files it sends neither picture nor sound. `--watch`: all pictures that arrive are decoded, as the
 baselines do; `--listen`: all sound is decoded and played to nobody. What is captured, shown and played is
@@ -29,7 +29,7 @@ from mediaagentd.media.engine import MediaEngine
 from mediaagentd.media.playout.sinks import WavSink
 from mediaagentd.media.remote import RemoteVideo
 from mediaagentd.media.settings import MediaSettings
-from mediaagentd.media.types import VideoProfile
+from mediaagentd.media.types import VideoCodec, VideoProfile
 from mediaagentd.media.views.types import FrameFormat, FramesView, View
 
 from tests.bench.ears import Ears, Heard
@@ -77,6 +77,7 @@ class Own:
             camera=f"file:{given.pictures}" if self._films else "none",
             microphone={None: "none", "synthetic": "synthetic"}.get(given.sound, f"file:{given.sound}"),
             speaker="wav:/dev/null" if given.listen else "null",
+            video_codecs=tuple(VideoCodec(name) for name in given.codecs.split(",")),
             profile=VideoProfile[f"P{given.profile.removesuffix('p')}"],
             label=given.name,
         )
@@ -110,9 +111,14 @@ class Own:
         self._up[user] = asyncio.Event()
         self._engine.open_peer(CALL, user, 2, offers)
         if self._watches:
-            kind = FramesView(FrameFormat.I420, max_fps=1, max_width=64, max_height=64)
-            await self._engine.start_view(View(user, user, kind))
-            self._tasks.append(asyncio.create_task(self._watch(user)))
+            await self.watch(user)
+        return {}
+
+    async def watch(self, user: str) -> dict[str, object]:
+        """Decodes that user's pictures from now on."""
+        kind = FramesView(FrameFormat.I420, max_fps=1, max_width=64, max_height=64)
+        await self._engine.start_view(View(user, user, kind))
+        self._tasks.append(asyncio.create_task(self._watch(user)))
         return {}
 
     async def connected(self, user: str) -> dict[str, object]:
@@ -179,6 +185,7 @@ def main() -> None:
     parser.add_argument("--pictures")
     parser.add_argument("--sound")
     parser.add_argument("--profile", default="720p")
+    parser.add_argument("--codecs", default="H264,VP8")
     parser.add_argument("--watch", action="store_true")
     parser.add_argument("--listen", action="store_true")
     given = parser.parse_args()
