@@ -15,9 +15,9 @@ from tests.bench.contenders import CONTENDERS, ON_THIS_MACHINE, OURS, MakePair, 
 from tests.bench.eyes import latencies
 from tests.bench.figures import Figure, percentile
 
-WARM_UP = 5.0
+WARM_UP = 4.0
 SECONDS = 20.0
-STAMPED = 6.0
+STAMPED = 4.0
 SAMPLES = 12
 RUNS = 3
 

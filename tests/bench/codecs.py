@@ -192,8 +192,8 @@ def main(names: list[str]) -> int:
         for candidate in CANDIDATES:
             got = measure(candidate, frames, profile.bitrate)
             table.add_row(
-                candidate.name, f"{got.encode:.2f}", f"{got.took:.2f}", f"{got.decode:.2f}", f"{got.kbps:.0f}",
-                f"{got.psnr:.2f}", f"{got.worst:.2f}", f"{got.ssim:.4f}",
+                candidate.name, f"{got.encode:.2f}", f"{got.took:.2f}", f"{got.decode:.2f}",
+                f"{got.kbps:.0f}", f"{got.psnr:.2f}", f"{got.worst:.2f}", f"{got.ssim:.4f}",
             )  # fmt: skip
         console.print(table)
     return 0

@@ -27,8 +27,8 @@ from tests.bench.figures import Figure
 from tests.bench.peers import Peer, Words, peer, python
 
 MANY = 8
-WARM_UP = 5.0
-SECONDS = 10.0
+WARM_UP = 4.0
+SECONDS = 8.0
 RUNS = 2
 SAMPLES = 8
 VP8 = "VP8,H264"

@@ -10,8 +10,8 @@ from tests.bench.daemons import End, in_call, two
 from tests.bench.figures import Figure
 from tests.bench.peers import tree_cpu
 
-SETTLE = 4.0
-SECONDS = 15.0
+SETTLE = 3.0
+SECONDS = 12.0
 RUNS = 2
 
 

@@ -13,8 +13,8 @@ from tests.bench.networks import Shown, impair, laboratory, shown
 from tests.netlab import round_trip
 
 PATH = round_trip(0.1, 0.2)
-LEARNING = 6.0
-SECONDS = 20.0
+LEARNING = 5.0
+SECONDS = 15.0
 RUNS = 3
 
 

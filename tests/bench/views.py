@@ -28,8 +28,8 @@ from tests.bench.peers import Peer, peer, python
 
 WARM_UP = 4.0
 SETTLE = 1.0
-SECONDS = 5.0
-ROUNDS = 8
+SECONDS = 4.0
+ROUNDS = 7
 LEAST_FPS = 25.0
 GOAL = 0.01
 
