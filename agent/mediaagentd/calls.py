@@ -22,6 +22,7 @@ from mediaagentd.call.types import (
     Call,
     ClosePeer,
     Command,
+    Dial,
     Done,
     Effect,
     EndReason,
@@ -103,10 +104,13 @@ class Records(Protocol):
 
 @dataclass(slots=True)
 class _Waiting:
-    """A client that waits for its command: its future, and the call that had ended last before it."""
+    """A client that waits for its command: its future, the call that had ended last before it, and the
+    request if it makes a call.
+    """
 
     future: asyncio.Future[Call | None]
     ended_before: Call | None
+    request_id: str = ""
 
 
 class Calls:
@@ -194,8 +198,10 @@ class Calls:
         op = next(self._ops)
         waiting = _Waiting(self._loop.create_future(), self._ended)
         self._waiting[op] = waiting
+        command = make(op)
+        waiting.request_id = command.request_id if isinstance(command, Dial) else ""
         try:
-            self.handle(make(op))
+            self.handle(command)
             return await waiting.future
         finally:
             del self._waiting[op]
@@ -312,8 +318,14 @@ class Calls:
             waiting.future.set_result(self._subject(waiting))
 
     def _subject(self, waiting: _Waiting) -> Call | None:
-        """The call that a finished command was about: what it ended, else what there is."""
-        return self._ended if self._ended is not waiting.ended_before else self._state.call
+        """The call that a finished command was about: what it ended, else what there is; what is over for a
+        request that made it and is repeated.
+        """
+        ended, present = self._ended, self._state.call
+        if ended is not waiting.ended_before:
+            return ended
+        repeated = present is None and ended is not None and ended.request_id == waiting.request_id != ""
+        return ended if repeated else present
 
     def _tell_refusal(self, error: Refused) -> None:
         """A refusal that the source also tells as an ERROR event carries its code. Failures that come

@@ -53,6 +53,12 @@ def _telling(change: Callable[[t.State, t.State, Events], Events]) -> Rules:
     return Rules(derive=lambda old, new: change(old, new, events.derive(old, new)))
 
 
+def _silently_done(state: t.State, now: float, given: t.Input) -> Change:
+    """Takes a repeated request for done, though what came of it was taken back."""
+    heard = tuple(replace(part, unheard=False) for part in state.over)
+    return machine.step(replace(state, over=heard), now, given)
+
+
 def _any_revision(state: t.State, now: float, given: t.Input) -> Change:
     """Takes whatever comes last for the newest."""
     call = state.call
@@ -401,6 +407,7 @@ BUGS: Mapping[str, Rules] = {
     "takes a report of an old connection": _hearing(_any_attempt),
     "lets a late push ring again": Rules(step=_no_memory),
     "loses what is told while a dial is pending": Rules(step=_adopts_any_dial),
+    "makes no call of a request that had failed": Rules(step=_silently_done),
     "waits for the hub for ever": Rules(deadline=_stubborn_deadline),
     "does not close a peer": _without(lambda _, __, e: isinstance(e, t.ClosePeer)),
     "does not release the camera": _without(lambda _, __, e: isinstance(e, t.ReleaseCamera)),

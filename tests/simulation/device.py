@@ -34,6 +34,8 @@ class Device(Signalling):
         self._lost: set[Peer] = set()
         self._opened: dict[Peer, float] = {}
         self._ops = 0
+        self._dials: dict[int, str] = {}
+        self._made: set[str] = set()
         self._tick_at = float("inf")
 
     # ------------------------------------------------------------------------------ the shell
@@ -44,6 +46,8 @@ class Device(Signalling):
         op = self._ops
         self.watch.open_ops.add(op)
         command = make(op)
+        if isinstance(command, t.Dial):
+            self._dials[op] = command.request_id
         try:
             self.feed(command)
         except Refused as refused:
@@ -64,6 +68,8 @@ class Device(Signalling):
                 if world.trace is not None:
                     world.note(self.name, f"   !! {brief(event)}")
                 self.watch.event(event)
+                if isinstance(event, events.CallChanged):
+                    self._made.add(event.call.request_id)
                 if isinstance(event, events.Invited):
                     world.promises.kept(self.user_id, event.call.invite.invite_id)
                 elif isinstance(event, events.UserLeft):
@@ -92,7 +98,10 @@ class Device(Signalling):
                 self._probe(op)
             case t.ReleaseCamera():
                 self.camera_on = False
-            case t.Done(op) | t.Failed(op):
+            case t.Done(op):
+                self.watch.answered(op)
+                self._check_made(op)
+            case t.Failed(op):
                 self.watch.answered(op)
             case t.SetSending(audio):
                 self._listen(audio)
@@ -125,6 +134,11 @@ class Device(Signalling):
             patient = self.world.now - self._opened[peer] > mirror.LINK_PATIENCE - 0.001
             if peer not in self._lost and not patient:
                 raise Broken(f"{self.user_id} gives {peer} up, which nobody has lost")
+
+    def _check_made(self, op: int) -> None:
+        """Who is told that the call is made can have heard of it, or hears that it rings by now."""
+        if op in self._dials and self._dials[op] not in self._made and self.state.call is None:
+            raise Broken(f"{self.user_id}: nothing came of {self._dials[op]}, which is done")
 
     def _check_why(self, event: events.UserLeft) -> None:
         """A user that has left did so for the reason that is told, unless its connection was lost before."""

@@ -183,12 +183,17 @@ def over_before_it_rang(story: Story) -> None:
 
 def hub_dies_with_the_invitation(story: Story) -> None:
     """The hub dies when the invitation is stored and nobody is told. Whose dial failed takes the call back
-    when the hub is there again; the repeated request makes no second call."""
+    when the hub is there again; the request that is repeated then makes a call, once."""
     story.world.faults = replace(CALM, torn=1.0)
     story.dial(story.alice, story.bob, type_=AUDIO, timeout=30.0)
     story.wait(0.03)
     story.world.faults = CALM
     story.wait(5.0)
+    for _ in range(2):
+        story.alice.command(lambda op: t.Dial(op, ("bob",), AUDIO, 30.0, "", "alice-1"))
+        story.wait(1.0)
+    story.alice.command(t.Hangup)
+    story.wait(1.0)
     story.alice.command(lambda op: t.Dial(op, ("bob",), AUDIO, 30.0, "", "alice-1"))
 
 

@@ -115,6 +115,25 @@ async def test_a_call_from_dialling_to_the_end(house: House) -> None:
     assert len(house.events.of(UserEntered)) == len(house.events.of(CallEnded)) == 1
 
 
+async def test_a_request_that_is_repeated_is_answered_with_its_call_also_when_that_is_over(
+    house: House,
+) -> None:
+    over = replace(
+        ringing(), ended=True, end_reason=EndReason.CANCELLED, revision=2,
+        members=tuple(replace(member, state=MemberState.LEFT) for member in ringing().members),
+    )  # fmt: skip
+    house.signalling.answers = lambda command: ringing() if isinstance(command, types.Invite) else None
+    first = await house.calls.perform(lambda op: Dial(op, ("bob",), CallType.AUDIO, request_id="r1"))
+    assert first is not None
+    ended = await house.calls.perform(Hangup)
+    house.signalling.answers = lambda command: over if isinstance(command, types.Invite) else None
+    again = await house.calls.perform(lambda op: Dial(op, ("bob",), CallType.AUDIO, request_id="r1"))
+    assert again is ended
+    assert len(house.events.of(CallEnded)) == 1
+    other = await house.calls.perform(lambda op: Dial(op, ("bob",), CallType.AUDIO, request_id="r2"))
+    assert other is None
+
+
 async def test_second_hangup_is_a_success_about_nothing(house: House) -> None:
     await house.dial()
     assert await house.calls.perform(Hangup) is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mediaagentd.call import camera
+from mediaagentd.call import camera, parts
 from mediaagentd.call.types import (
     Accept,
     Call,
@@ -40,9 +40,6 @@ from mediaagentd.errors import Reason, Refused
 
 STREAM_PATIENCE = 10.0
 """Seconds until a call that the hub named in a reply must have come by its stream too."""
-
-MEMORY = 8
-"""How many calls that are over are remembered, so that a late push does not make them ring again."""
 
 LINK_PATIENCE = 20.0
 """Seconds until a media connection that is not up counts as lost for good."""
@@ -96,15 +93,19 @@ def entered(state: State, now: float, hub: HubCall) -> Change:
     assert pending is not None
     was_held = any(h.call_id == hub.call_id for h in state.held)
     hub = max((h for h in (hub, *state.held) if h.call_id == hub.call_id), key=lambda h: h.revision)
+    me = hub.member(state.user_id)
+    if isinstance(pending.command, Invite) and me is not None and parts.is_unheard(state, hub, me):
+        # The first attempt had failed, came true and was taken back. Who repeats it wants a call; it is
+        # named after the one before, so that this can be repeated too.
+        return state, (Hub(pending.op, replace(pending.command, request_id=hub.call_id)),)
     state, answers = done(state)
     state = replace(state, held=tuple(h for h in state.held if h.call_id != hub.call_id))
-    me = hub.member(state.user_id)
     effects: tuple[Effect, ...] = ()
     if me is not None and me.state is MemberState.PENDING:
         # The request is of a call that we made, or joined, and left: meanwhile we are asked into it again.
         state, effects = _stranger(state, now, hub)
     # Who joins anew may have left that very call before.
-    elif me is not None and (isinstance(pending.command, JoinCall) or not is_over(state, hub, me)):
+    elif me is not None and (isinstance(pending.command, JoinCall) or not parts.is_over(state, hub, me)):
         call = _begun(pending.command, hub, now, was_held)
         state = replace(state, call=call)
         if call.outgoing and hub.type is CallType.VIDEO:
@@ -152,29 +153,9 @@ def ended(state: State, now: float, call: Call, reason: EndReason, by: str) -> C
     me = call.hub.member(state.user_id)
     joined = me.join_order if me is not None else 0
     part = Over(call.hub.call_id, call.invite.invite_id, joined or (None if call.accepting else 0))
-    state = finished(state, part)
+    state = parts.finished(state, part)
     state = replace(state, call=None, previous=over, deaf=False, announced=None, inviting=())
     return state, (*failures, *closed)
-
-
-def finished(state: State, part: Over) -> State:
-    """That part in a call is over for this agent, whatever news of it are still on their way."""
-    others = tuple(o for o in state.over if (o.call_id, o.invite_id) != (part.call_id, part.invite_id))
-    return replace(state, over=(*others, part)[-MEMORY:])
-
-
-def is_over(state: State, hub: HubCall, me: Member) -> bool:
-    """Whether our part in the call, as it is told, is one that is over here. Who is invited again has a new
-    invitation, who joined again a higher join_order.
-    """
-    invite_id = hub.invitation(me).invite_id
-    return any(
-        (part.call_id, part.invite_id) == (hub.call_id, invite_id)
-        and (
-            me.state is not MemberState.JOINED or part.join_order is None or me.join_order <= part.join_order
-        )
-        for part in state.over
-    )
 
 
 def unlisted(state: State, now: float) -> Change:
@@ -209,16 +190,9 @@ def failed(state: State, now: float, error: Refused) -> Change:
     if isinstance(pending.command, SwitchCallType):
         effects = (Raise(switch_code(pending.command.type), error.message), *effects)
     if isinstance(pending.command, JoinCall):
-        state = replace(state, over=tuple(map(_by_order, state.over)))
+        state = parts.doubtful(state)
     state, more = _released(replace(state, pending=None), now)
     return state, (*effects, *more)
-
-
-def _by_order(part: Over) -> Over:
-    """A join that failed may have come true: who is in a call then may be in by it, not by an accept of
-    unknown fate whose leaving has been told. So any join that is heard of is left.
-    """
-    return replace(part, join_order=part.join_order or 0)
 
 
 def _released(state: State, now: float) -> Change:
@@ -263,12 +237,12 @@ def switch_code(type_: CallType) -> ErrorCode:
 def _stranger(state: State, now: float, hub: HubCall) -> Change:
     """A live call that is not the one we have."""
     me = hub.member(state.user_id)
-    if me is None or hub.ended or is_over(state, hub, me):
+    if me is None or hub.ended or parts.is_over(state, hub, me):
         return state, ()
     invite_id = hub.invitation(me).invite_id
     if me.state is MemberState.JOINED and _ours(state, me):
         # What came of a dial that we gave up, or of a run of this daemon that is gone.
-        return finished(state, Over(hub.call_id, invite_id, me.join_order)), (Hub(0, Leave(hub.call_id)),)
+        return parts.taken_back(state, hub, me), (Hub(0, Leave(hub.call_id)),)
     if me.state is not MemberState.PENDING:
         return state, ()
     if state.call is not None:

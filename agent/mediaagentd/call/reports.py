@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mediaagentd.call import camera, mirror
+from mediaagentd.call import camera, mirror, parts
 from mediaagentd.call.types import (
     Accept,
     CallsListed,
@@ -234,7 +234,7 @@ def _without(state: State, asked: Pending) -> State:
 def _is_left(state: State, hub: HubCall) -> bool:
     """Whether we have left a call that the hub lists as live."""
     me = hub.member(state.user_id)
-    return me is not None and mirror.is_over(state, hub, me)
+    return me is not None and parts.is_over(state, hub, me)
 
 
 def _taken(state: State, now: float, pending: Pending, hub: HubCall | None) -> Change:

@@ -161,12 +161,14 @@ class Probe:
 @dataclass(frozen=True, slots=True)
 class Over:
     """A part in a call that is over here, whatever late news say. `join_order` is 0 when we never joined,
-    None when the hub may have let us join without our knowing.
+    None when the hub may have let us join without our knowing. `unheard`: nobody was told of it, because what
+    asked for it had failed.
     """
 
     call_id: str
     invite_id: str
     join_order: int | None
+    unheard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

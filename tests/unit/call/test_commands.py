@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from mediaagentd.call import machine
@@ -104,6 +105,36 @@ def test_a_request_whose_call_is_over_here_is_done_without_a_second_end() -> Non
     hub = over(call(joined("ann"), member("bob", S.CANCELLED), revision=2), t.EndReason.CANCELLED, "ann")
     assert ann.tell(t.HubDone(6, hub)) == (t.Done(6),)
     assert ann.events == ()
+
+
+def test_a_request_that_had_failed_and_was_taken_back_makes_a_call_when_it_is_repeated() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.tell(t.HubFailed(2, UNREACHABLE))
+    ann.push(joined("ann"), pending("bob"))  # it had come true, and is left
+    again = replace(DIAL, op=3)
+    ann.tell(again)
+    gone = over(call(member("ann", S.LEFT), member("bob", S.CANCELLED), revision=2), t.EndReason.CANCELLED)
+    (asked,) = ann.tell(t.HubDone(3, gone))
+    assert asked == t.Hub(3, t.Invite(("bob",), VIDEO, 20.0, "", "c1"))
+    assert ann.events == ()
+    assert ann.tell(replace(DIAL, op=4)) == ()
+    effects = ann.tell(t.HubDone(3, call(joined("ann"), pending("bob"), name="2")))
+    assert effects[-2:] == (t.Done(3), t.Done(4))
+    assert ann.phase() is t.Phase.DIALLING
+    assert ann.tell(replace(DIAL, op=5)) == (t.Done(5),)
+
+
+def test_what_comes_of_it_again_is_bounded_by_the_hubs_patience() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.tell(t.HubFailed(2, UNREACHABLE))
+    ann.push(joined("ann"), pending("bob"))
+    ann.tell(replace(DIAL, op=3))
+    for _ in range(3):
+        ann.tell(t.HubDone(3, call(joined("ann"), pending("bob"))))
+    assert failure(ann.tick(), 3) is Reason.HUB_UNREACHABLE
+    assert ann.now == 10.0
 
 
 def test_the_push_may_come_before_the_reply() -> None:

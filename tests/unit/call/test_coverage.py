@@ -16,6 +16,7 @@ ROOMS = (
     "inputs",
     "machine",
     "mirror",
+    "parts",
     "reports",
     "state",
     "words",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from mediaagentd.call import events, mirror
+from mediaagentd.call import events, parts
 from mediaagentd.call import types as t
 from mediaagentd.errors import Reason, Refused
 
@@ -325,10 +325,10 @@ def test_after_a_return_what_was_left_is_left_and_what_rings_anew_rings() -> Non
 
 def test_not_many_parts_are_remembered() -> None:
     stage = Stage()
-    for number in range(2 * mirror.MEMORY):
+    for number in range(2 * parts.MEMORY):
         stage.push(joined("bob"), pending("ann"), name=str(number), type_=AUDIO)
         stage.tell(t.Hangup(number))
-    assert len(stage.state.over) == mirror.MEMORY
+    assert len(stage.state.over) == parts.MEMORY
 
 
 # --------------------------------------------------------------------------- several devices
