@@ -19,7 +19,10 @@ SIZE = 160
 
 PAUSE = 0.004
 LINGER = 0.6
-"""Seconds between two probes, and after the last one."""
+"""Seconds between two probes at least, and after the last one."""
+
+LOAD = 0.5
+"""Share of a link's rate that the probes take at the most: what they measure is the link, not themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,13 @@ def _near(what: str, found: float, wanted: float, sent: int, burst: float) -> No
 
 
 async def probe(one: Host, other: Host, packets: int = 500) -> Path:
-    """Sends so many small packets both ways at once, 4 ms apart."""
+    """Sends so many small packets both ways at once, 4 ms apart, or slower on a narrow link."""
+    rates = [host.impairment.rate for host in (one, other) if host.impairment.rate]
+    pause = max([PAUSE, *((SIZE + 28) * 8 / (LOAD * rate) for rate in rates)])
     with one.udp(_PORT) as first, other.udp(_PORT) as second:
         there, back = await asyncio.gather(
-            _measure(first, second, (other.address, _PORT), packets),
-            _measure(second, first, (one.address, _PORT), packets),
+            _measure(first, second, (other.address, _PORT), packets, pause),
+            _measure(second, first, (one.address, _PORT), packets, pause),
         )
     return Path(there, back)
 
@@ -89,12 +94,12 @@ async def throughput(one: Host, other: Host, rate: int, seconds: float = 1.5) ->
 
 
 async def _measure(
-    sender: socket.socket, receiver: socket.socket, address: tuple[str, int], packets: int
+    sender: socket.socket, receiver: socket.socket, address: tuple[str, int], packets: int, pause: float
 ) -> Measured:
     listening = asyncio.ensure_future(_collect(receiver))
     for number in range(packets):
         await _send(sender, _HEADER.pack(number, time.monotonic()).ljust(SIZE, b"\0"), address)
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(pause)
     await asyncio.sleep(LINGER)
     listening.cancel()
     return _judge(await listening, packets)

@@ -33,7 +33,7 @@ class Wire:
         due = sent + max(0.0, what.delay + self._jitter(now))
         if what.reorder and self._random.random() < what.reorder:
             due += REORDER_DELAY
-        else:
+        elif what.jitter:  # without it what came overtaken from another wire stays so
             due = self._latest = max(self._latest, due)
         if what.duplicate and self._random.random() < what.duplicate:
             return due, due + 0.001

@@ -19,8 +19,14 @@ WORTH_IT = 400_000
 """Bits a second of the best below which one encoding is enough."""
 
 LEAST_DENSITY = 0.02
-COMFORT = 0.03
-"""Bits a pixel: below the first a picture is made smaller, and larger again when it then has the second."""
+SMOOTH_DENSITY = 0.015
+COMFORT = 1.5
+"""Bits a pixel below which a picture is made smaller, and below which there are fewer; and so many times that
+for larger ones, or more of them, again.
+"""
+
+SLOWER_AFTER = 2.0
+"""Seconds of too few bits after which there are fewer pictures: a moment is no reason to be less smooth."""
 
 STEPS = ((1.0, 1.0), (0.75, 1.0), (0.5, 1.0), (0.5, 0.5), (1 / 3, 0.5))
 """Shares of width and height, and of the pictures a second: fewer pixels first, then fewer pictures."""
@@ -51,19 +57,43 @@ class Ladder:
     def __init__(self, profile: VideoProfile) -> None:
         self._profile = profile
         self._step = 0
+        self._few_since: float | None = None
 
-    def shape(self, bitrate: int) -> Shape:
-        """For so many bits a second from now on."""
-        while self._step + 1 < len(STEPS) and self._density(self._step, bitrate) < LEAST_DENSITY:
+    def shape(self, bitrate: int, now: float) -> Shape:
+        """For so many bits a second from `now` (seconds) on."""
+        while self._step + 1 < len(STEPS) and self._density(self._step, bitrate) < _least(self._step):
+            if _slower(self._step) and not self._lasts(now):
+                break
             self._step += 1
-        while self._step > 0 and self._density(self._step - 1, bitrate) >= COMFORT:
+        else:
+            self._few_since = None
+        while self._step > 0 and self._comfortable(self._step - 1, bitrate):
             self._step -= 1
         scale, pace = STEPS[self._step]
         return Shape(scale, pace, self._profile.fps * pace if pace < 1 else 0.0)
 
+    def _lasts(self, now: float) -> bool:
+        """Whether there have been too few bits for all pictures for long enough."""
+        if self._few_since is None:
+            self._few_since = now
+        return now - self._few_since >= SLOWER_AFTER
+
+    def _comfortable(self, step: int, bitrate: int) -> bool:
+        return self._density(step, bitrate) >= COMFORT * _least(step)
+
     def _density(self, step: int, bitrate: int) -> float:
         size, (scale, pace) = self._profile.size, STEPS[step]
         return bitrate / (size.width * size.height * scale**2 * self._profile.fps * pace)
+
+
+def _slower(step: int) -> bool:
+    """Whether the next step is one of fewer pictures."""
+    return STEPS[step + 1][1] < STEPS[step][1]
+
+
+def _least(step: int) -> float:
+    """Bits a pixel below which the next step is taken."""
+    return SMOOTH_DENSITY if _slower(step) else LEAST_DENSITY
 
 
 class Grades:

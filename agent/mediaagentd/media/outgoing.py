@@ -44,13 +44,13 @@ class Outgoing:
 
     def retune(self, links: Iterable[Link]) -> None:
         """Sets each encoder to what those who get its stream can take."""
-        links = [link for link in links if link.is_up]
+        links, now = [link for link in links if link.is_up], time.monotonic()
         self._ladders = {each: self._ladders[each] for each in self._local.streams if each in self._ladders}
         for stream in self._local.streams:
             rates = [link.rate for link in links if self.stream_of(link) == stream]
             bitrate = router.encoder_bitrate(rates, self._profile)
             ladder = self._ladders.setdefault(stream, Ladder(self._profile))
-            self._local.set_rate(stream, bitrate, ladder.shape(bitrate))
+            self._local.set_rate(stream, bitrate, ladder.shape(bitrate, now))
 
     def stream_of(self, link: Link) -> Stream | None:
         """What that user is to get; None before it is negotiated, and for one who takes no video."""

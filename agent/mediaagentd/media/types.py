@@ -123,12 +123,15 @@ class AudioFrame:
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """What the far end says of our stream: bits a second that it estimates (REMB, None when unsaid),
-    fraction of packets lost (0 to 1), round trip in seconds (None until measured).
+    fraction of packets lost (0 to 1), round trip in seconds (None until measured). And what of our own goes
+    over the same path: bits a second of sound, None when unknown, and packets sent again for each sent.
     """
 
     bitrate: int | None
     fraction_lost: float
     round_trip: float | None
+    sound: int | None = None
+    repairs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ async def test_a_transceiver_keeps_sender_and_receiver_in_two_private_fields(
         ours = AudioSender(wire, lambda _: None)
         assert isinstance(theirs, RTCRtpSender)
         assert isinstance(transceiver.receiver, RTCRtpReceiver)
-        inward = AudioReceiver(wire, lambda _: None, lambda: None)
+        inward = AudioReceiver(wire, lambda _: None, lambda: None, lambda _size, _now: None)
         stream = theirs._stream_id
         seams.swap(transceiver, ours, inward)
         swapped: tuple[object, object] = transceiver.sender, transceiver.receiver
@@ -113,8 +113,8 @@ async def test_the_library_reads_no_other_private_field_of_ours(
 
     transport = seams.dtls_transport(connection)
     wire = Wire(transport, Gate())
-    out = VideoSender(wire, lambda: None, lambda _: None)
-    inward = VideoReceiver(wire, lambda _: None, lambda: None)
+    out = VideoSender(wire, lambda: None, lambda _: None, lambda: 0)
+    inward = VideoReceiver(wire, lambda _: None, lambda: None, lambda: None)
     packets = {"_handle_rtp_packet", "_handle_rtcp_packet"}
     pattern = re.compile(r"\b(?:__)?(sender|receiver|recipient)\.(_?[a-zA-Z]\w*)")
     for module in (rtcpeerconnection, rtcdtlstransport, rtcrtptransceiver):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from tests.netlab.profiles import REORDER_DELAY, Impairment, round_trip
 from tests.netlab.wire import Wire
 
@@ -54,6 +56,12 @@ def test_some_are_doubled_and_some_overtaken() -> None:
     held = sum(abs(each[0] - REORDER_DELAY) < 1e-6 for each in arrivals)
     assert abs(doubled / len(arrivals) - 0.02) < 0.005
     assert abs(held / len(arrivals) - 0.05) < 0.01
+
+
+def test_a_clean_wire_leaves_overtaken_what_came_so() -> None:
+    wire = Wire(round_trip(0.1), 1)
+    arrivals = [wire.carry(160, sent)[0] for sent in (0.03, 0.01, 0.04)]
+    assert arrivals == pytest.approx([0.08, 0.06, 0.09])
 
 
 def test_a_narrow_wire_queues_and_then_drops() -> None:

@@ -10,6 +10,7 @@ predecessors it has not seen.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from mediaagentd.media.rtc.payload import Payload
@@ -39,6 +40,12 @@ REPAIR_MOST = 2.0
 OUTAGE_PACKETS = 300
 OUTAGE_SECONDS = 1.0
 """A gap beyond either is not worth repairing: what comes back would be old."""
+
+WATCH = 0.4
+WATCH_KEYFRAME = 1.5
+"""Seconds, and for a keyframe, that a picture whose packets come without a gap may take: longer, and it never
+ends.
+"""
 
 KEYFRAME_INTERVAL = 0.5
 """Seconds between two requests for a keyframe."""
@@ -91,6 +98,8 @@ class Assembler:
 
     def __init__(self) -> None:
         self.round_trip: float | None = None
+        self.tight = False
+        """Whether there still comes what was too much: of that only what may become of use is asked for."""
         self.dropped = 0
         """Packets that arrived for nothing."""
         self._sequences = Unwrapper(16)
@@ -145,6 +154,8 @@ class Assembler:
         oldest, missing = next(iter(self._missing.items()), (0, None))
         if missing is not None and now >= missing.since + self._patience():
             self._give_up(oldest)
+        if now >= self._watch_time():
+            self._give_up(self._highest or 0)
         lost = self._due(now)
         time = self._keyframe_time()
         if time is None or now < time:
@@ -159,7 +170,14 @@ class Assembler:
             times.append(next(iter(self._missing.values())).since + self._patience())
         if (time := self._keyframe_time()) is not None:
             times.append(time)
+        if (time := self._watch_time()) < math.inf:
+            times.append(time)
         return min(times, default=None)
+
+    def abandon(self, *, beyond: int) -> None:
+        """Waits for a keyframe when more than so many packets are missing: their repair would take longer."""
+        if len(self._missing) > beyond:
+            self._give_up(next(reversed(self._missing)))
 
     def want_keyframe(self) -> None:
         """Asks for a keyframe although nothing is missing: somebody began to look."""
@@ -284,6 +302,8 @@ class Assembler:
 
     def _due(self, now: float) -> tuple[int, ...]:
         pause = max(0.04, 1.1 * (self.round_trip or 0.1))
+        if self.tight and self._next is None and not self._openings:
+            return ()  # nothing that is held can be shown
         lost: list[int] = []
         for number, missing in self._missing.items():
             if missing.due > now or missing.tries >= TRIES or len(lost) >= NACKS:
@@ -292,6 +312,14 @@ class Assembler:
             missing.due = now + pause
             lost.append(number & 0xFFFF)
         return tuple(lost)
+
+    def _watch_time(self) -> float:
+        """When a picture that does not end although its packets come is given up; inf without one."""
+        part = self._parts.get(self._next) if self._next is not None and not self._missing else None
+        if part is None:
+            return math.inf
+        time = part.arrived + (WATCH_KEYFRAME if part.payload.key or part.payload.opens else WATCH)
+        return time if time <= self._last_arrival else math.inf
 
     def _keyframe_time(self) -> float | None:
         """When to ask for a keyframe, None when there is no reason to."""

@@ -24,7 +24,7 @@ REMEMBERED = 100
 
 class AudioReceiver(Receiver):
     """Opus packets in the order of their arrival, each once, whether it came by itself, again, or in a
-    later one.
+    later one. `count` is told the size of each, and when it came.
     """
 
     def __init__(
@@ -32,10 +32,12 @@ class AudioReceiver(Receiver):
         wire: Wire,
         on_frame: Callable[[AudioFrame], None],
         round_trip: Callable[[], float | None],
+        count: Callable[[int, float], None],
     ) -> None:
         super().__init__(wire)
         self._on_frame = on_frame
         self._round_trip = round_trip
+        self._count = count
         self._sound: Sound | None = None
         self._ssrc: int | None = None
         self._timestamps, self._sequences = Unwrapper(32), Unwrapper(16)
@@ -76,6 +78,9 @@ class AudioReceiver(Receiver):
             return None
         self._rtx[packet.ssrc] = self._ssrc
         return inbound.original(packet, self._sound.opus, self._ssrc), self._codecs[self._sound.opus]
+
+    def _estimate(self, packet: Inbound, now: float) -> None:
+        self._count(len(packet.payload), now)
 
     def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
         if not packet.payload:

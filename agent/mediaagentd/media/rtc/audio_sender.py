@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 
 from aiortc.rtp import RtcpReceiverInfo
 
-from mediaagentd.media.rtc.header import Outbound
+from mediaagentd.media.rtc.header import HEADERS, Outbound
 from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy
 from mediaagentd.media.rtc.sender import Sender
 from mediaagentd.media.rtc.sound import Sound
@@ -20,6 +21,9 @@ AUDIO_HISTORY = 50
 AUDIO_BOUND = 10
 """Audio frames that may wait: 200 ms, then the oldest goes."""
 
+RATE_SPAN = 0.5
+"""Seconds over which the rate of sound is measured, at least."""
+
 
 class AudioSender(Sender):
     """Opus packets out. The newest wins. What the far end lost decides how often each is sent."""
@@ -30,15 +34,27 @@ class AudioSender(Sender):
         super().__init__("audio", AUDIO_CLOCK, wire)
         self._on_loss = on_loss
         self._queue: deque[AudioFrame] = deque(maxlen=AUDIO_BOUND)
-        self._dropped = 0
+        self._dropped = self._rate = 0
+        self._rated = time.monotonic(), 0, 0
         self._red: int | None = None
         self._redundancy = Redundancy()
         self._memory = LossMemory()
+        self.is_tight: Callable[[], bool] = lambda: False
+        """Whether less gets through than our pictures want."""
 
     def agree(self, sound: Sound) -> None:
         """How the far end takes sound."""
         self._red = sound.red
         self._rtx_payload_type = sound.rtx
+
+    def rate(self) -> int:
+        """Bits a second with all headers, since this was last asked at least half a second ago."""
+        now = time.monotonic()
+        if now - self._rated[0] >= RATE_SPAN:
+            octets, packets = self._octets - self._rated[1], self._packets - self._rated[2]
+            self._rate = round(8 * (octets + HEADERS * packets) / (now - self._rated[0]))
+            self._rated = now, self._octets, self._packets
+        return self._rate
 
     def push(self, frame: AudioFrame) -> None:
         """Takes one packet of Opus."""
@@ -67,7 +83,7 @@ class AudioSender(Sender):
 
     def _on_report(self, report: RtcpReceiverInfo) -> None:
         super()._on_report(report)
-        self._memory.report(self.fraction_lost)
+        self._memory.report(self.fraction_lost, tight=self.is_tight())
         self._on_loss(self._memory.loss)
 
     def _dress(self, packet: Outbound) -> Outbound:

@@ -13,6 +13,9 @@ from aioice.stun import TransactionError
 INTERVAL = 1.0
 """Seconds between two consent checks; RFC 7675 section 5.1 allows randomly more or less by a fifth."""
 
+ROUND_TRIP_WEIGHT = 0.6
+"""Of the former round trip in the smoothed one."""
+
 EXPIRY = 30.0
 """Seconds since the last valid answer after which consent has expired (RFC 7675 section 5.1)."""
 
@@ -31,6 +34,8 @@ class Consent:
         self._loop = asyncio.get_running_loop()
         self._answered = 0.0
         self._checks: set[asyncio.Task[None]] = set()
+        self.round_trip: float | None = None
+        """Seconds, smoothed; it is known also to who sends nothing that the far end could report on."""
 
     async def keep(self) -> None:
         """Checks until expired or cancelled."""
@@ -57,8 +62,12 @@ class Consent:
         connection = self._connection
         request = connection.build_request(pair, nominate=False)
         key = (connection.remote_password or "").encode()
+        asked = self._loop.time()
         try:
             await pair.protocol.request(request, pair.remote_addr, key, retransmissions=0)
         except TransactionError:
             return
         self._answered = self._loop.time()
+        took = self._answered - asked
+        before = took if self.round_trip is None else self.round_trip
+        self.round_trip = ROUND_TRIP_WEIGHT * before + (1 - ROUND_TRIP_WEIGHT) * took

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap
 
+HEADERS = 62
+"""Bytes of IP, UDP, RTP with extensions, and SRTP around a payload."""
+
 _FIXED = struct.Struct("!BBHLL")
 _VERSION, _EXTENDED = 2 << 6, 1 << 4
 _LATEST = 0xFFFFFF

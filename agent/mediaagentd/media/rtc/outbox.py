@@ -6,8 +6,8 @@ from collections import deque
 
 from mediaagentd.media.types import VideoFrame
 
-BOUND = 16
-"""Frames that may wait: half a second. More means that the link is stuck, not slow."""
+BOUND = 24
+"""Frames that may wait: 0.8 s. More means that the link is stuck, not slow."""
 
 
 class VideoOutbox:
@@ -34,6 +34,11 @@ class VideoOutbox:
             return True
         self._frames.append(frame)
         return False
+
+    @property
+    def holds_keyframe(self) -> bool:
+        """Whether one waits: it is always the first."""
+        return bool(self._frames) and self._frames[0].keyframe
 
     def pop(self) -> VideoFrame | None:
         """The next frame to send."""

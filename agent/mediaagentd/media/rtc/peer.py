@@ -113,9 +113,12 @@ class Peer:
         self._gate = Gate()
         self._wire = wire = Wire(transport, self._gate)
         self._audio_out = AudioSender(wire, observer.on_audio_loss)
-        self._video_out = VideoSender(wire, observer.on_keyframe_request, observer.on_feedback)
-        self._audio_in = AudioReceiver(wire, observer.on_audio, self._round_trip)
-        self._video_in = VideoReceiver(wire, observer.on_video, self._round_trip)
+        self._video_out = VideoSender(
+            wire, observer.on_keyframe_request, observer.on_feedback, self._audio_out.rate
+        )
+        self._audio_out.is_tight = self._video_out.is_tight
+        self._video_in = VideoReceiver(wire, observer.on_video, self._round_trip, self._video_out.breathe)
+        self._audio_in = AudioReceiver(wire, observer.on_audio, self._round_trip, self._video_in.beside)
         seams.swap(audio, self._audio_out, self._audio_in)
         seams.swap(video, self._video_out, self._video_in)
         ice = seams.ice_transport(self._connection)._connection
@@ -262,7 +265,8 @@ class Peer:
         await asyncio.shield(self._closing)
 
     def _round_trip(self) -> float | None:
-        known = (self._video_out.round_trip, self._audio_out.round_trip)
+        """By reports on what we send, else by consent checks: some far ends send and we do not."""
+        known = (self._video_out.round_trip, self._audio_out.round_trip, self._consent.round_trip)
         return next((value for value in known if value is not None), None)
 
     def _require(self, state: str) -> None:

@@ -19,7 +19,13 @@ TWO_FROM: Final = 0.04
 """Fractions lost from which one and two earlier packets are sent along."""
 
 CALMS: Final = 0.8
-"""How much of the former loss is remembered at each report (about a second) that is better."""
+CALM: Final = 0.5
+"""How much of the former loss is remembered at each report (about a second) that is better; and from the
+second in a row on that tells of none: then it was a queue that ran over, and the room is wanted.
+"""
+
+LASTING: Final = 3
+"""Reports in a row of loss on a tight path after which it is the network's own."""
 
 ROOM: Final = 1100
 """Bytes of a payload that fits into any packet: music at a high rate leaves room for less."""
@@ -42,10 +48,17 @@ class LossMemory:
 
     def __init__(self) -> None:
         self.loss = 0.0
+        self._calm = False
+        self._lossy = 0
 
-    def report(self, fraction: float) -> None:
-        """What a receiver lost since its last report, 0 to 1."""
-        self.loss = max(fraction, CALMS * self.loss + (1 - CALMS) * fraction)
+    def report(self, fraction: float, *, tight: bool = False) -> None:
+        """What a receiver lost since its last report, 0 to 1. `tight`: a queue of ours may have run over."""
+        self._lossy = self._lossy + 1 if fraction else 0
+        if tight and self._lossy < LASTING:
+            fraction = min(fraction, self.loss)
+        remembered = CALM if self._calm and not fraction else CALMS
+        self.loss = max(fraction, remembered * self.loss + (1 - remembered) * fraction)
+        self._calm = not fraction
 
     @property
     def depth(self) -> int:

@@ -181,13 +181,18 @@ class Sender:
                     self._pause = asyncio.get_running_loop().call_later(pause, self._resume)
                     return
                 frame = self._take()
-                if frame is None:
+                if frame is not None:
+                    self._flow = self._send_frame(writer, *frame)
+                elif self._rested():
                     return
-                self._flow = self._send_frame(writer, *frame)
             except ConnectionError:
                 return  # the transport is gone; Peer hears it from there
             except Exception:  # one bad frame must not silence the stream
                 self._failed.add()
+
+    def _rested(self) -> bool:
+        """Whether nothing else waits; else it is the flow now."""
+        return True
 
     def _resume(self) -> None:
         self._pause = None
@@ -208,19 +213,22 @@ class Sender:
             self._sequence = (self._sequence + 1) & 0xFFFF
             self._remember(packet)
             packet = self._dress(packet)
-            self._wire.send(writer.write(packet, time.time()))
+            while pause := self._wait():
+                yield pause
+            self._emit(writer, packet)
             size = len(packet.payload)
             self._packets += 1
             self._octets += size
             self._allowance.sent(size)
-            if pause := self._breath(index, last, size):
-                yield pause
         self._last = timestamp, captured
         self._begun.set()
         self._frames += 1
 
-    def _breath(self, index: int, last: int, size: int) -> float | None:
-        """Seconds to wait between two packets of a frame; sound needs none."""
+    def _wait(self) -> float | None:
+        """Seconds until another packet may leave; sound never waits."""
+
+    def _emit(self, writer: HeaderWriter, packet: Outbound) -> None:
+        self._wire.send(writer.write(packet, time.time()))
 
     def _dress(self, packet: Outbound) -> Outbound:
         """What is sent in the place of a packet; video is sent as it is."""
@@ -244,15 +252,21 @@ class Sender:
         self._send_again(packet)
 
     def _send_again(self, original: Outbound) -> None:
-        for _ in range(1 + (self.fraction_lost >= HEAVY_LOSS and self._allowance.ample)):
-            if self._writer is None or not self._allowance.take(len(original.payload)):
-                return
-            packet = original
-            if self._rtx_payload_type is not None:
-                packet = repeated(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
-                self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-            self._retransmitted += 1
-            self._wire.send(self._writer.write(packet, time.time()))
+        for _ in range(self._copies()):
+            self._repair(original)
+
+    def _copies(self) -> int:
+        """How often what is asked for again is sent."""
+        return 1 + (self.fraction_lost >= HEAVY_LOSS and self._allowance.ample)
+
+    def _repair(self, packet: Outbound) -> None:
+        if self._writer is None or not self._allowance.take(len(packet.payload)):
+            return
+        if self._rtx_payload_type is not None:
+            packet = repeated(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
+            self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+        self._retransmitted += 1
+        self._emit(self._writer, packet)
 
     async def _report(self) -> None:
         await self._begun.wait()

@@ -17,6 +17,7 @@ from aiortc.rtp import (
 from mediaagentd.media.rtc import transport_wide
 from mediaagentd.media.rtc.assembler import Assembler, Picture
 from mediaagentd.media.rtc.estimate import Estimator
+from mediaagentd.media.rtc.header import HEADERS
 from mediaagentd.media.rtc.inbound import ABS_SEND_TIME, Inbound
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize
 from mediaagentd.media.rtc.receiver import Receiver, ascending
@@ -24,22 +25,30 @@ from mediaagentd.media.rtc.transport_wide import Arrivals
 from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import StreamStats, VideoCodec, VideoFrame
 
-HEADERS = 50
-"""Bytes of IP, UDP, RTP with extensions, and SRTP around a payload."""
+TIGHT = 0.6
+"""Seconds after a fall of the estimate in which there still comes what was sent before."""
+
+REPAIRABLE = 0.5
+"""Seconds that all repairs may take of what gets through then; a keyframe is sooner."""
+
+PACKET = 1200 * 8
+"""Bits of a usual packet."""
 
 
 class VideoReceiver(Receiver):
-    """Whole pictures, each as soon as it is whole."""
+    """Whole pictures, each as soon as it is whole. `on_narrow` is called when the path to us becomes so."""
 
     def __init__(
         self,
         wire: Wire,
         on_frame: Callable[[VideoFrame], None],
         round_trip: Callable[[], float | None],
+        on_narrow: Callable[[], None],
     ) -> None:
         super().__init__(wire)
         self._on_frame = on_frame
         self._round_trip = round_trip
+        self._on_narrow = on_narrow
         self._ssrc: int | None = None
         self._assembler = Assembler()
         self._parameter_sets = ParameterSets()
@@ -59,6 +68,12 @@ class VideoReceiver(Receiver):
             if extension.uri == ABS_SEND_TIME:
                 self._wire.reader.abs_send_time = extension.id
         await super().receive(parameters)
+
+    def beside(self, size: int, now: float) -> None:
+        """So many bytes of sound came over the same path."""
+        self._estimator.beside(size + HEADERS)
+        if (bitrate := self._estimator.due(now)) is not None:
+            self._tell_bitrate(bitrate)
 
     def stats(self) -> StreamStats:
         """Totals so far; `dropped` counts packets that arrived for nothing."""
@@ -81,10 +96,18 @@ class VideoReceiver(Receiver):
         if packet.abs_send_time is None:
             return
         size = len(packet.payload) + packet.padding_size + HEADERS
+        fell = self._estimator.fell
         bitrate = self._estimator.add(packet.abs_send_time, size, now)
-        if bitrate is not None and self._rtcp_ssrc is not None:
-            told = pack_remb_fci(bitrate, list(self._sources))
-            self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_APP, self._rtcp_ssrc, 0, told))
+        if self._estimator.fell != fell:
+            self._on_fall()
+        if bitrate is not None:
+            self._tell_bitrate(bitrate)
+
+    def _on_fall(self) -> None:
+        """Less gets through than is sent."""
+        if self._estimator.severe:
+            self._on_narrow()
+        self._assembler.abandon(beyond=int(REPAIRABLE * self._estimator.capacity / PACKET))
 
     def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
         if packet.ssrc != self._ssrc:
@@ -128,6 +151,7 @@ class VideoReceiver(Receiver):
     def _ask(self, now: float) -> None:
         self._tell_arrivals(now)
         self._assembler.round_trip = self._round_trip()
+        self._assembler.tight = now < self._estimator.fell + TIGHT
         requests = self._assembler.poll(now)
         if self._rtcp_ssrc is None or self._ssrc is None:
             return
@@ -136,6 +160,11 @@ class VideoReceiver(Receiver):
             self._send_rtcp(nack)
         if requests.keyframe:
             self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_PLI, self._rtcp_ssrc, self._ssrc))
+
+    def _tell_bitrate(self, bitrate: int) -> None:
+        if self._rtcp_ssrc is not None:
+            told = pack_remb_fci(bitrate, list(self._sources))
+            self._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_APP, self._rtcp_ssrc, 0, told))
 
     def _tell_arrivals(self, now: float) -> None:
         fci = self._arrivals.report(now)

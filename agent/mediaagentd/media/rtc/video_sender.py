@@ -1,15 +1,18 @@
-"""Pictures out: the newest wins, large ones are spread."""
+"""Pictures out: the newest wins, none leaves faster than the path takes it, repairs go first."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from aiortc.rtp import RtcpReceiverInfo
 
+from mediaagentd.media.rtc.header import HeaderWriter, Outbound
 from mediaagentd.media.rtc.outbox import VideoOutbox
+from mediaagentd.media.rtc.pacer import Pacer
 from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
 from mediaagentd.media.rtc.sender import Sender
 from mediaagentd.media.rtc.wire import Wire
@@ -21,20 +24,22 @@ HISTORY = 1024
 KEYFRAME_GAP = 0.2
 """Seconds between two keyframe requests that are passed on; a flood of PLI costs nothing more."""
 
-BURST: Final = 10
-GROUP: Final = 5
-"""Packets of a frame that leave at once, and then between two pauses: 13 kB are no burst to anybody."""
+KEYFRAME_ON_ITS_WAY = 0.4
+"""Seconds after a keyframe has left in which no other is made on a tight path: it would delay the first."""
 
-PACE: Final = 6_000_000
-LEAST_PACE: Final = 1_000_000
-PACE_FACTOR: Final = 3
-"""Bits a second at which the rest of a large frame leaves: without an estimate, at least, and as a multiple
-of the estimate.
-"""
+REPAIRS: Final = 200
+"""Packets that wait to be sent again; the oldest goes."""
+
+REST: Final = 0.05
+"""Seconds after which it is looked again whether pictures may go on."""
+
+SHARE_WEIGHT: Final = 0.7
+SHARE_PACKETS: Final = 20
+"""How much of the former share of repairs is remembered, and packets over which it is taken."""
 
 
 class VideoSender(Sender):
-    """Encoded pictures out."""
+    """Encoded pictures out. `sound` says how many bits a second the sound beside them takes."""
 
     _history_bound = HISTORY
 
@@ -43,22 +48,22 @@ class VideoSender(Sender):
         wire: Wire,
         on_keyframe_request: Callable[[], None],
         on_feedback: Callable[[Feedback], None],
+        sound: Callable[[], int],
     ) -> None:
         super().__init__("video", VIDEO_CLOCK, wire)
         self._on_keyframe_request = on_keyframe_request
         self._on_feedback = on_feedback
+        self._sound = sound
         self._outbox = VideoOutbox()
+        self._pacer = Pacer()
+        self._repairs: deque[Outbound] = deque(maxlen=REPAIRS)
         self._picture_id = random.randrange(PICTURE_IDS)  # noqa: S311 - no secret
         self._bitrate: int | None = None
         self._keyframes = self._dropped = 0
         self._asked = float("-inf")
-
-    def _breath(self, index: int, last: int, size: int) -> float:
-        """A large frame is spread, so that it overruns no queue on its way; sound goes in between."""
-        if index + 1 < BURST or index == last or (index + 1) % GROUP:
-            return 0.0
-        rate = PACE if self._bitrate is None else max(LEAST_PACE, PACE_FACTOR * self._bitrate)
-        return GROUP * size * 8 / rate
+        self._keyframe_arrives = float("-inf")
+        self._repair_share = 0.0
+        self._counted = 0, 0  # packets and repairs when the share was last taken
 
     def push(self, frame: VideoFrame, codec: VideoCodec | None) -> None:
         """Takes one picture, if it is of the negotiated codec and the far end wants any."""
@@ -69,6 +74,14 @@ class VideoSender(Sender):
             self._send_keyframe()
         else:
             self._send_waiting()
+
+    def is_tight(self) -> bool:
+        """Whether less gets through than is wanted."""
+        return self._pacer.tight(time.monotonic())
+
+    def breathe(self) -> None:
+        """A queue has begun to grow on the way to us: see `Pacer`."""
+        self._pacer.breathe(time.monotonic())
 
     def stats(self) -> StreamStats:
         """Totals so far."""
@@ -87,17 +100,57 @@ class VideoSender(Sender):
         if frame is None:
             return None
         self._keyframes += frame.keyframe
+        if frame.keyframe:
+            self._keyframe_arrives = float("inf")
         self._picture_id = (self._picture_id + 1) % PICTURE_IDS
         return packetize(frame, self._picture_id), frame.pts, frame.captured
 
+    def _send_frame(
+        self, writer: HeaderWriter, payloads: list[bytes], pts: int, captured: float
+    ) -> Iterator[float]:
+        try:
+            yield from super()._send_frame(writer, payloads, pts, captured)
+        finally:
+            self._keyframe_arrives = min(self._keyframe_arrives, time.monotonic() + KEYFRAME_ON_ITS_WAY)
+
+    def _wait(self) -> float:
+        """The repairs that wait go first."""
+        while not (wait := self._pacer.wait(time.monotonic())):
+            if not self._repairs:
+                return 0.0
+            self._repair(self._repairs.popleft())
+        return min(wait, REST)
+
+    def _rested(self) -> bool:
+        if self._repairs:
+            self._flow = self._send_repairs()
+        return not self._repairs
+
+    def _send_repairs(self) -> Iterator[float]:
+        """When there is no picture."""
+        while self._repairs and (wait := self._wait()):
+            yield wait
+
+    def _emit(self, writer: HeaderWriter, packet: Outbound) -> None:
+        self._pacer.sent(len(packet.payload), time.monotonic())
+        super()._emit(writer, packet)
+
+    def _send_again(self, original: Outbound) -> None:
+        self._repairs.extend([original] * (1 if self.is_tight() else self._copies()))
+        self._send_waiting()
+
     def _send_keyframe(self) -> None:
         now = time.monotonic()
-        if now - self._asked >= KEYFRAME_GAP:
+        on_its_way = self.is_tight() and (self._outbox.holds_keyframe or now < self._keyframe_arrives)
+        if now - self._asked >= KEYFRAME_GAP and not on_its_way:
             self._asked = now
             self._on_keyframe_request()
 
     def _on_bitrate(self, bitrate: int) -> None:
         self._bitrate = bitrate
+        if self._pacer.told(bitrate, time.monotonic()):
+            self._repairs.clear()  # of what was lost because it was too much
+        self._allowance.bound(bitrate)
         self._tell()
 
     def _on_report(self, report: RtcpReceiverInfo) -> None:
@@ -105,4 +158,10 @@ class VideoSender(Sender):
         self._tell()
 
     def _tell(self) -> None:
-        self._on_feedback(Feedback(self._bitrate, self.fraction_lost, self.round_trip))
+        sent, repaired = self._packets - self._counted[0], self._retransmitted - self._counted[1]
+        if sent >= SHARE_PACKETS:
+            self._counted = self._packets, self._retransmitted
+            self._repair_share += (1 - SHARE_WEIGHT) * (repaired / sent - self._repair_share)
+        self._on_feedback(
+            Feedback(self._bitrate, self.fraction_lost, self.round_trip, self._sound(), self._repair_share)
+        )

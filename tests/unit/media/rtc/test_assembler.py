@@ -16,6 +16,7 @@ from mediaagentd.media.rtc.assembler import (
     SILENCE,
     STALL,
     TRIES,
+    WATCH,
     Assembler,
     Picture,
 )
@@ -306,3 +307,56 @@ def test_whatever_the_network_does_only_decodable_pictures_come_out(
         last = index
     if loss == 0:
         assert len(released) >= 119
+
+
+def test_a_picture_that_never_ends_although_its_packets_come_is_given_up(
+    stream: Stream, assembler: Assembler
+) -> None:
+    """A far end that has lost its marker bit and its clock."""
+    assert feed(assembler, stream, stream.picture(key=True))
+    endless = stream.picture(200)
+    for number, index in enumerate(endless[:-1]):
+        now = 1.0 + number * 0.01
+        feed(assembler, stream, [index], now)
+        if (deadline := assembler.deadline()) is not None and deadline <= now:
+            break
+    assert 1.0 + WATCH <= now < 1.0 + WATCH + 0.02
+    assert assembler.poll(now).keyframe
+    assert assembler.waiting
+    whole = stream.picture(3, key=True)
+    assert feed(assembler, stream, [*endless[-1:], *whole], now)
+
+
+def test_a_large_keyframe_on_a_narrow_path_is_waited_for(stream: Stream, assembler: Assembler) -> None:
+    feed(assembler, stream, stream.picture(key=True))
+    large = stream.picture(40, key=True)
+    for number, index in enumerate(large[:-1]):
+        now = number * 0.03
+        feed(assembler, stream, [index], now)
+        assert not assembler.poll(now).keyframe
+    assert feed(assembler, stream, large[-1:], now)
+
+
+def test_what_cannot_be_repaired_in_time_is_not_asked_for(stream: Stream, assembler: Assembler) -> None:
+    feed(assembler, stream, stream.picture(key=True))
+    lost = stream.picture(30)
+    feed(assembler, stream, stream.picture())
+    assembler.abandon(beyond=len(lost))
+    assert len(assembler.poll(REORDER).lost) == len(lost)
+    assembler.abandon(beyond=len(lost) - 1)
+    requests = assembler.poll(1.0)
+    assert requests.keyframe
+    assert not requests.lost
+    assert feed(assembler, stream, stream.picture(2, key=True), 1.1)
+
+
+def test_on_a_tight_path_nothing_is_asked_for_that_cannot_be_shown(
+    stream: Stream, assembler: Assembler
+) -> None:
+    feed(assembler, stream, stream.picture(), 0.0)  # no keyframe yet
+    lost = stream.picture()
+    feed(assembler, stream, stream.picture(), 0.0)
+    assembler.tight = True
+    assert not assembler.poll(0.1).lost
+    assembler.tight = False
+    assert assembler.poll(0.1).lost == tuple(stream.packets[index][0] for index in lost)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from mediaagentd.media.rtc.estimate import Estimator
@@ -14,12 +15,15 @@ SIZE = 1200
 class Path:
     """Sends what it is told, 30 pictures a second, through a bottleneck; `told` has (time, estimate)."""
 
-    def __init__(self, jitter: float = 0.002, skew: float = 1.0) -> None:
+    def __init__(self, jitter: float = 0.002, skew: float = 1.0, *, packet_jitter: bool = True) -> None:
         self.estimator = Estimator()
         self.told: list[tuple[float, int]] = []
         self.now = 0.0
         self._free = 0.0
+        self.sound = 0
         self._jitter, self._skew = jitter, skew
+        self._packet_jitter = packet_jitter
+        self._turn, self._slide = 0.0, 0.0
         self._random = random.Random(1)
 
     def run(self, seconds: float, capacity: float, rate: Callable[[float], float]) -> None:
@@ -33,11 +37,18 @@ class Path:
                 owed -= SIZE
                 if self._free - self.now < 0.3:  # else the queue is full
                     self._free = max(self._free, self.now) + SIZE * 8 / capacity
-                    arrivals.append((self._free + 0.025 + self._random.uniform(0, self._jitter), self.now))
+                    arrivals.append((self._free + 0.025 + self._late(), self.now))
+            self.estimator.beside(int(self.sound / 30 / 8))
             self.now += 1 / 30
             arrivals.sort()
             while arrivals and arrivals[0][0] <= self.now:
                 self._arrive(*arrivals.pop(0))
+
+    def _late(self) -> float:
+        """From packet to packet, or as queues elsewhere: another value each tenth of a second."""
+        if self._packet_jitter or self.now - self._turn >= 0.1:
+            self._turn, self._slide = self.now, self._random.uniform(0, self._jitter)
+        return self._slide
 
     def _arrive(self, arrived: float, sent: float) -> None:
         stamp = int((sent * self._skew + 63.5) * (1 << 18)) & 0xFFFFFF  # wraps soon
@@ -94,3 +105,47 @@ def test_a_pause_is_no_bottleneck() -> None:
     path.run(5, 10e6, lambda _: 0.0)
     path.run(4, 10e6, capped)
     assert path.last > 1_500_000
+
+
+def test_a_path_that_becomes_narrow_right_after_another_queue_is_believed_at_once() -> None:
+    path = Path()
+    path.run(8, 2e6, lambda _: 1_500_000)
+    path.run(1, 1.3e6, lambda _: 1_500_000)
+    path.run(1, 10e6, capped)
+    began = path.now
+    path.run(1.5, 300_000, capped)
+    assert min(estimate for time, estimate in path.told if time > began) < 300_000
+
+
+def test_the_queue_drains_and_then_all_that_gets_through_is_used() -> None:
+    path = Path()
+    path.run(8, 10e6, capped)
+    path.run(8, 300_000, capped)
+    dipped = min(estimate for time, estimate in path.told if 8 < time < 9.5)
+    used = [estimate for time, estimate in path.told if time > 11]
+    assert dipped < 0.75 * 300_000
+    assert min(used) > 0.75 * 300_000
+
+
+def test_delay_that_varies_all_the_time_is_no_queue() -> None:
+    path = Path(jitter=0.1, packet_jitter=False)
+    path.run(60, 10e6, capped)
+    falls = [b for (_, a), (_, b) in pairwise(path.told) if b < a]
+    assert len(falls) <= 2
+
+
+def test_it_is_told_again_and_again_when_no_packets_come_because_word_of_it_may_be_lost() -> None:
+    path = Path()
+    path.run(8, 10e6, capped)
+    path.run(0.5, 300_000, capped)
+    told = [path.estimator.due(path.now + 0.02 * number) for number in range(50)]
+    assert len([each for each in told if each is not None]) >= 5
+
+
+def test_sound_that_comes_over_the_same_path_counts() -> None:
+    alone, both = Path(), Path()
+    both.sound = 80_000
+    for path in (alone, both):
+        path.run(8, 10e6, capped)
+        path.run(1.5, 300_000, capped)
+    assert both.estimator.capacity > alone.estimator.capacity + 50_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mediaagentd.media.rtc.redundancy import Block, LossMemory, Redundancy, unpack
@@ -67,8 +66,23 @@ def test_protection_rises_at_once_and_falls_slowly() -> None:
     while memory.depth:
         memory.report(0.0)
         calm += 1
-    assert 10 <= calm <= 20
-    assert memory.loss == pytest.approx(0.2 * 0.8**calm)
+    assert 5 <= calm <= 10
+    memory.report(0.2)
+    for _ in range(3):
+        memory.report(0.0)
+        memory.report(0.005)  # what is lost now and then remains a network that loses
+    assert memory.loss > 0.2 * 0.8**6
+
+
+def test_a_queue_of_our_own_that_ran_over_is_no_network_that_loses() -> None:
+    memory = LossMemory()
+    memory.report(0.6, tight=True)
+    memory.report(0.3, tight=True)
+    assert memory.depth == 0
+    memory.report(0.0, tight=True)
+    for _ in range(3):
+        memory.report(0.1, tight=True)
+    assert memory.depth == 2
 
 
 def test_large_packets_are_repeated_as_far_as_they_fit() -> None:
