@@ -2,7 +2,7 @@
 
 python -m tests.bench                    all scenarios, then the tables in tests/bench/README.md
 python -m tests.bench start call         some of them; the report keeps the figures of the others
-python -m tests.bench call --baseline gstreamer,libwebrtc
+python -m tests.bench call --baseline gstreamer,libwebrtc,chromium
                                          the call beside others too, which are installed for it
 python -m tests.bench far                the one that takes half an hour, and so is not among all
 python -m tests.bench readme             only writes the tables of the report

@@ -1,6 +1,6 @@
 """Others beside whom a call is measured when asked for:
 
-    python -m tests.bench call --baseline gstreamer,libwebrtc
+    python -m tests.bench call --baseline gstreamer,libwebrtc,chromium
 
 Each installs what it needs, and only then: Debian packages with root or sudo, an npm package below `build/`.
 """
@@ -72,9 +72,24 @@ def libwebrtc() -> MakePair:
     )
 
 
+def chromium() -> MakePair:
+    """Debian's, headless, a browser for each end. Raises: NeedsError."""
+    _install(("chromium=chromium",))
+    film = HOME / "film.y4m"
+    if not film.exists():
+        film.parent.mkdir(parents=True, exist_ok=True)
+        head = f"YUV4MPEG2 W{content.WIDTH} H{content.HEIGHT} F{content.FPS}:1 Ip A1:1 C420jpeg\n"
+        pictures = content.originals(content.ensure())
+        film.write_bytes(
+            head.encode() + b"".join(b"FRAME\n" + picture.to_ndarray().tobytes() for picture in pictures)
+        )
+    return _described(python("chromium_peer", str(film)))
+
+
 BASELINES: dict[str, tuple[str, Callable[[], MakePair]]] = {
     "gstreamer": ("GStreamer webrtcbin, VP8", gstreamer),
     "libwebrtc": ("libwebrtc (@roamhq/wrtc), VP8", libwebrtc),
+    "chromium": ("Chromium, headless, VP8", chromium),
 }
 """By the word of the flag: how it is told, and what makes it."""
 
