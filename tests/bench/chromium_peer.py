@@ -3,8 +3,8 @@
     python -m tests.bench.chromium_peer FILM.y4m
 
 The film is its camera, its own test sound its microphone; VP8 as it comes, its rate from 1.5 Mbit/s on; it
-decodes and shows what arrives. Pictures are looked at through WebCodecs, with their own luma. How old they are
-cannot be seen without a copy of each, which would be measured with it.
+decodes and shows what arrives. Pictures are looked at through WebCodecs, with their own luma. How old they
+are cannot be seen without a copy of each, which would be measured with it.
 """
 
 from __future__ import annotations
