@@ -1,4 +1,4 @@
-"""`make bench`: every figure beside its baselines, in one run of about twenty minutes.
+"""`make bench`: every figure beside its baselines, in one run of a little over twenty minutes.
 
 python -m tests.bench                    all scenarios, then the tables in tests/bench/README.md
 python -m tests.bench start call         some of them; the report keeps the figures of the others
@@ -76,6 +76,9 @@ def main(names: list[str]) -> int:
             from tests.bench import codecs
 
             return codecs.main(rest)
+    if any(name.startswith("-") for name in names):
+        print(__doc__)
+        return 2
     known = {**SCENARIOS, **LONG}
     unknown = set(names) - set(known)
     if unknown:
@@ -101,7 +104,9 @@ def _with_baselines(words: str) -> int:
     except KeyError as unknown:
         print(f"no such baseline: {unknown}; there are {', '.join(baselines.BASELINES)}")
         return 2
-    outcome = _run("call", lambda directory: call.run_all(directory, {**CONTENDERS, **more}))
+    outcome = _run(
+        f"call --baseline {words}", lambda directory: call.run_all(directory, {**CONTENDERS, **more})
+    )
     for name, why in failed.items():
         print(f"{name}: not run: {why}")
     if outcome:

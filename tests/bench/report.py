@@ -1,4 +1,4 @@
-"""Where figures are kept (`build/bench/report.json`) and published (`tests/bench/README.md`)."""
+"""Where figures are kept (`tests/bench/report.json`) and published (`tests/bench/README.md`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.table import Table
 from tests.bench.figures import Figure, told
 from tests.integration.processes import REPOSITORY
 
-REPORT = REPOSITORY / "build" / "bench" / "report.json"
+REPORT = Path(__file__).with_name("report.json")
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- results: written by `python -m tests.bench readme` -->", "<!-- end of results -->"
 
