@@ -82,7 +82,29 @@ def _bitrate(value: int) -> int:
     return value
 
 
+_SERVER = r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:?/\s]+)(:[0-9]{1,5})?"
+_TURN = rf"turn:{_SERVER}(\?transport=(udp|tcp))?|turns:{_SERVER}(\?transport=tcp)?"
+
+
+def _turn_urls(value: tuple[str, ...]) -> tuple[str, ...]:
+    """As agents take them (RFC 7065)."""
+    if not all(re.fullmatch(_TURN, url) for url in value):
+        rule = "must be turn:host[:port][?transport=udp or tcp] or turns:host[:port][?transport=tcp]"
+        raise PydanticCustomError("rule", "{rule}", {"rule": rule})
+    return value
+
+
+def _ice_urls(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The same, and STUN over UDP (RFC 7064)."""
+    if not all(re.fullmatch(rf"stun:{_SERVER}|{_TURN}", url) for url in value):
+        rule = "must be stun:host[:port], turn:host[:port][?transport=udp or tcp] or turns:host[:port]"
+        raise PydanticCustomError("rule", "{rule}", {"rule": rule})
+    return value
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+TurnUrls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_turn_urls)]
+IceUrls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_ice_urls)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 _ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):[0-9]{1,5}"
@@ -119,10 +141,10 @@ class HubConfig(BaseModel):
     callee_burst: float = Field(default=60, ge=1, le=100_000)
     callee_per_second: float = Field(default=2.0, gt=0, le=100_000)
     allowed_candidates: Networks = ()
-    ice_urls: Words = ()
+    ice_urls: IceUrls = ()
     ice_username: str = ""
     ice_credential: SecretStr = SecretStr("")
-    turn_urls: Words = ()
+    turn_urls: TurnUrls = ()
     turn_secret: SecretStr = SecretStr("")
 
 
@@ -156,6 +178,7 @@ class Config(BaseModel):
     hub_target: Address = "127.0.0.1:7443"
     hub_tls: bool = False
     hub_ca: Path | None = None
+    turn_ca: Path | None = None
     sdk_app_id: int = Field(default=1400000000, gt=0, lt=2**32)
     device_id: DeviceId = ""
     user_id: UserId = ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import signal
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -70,7 +71,7 @@ class Wires:
     def network_changed(self, now: frozenset[str], before: frozenset[str]) -> None:
         """The kernel says so."""
         self.hub.network_changed(lost=bool(before - now))
-        self.media.network_changed(now)
+        self.media.network_changed(now, now - before)
 
     def notified(self) -> int:
         """A client says so: how many connections are made anew."""
@@ -331,6 +332,18 @@ def _certificate(config: Config) -> bytes | None:
         raise ConfigError(f"hub_ca: {error.strerror}: {config.hub_ca}") from None
 
 
+def _turn_authority(config: Config) -> Path | None:
+    """The file, which is one."""
+    if config.turn_ca is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(config.turn_ca)
+        except ssl.SSLError:
+            raise ConfigError(f"turn_ca: no certificates in PEM: {config.turn_ca}") from None
+        except OSError as error:
+            raise ConfigError(f"turn_ca: {error.strerror}: {config.turn_ca}") from None
+    return config.turn_ca
+
+
 def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings:
     """What is "auto" is measured, unless effort or encoder are told: who tells one has tried it."""
     measures = config.video_effort == config.video_encoder == "auto"
@@ -350,6 +363,7 @@ def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings
         echo=echo,
         sound=SoundStyle(config.audio_mode == "music", config.audio_stereo, config.audio_bitrate),
         reconnect_budget=config.reconnect_budget,
+        turn_ca=_turn_authority(config),
     )
 
 

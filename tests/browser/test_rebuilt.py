@@ -85,7 +85,7 @@ class Call:
 
 
 @pytest.mark.parametrize(
-    ("offers", "codec"), [(True, VideoCodec.H264), (False, VideoCodec.VP8)], ids=["ours", "theirs"]
+    ("offers", "codec"), [(True, VideoCodec.VP8), (False, VideoCodec.H264)], ids=["ours", "theirs"]
 )
 async def test_the_connection_is_made_anew(rebuilt: Page, offers: bool, codec: VideoCodec) -> None:
     """First beside the one that works, and nobody hears of it; then after it is lost."""

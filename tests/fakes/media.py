@@ -23,6 +23,7 @@ class FakePeer:
         self.probes = 0
         self.silent_since: float | None = None
         self.hearing = UNSAID
+        self.is_relayed = False
         self.local_address: str | None = "192.0.2.1"
         self.gone = asyncio.Event()
         self.changed = asyncio.Event()

@@ -57,7 +57,7 @@ class FakeMedia:
     def set_sending(self, audio: bool, video: bool) -> None:
         self.sending = (audio, video)
 
-    def network_changed(self, addresses: frozenset[str] | None) -> int:
+    def network_changed(self, addresses: frozenset[str] | None, came: frozenset[str] = frozenset()) -> int:
         return len(self.peers)
 
     def set_in_call(self, in_call: bool) -> None:

@@ -93,6 +93,12 @@ class Host:
         """Plugs the cable in or out; processes here are told by the kernel."""
         await asyncio.to_thread(_ip, f"-n {self.namespace} link set eth0 {'up' if up else 'down'}")
 
+    async def another_address(self) -> str:
+        """One more, as when a cable is plugged in; the present one stays."""
+        address = f"10.77.200.{self.number + 1}"
+        await asyncio.to_thread(_ip, f"-n {self.namespace} address add {address}/16 dev eth0")
+        return address
+
     async def readdress(self) -> None:
         """Another address instead of the present one, as when a device roams."""
         before = self.address

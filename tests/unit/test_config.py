@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from mediaagentd import config, hub_daemon
+from mediaagentd import config, daemon, hub_daemon
 from mediaagentd.config import ConfigError
 from mediaagentd.hub.quotas import CALLEE, CALLER, Rate
 
@@ -84,6 +84,10 @@ def test_file_named_by_environment_then_the_users(tmp_path: Path, monkeypatch: p
         ('audio_stereo="both"', "audio_stereo: Input should be a valid boolean"),
         ("audio_bitrate=5999", "audio_bitrate: must be auto, or 6000 to 256000 bits a second"),
         ('audio_bitrate="much"', "audio_bitrate: Input should be a valid integer"),
+        ('[hub]\nturn_urls=["stun:a.example"]', "hub.turn_urls: must be turn:host"),
+        ('[hub]\nturn_urls=["turns:a.example?transport=udp"]', "hub.turn_urls: must be turn:host"),
+        ('[hub]\nice_urls=["stuns:a.example"]', "hub.ice_urls: must be stun:host"),
+        ('[hub]\nice_urls=["a.example:3478"]', "hub.ice_urls: must be stun:host"),
         ('user_id="ann"', "user_id, user_sig: logging in at the start needs both"),
         ('socket="agent.sock"', "socket: the path must be absolute"),
         (f'socket="/{"x" * 107}"', "socket: a unix socket's path has at most 107 bytes"),
@@ -177,3 +181,14 @@ def test_sound_is_a_voice_unless_it_is_told(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("MEDIAAGENT_AUDIO_BITRATE", "96000")
     told = config.load(write(tmp_path / "agent.toml", 'audio_mode="music"\naudio_stereo=true'))
     assert (told.audio_mode, told.audio_stereo, told.audio_bitrate) == ("music", True, 96_000)
+
+
+def test_an_authority_for_turn_servers_is_a_file_of_certificates(tmp_path: Path) -> None:
+    for path, said in (
+        (tmp_path / "none.pem", "turn_ca: No such file"),
+        (tmp_path / "bad.pem", "turn_ca: no cert"),
+    ):
+        (tmp_path / "bad.pem").write_text("nonsense")
+        with pytest.raises(ConfigError, match=said):
+            daemon._turn_authority(config.load(None, {"turn_ca": path}))
+    assert daemon._turn_authority(config.load()) is None

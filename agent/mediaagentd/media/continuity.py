@@ -87,8 +87,8 @@ def step(state: State, now: float, input: Input) -> Change:  # noqa: A002 - the 
             return _answered(state, now, generation), ()
         case Asked(generation):
             return _asked(state, now, generation)
-        case NetworkChanged(broken):
-            return _network_changed(state, now, broken)
+        case NetworkChanged():
+            return _network_changed(state, now, input)
         case SignallingBack():
             return _signalling_back(state, now)
         case Tick(heard):
@@ -186,8 +186,8 @@ def _asked(state: State, now: float, generation: int) -> Change:
     return _begin(replace(state, trouble=True, newest=max(state.newest, generation - 1)), now)
 
 
-def _network_changed(state: State, now: float, broken: bool) -> Change:
-    if broken or state.current is None:
+def _network_changed(state: State, now: float, changed: NetworkChanged) -> Change:
+    if changed.broken or changed.better or state.current is None:
         return _begin(replace(state, trouble=True), now)
     return replace(state, suspect=now, probed=now), (Probe(),)
 

@@ -90,9 +90,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class NetworkChanged:
-    """`broken`: the current connection's address has gone, or a person says so."""
+    """`broken`: the current connection's address has gone, or a person says so. `better`: there may be a
+    better way than the current one now.
+    """
 
     broken: bool
+    better: bool = False
 
 
 @dataclass(frozen=True, slots=True)

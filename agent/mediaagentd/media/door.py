@@ -114,9 +114,9 @@ class MediaDoor:
         if self._engine is not None:
             self._engine.set_ice_servers(servers)
 
-    def network_changed(self, addresses: frozenset[str] | None) -> int:
+    def network_changed(self, addresses: frozenset[str] | None, came: frozenset[str] = frozenset()) -> int:
         """See `MediaEngine`."""
-        return self._engine.network_changed(addresses) if self._engine is not None else 0
+        return self._engine.network_changed(addresses, came) if self._engine is not None else 0
 
     def signalling_back(self) -> None:
         """See `MediaEngine`."""

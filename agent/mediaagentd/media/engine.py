@@ -168,11 +168,11 @@ class MediaEngine:
         """For the connections that begin from now on."""
         self._board.set_ice_servers(servers)
 
-    def network_changed(self, addresses: frozenset[str] | None) -> int:
-        """The machine has these addresses now; None: somebody says that its network has changed, and every
-        connection is made anew. Says how many are.
+    def network_changed(self, addresses: frozenset[str] | None, came: frozenset[str] = frozenset()) -> int:
+        """The machine has these addresses now, `came` are new; None: somebody says that its network has
+        changed, and every connection is made anew. Says how many are.
         """
-        return self._board.network_changed(addresses)
+        return self._board.network_changed(addresses, came)
 
     def signalling_back(self) -> None:
         """The hub is there again."""

@@ -41,6 +41,10 @@ class PeerPort(Protocol):
     def local_address(self) -> str | None:
         """The address of this machine that it goes over; None before it is connected."""
 
+    @property
+    def is_relayed(self) -> bool:
+        """Whether it goes over a relay."""
+
     async def create_offer(self) -> str:
         """Our offer."""
 

@@ -197,14 +197,17 @@ class Link:
             case _:
                 self._hand(generation, body)
 
-    def network_changed(self, addresses: frozenset[str] | None) -> bool:
-        """The machine has these addresses now; None: all that was made before is to be made anew. Says
-        whether a new connection is begun.
+    def network_changed(self, addresses: frozenset[str] | None, came: frozenset[str] = frozenset()) -> bool:
+        """The machine has these addresses now, `came` are new; None: all that was made before is to be made
+        anew. Says whether a new connection is begun. What goes directly stays where it is; what goes over a
+        relay is tried anew from a new address.
         """
-        local = self._current.peer.local_address if self._current and self._current.peer else None
+        peer = self._peer
+        local = peer.local_address if peer is not None else None
         broken = addresses is None or (local is not None and local not in addresses)
+        better = bool(came) and peer is not None and peer.is_relayed
         before = self._state.begun
-        self._step(continuity_types.NetworkChanged(broken))
+        self._step(continuity_types.NetworkChanged(broken, better))
         return self._state.begun != before
 
     def signalling_back(self) -> None:

@@ -22,10 +22,11 @@ class MediaSettings:
     Device names as in `agent/DESIGN.md`: camera `synthetic`, `synthetic:clap`, `none`, `/dev/video0`,
     `rtsp://...`, `file:/path`; microphone `synthetic`, `synthetic:440`, `synthetic:clap`, `none`,
     `default`, a device's name, `file:/path`; speaker `null`, `default`, a name, `wav:/path`; `auto` for
-    each. `video_codecs` in order of preference. `label` is written into the synthetic picture. `echo` sends
-    back to every peer what that peer sends; nothing is captured or encoded then. A lost connection is given
-    up after `reconnect_budget` seconds. `tuning` says how video is encoded; `measured` is the directory
-    of what was measured on this machine: with it, tuning, codecs and a lower profile follow the measurement,
+    each. `video_codecs` in order of preference. `label` is written into the synthetic picture. `echo`
+    sends back to every peer what that peer sends; nothing is captured or encoded then. A lost connection
+    is given up after `reconnect_budget` seconds. `tuning` says how video is encoded; `turn_ca`: a file
+    with a further authority that TURN servers over TLS are trusted by. `measured` is the directory of
+    what was measured on this machine: with it, tuning, codecs and a lower profile follow the measurement,
     as far as `fixed_codecs` and `fixed_profile` leave them free.
     """
 
@@ -38,6 +39,7 @@ class MediaSettings:
     echo: bool = False
     sound: SoundStyle = VOICE
     reconnect_budget: float = 60.0
+    turn_ca: Path | None = None
     tuning: Tuning = field(default_factory=Tuning)
     measured: Path | None = None
     fixed_codecs: bool = False

@@ -138,9 +138,11 @@ class Switchboard:
         """For the connections that begin from now on."""
         self._ice_servers = tuple(servers)
 
-    def network_changed(self, addresses: frozenset[str] | None) -> int:
-        """The machine has these addresses now; None: everything is made anew. Says how many links are."""
-        return sum(link.network_changed(addresses) for link in self._links.values())
+    def network_changed(self, addresses: frozenset[str] | None, came: frozenset[str]) -> int:
+        """The machine has these addresses now, `came` are new; None: everything is made anew. Says how many
+        links are.
+        """
+        return sum(link.network_changed(addresses, came) for link in self._links.values())
 
     def signalling_back(self) -> None:
         """The hub is there again: what was lost on the way is said anew."""
@@ -338,6 +340,7 @@ class Switchboard:
             observer=leg,
             names=self._names,
             style=self._settings.sound,
+            turn_ca=self._settings.turn_ca,
         )
 
     def _send(self, key: LinkKey, signal: Signal) -> None:

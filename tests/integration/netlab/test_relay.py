@@ -8,10 +8,12 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mediaagentd.call.signal import IceServer
+from mediaagentd.call.types import PeerDown, PeerUp
 from mediaagentd.hub.ice import turn_credential
 
 from tests.integration.media.pair import settings
@@ -23,7 +25,19 @@ pytestmark = [
 ]
 
 SECRET = "a test's"
-PORT = 3478
+PORT, TLS_PORT = 3478, 5349
+
+
+def certified(host: Host, place: Path) -> Path:
+    """A certificate of that host's address, which is its own authority."""
+    certificate = place / "turn.pem"
+    command: list[str | Path] = [
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-keyout", place / "turn.key", "-out", certificate, "-subj", "/CN=turn", "-days", "1",
+        "-addext", f"subjectAltName=IP:{host.address}",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    return certificate
 
 
 @asynccontextmanager
@@ -31,7 +45,9 @@ async def coturn(host: Host, place: Path) -> AsyncIterator[None]:
     """A TURN server on that host, with short-lived credentials as the hub hands them out."""
     log = place / "coturn.log"
     arguments = [
-        "turnserver", "-n", "--no-cli", "--no-tls", "--no-dtls", f"--listening-ip={host.address}",
+        "turnserver", "-n", "--no-cli", "--no-dtls", f"--listening-ip={host.address}",
+        f"--tls-listening-port={TLS_PORT}",
+        f"--cert={certified(host, place)}", f"--pkey={place / 'turn.key'}",
         f"--relay-ip={host.address}", f"--listening-port={PORT}", "--use-auth-secret",
         f"--static-auth-secret={SECRET}", "--realm=test", f"--pidfile={place / 'coturn.pid'}",
         f"--userdb={place / 'coturn.db'}", "--log-file=stdout", "--simple-log", "--verbose",
@@ -68,7 +84,39 @@ def wall(host: Host, other: Host) -> None:
     subprocess.run([*host.prefix, "nft", "-f", "-"], input=rules.encode(), check=True, timeout=30)
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def fallen(host: Host) -> None:
+    """The wall in front of that host."""
+    subprocess.run([*host.prefix, "nft", "delete", "table", "inet", "wall"], check=True, timeout=30)
+
+
+def arrived(host: Host) -> int:
+    """Packets that came to that host so far."""
+    text = subprocess.check_output([*host.prefix, "cat", "/proc/net/dev"], text=True, timeout=30)
+    return int(next(line for line in text.splitlines() if "eth0:" in line).split()[2])
+
+
+async def leaves_the_relay(pair: NetPair, turn: Host) -> None:
+    """The wall has fallen; nobody knows before one of the two has a new address."""
+    for end in pair.ends:
+        await asyncio.to_thread(fallen, end.host)
+    before = pair.alice.host.address
+    came = await pair.alice.host.another_address()
+    assert await pair.alice.do("network_changed", frozenset({before, came}), frozenset({came})) == 1
+    for end in pair.ends:
+        await end.reported(PeerUp)
+    async with asyncio.timeout(10):
+        while True:  # the old connection lingers for two seconds
+            count = await asyncio.to_thread(arrived, turn)
+            await asyncio.sleep(0.3)
+            if await asyncio.to_thread(arrived, turn) - count < 5:
+                break
+    shown = len(await pair.alice.seen())
+    await pair.alice.until_seen(shown + 10)
+    assert await pair.alice.do("network_changed", frozenset({before, came, "x"}), frozenset({"x"})) == 0
+    assert not any(isinstance(report, PeerDown) for end in pair.ends for report in end.reports)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tls"])
 async def test_a_call_goes_over_a_relay_when_there_is_no_direct_path(transport: str, tmp_path: Path) -> None:
     async with Lab("ann", "bob", "turn") as lab:
         ann, bob, turn = lab.hosts
@@ -76,10 +124,11 @@ async def test_a_call_goes_over_a_relay_when_there_is_no_direct_path(transport: 
         wall(bob, ann)
         dead = IceServer((f"turn:{turn.address}:9", f"stun:{turn.address}:9"), "nobody", "x")
         urls = (f"turn:{turn.address}:{PORT}?transport={transport}",)
-        async with (
-            coturn(turn, tmp_path),
-            NetPair(lab, settings("alice"), settings("bob", microphone="synthetic")) as pair,
-        ):
+        if transport == "tls":
+            urls = (f"turns:{turn.address}:{TLS_PORT}?transport=tcp",)
+        alice, bobs = settings("alice"), settings("bob", microphone="synthetic")
+        alice, bobs = (replace(each, turn_ca=tmp_path / "turn.pem") for each in (alice, bobs))
+        async with coturn(turn, tmp_path), NetPair(lab, alice, bobs) as pair:
             for end in pair.ends:
                 server = turn_credential(SECRET, end.user_id, time.time() + 600, urls)
                 relay = IceServer(server.urls, server.username, server.credential)
@@ -92,9 +141,27 @@ async def test_a_call_goes_over_a_relay_when_there_is_no_direct_path(transport: 
             assert all(each.number is not None for each in seen)
             figures = await pair.alice.figures()
             assert figures.stats.audio_received.packets > 0
+            command = [*ann.prefix, "nft", "list", "table", "inet", "wall"]
+            counted = await asyncio.to_thread(subprocess.check_output, command, text=True)
+            assert "packets 0 " not in counted, "they tried the direct path, and there was none"
+            if transport == "tls":
+                await leaves_the_relay(pair, turn)
         log = (tmp_path / "coturn.log").read_text()
         assert "ALLOCATE processed, success" in log
         assert "CHANNEL_BIND processed, success" in log
-        command = [*ann.prefix, "nft", "list", "table", "inet", "wall"]
-        counted = await asyncio.to_thread(subprocess.check_output, command, text=True)
-        assert "packets 0 " not in counted, "they tried the direct path, and there was none"
+
+
+async def test_a_relay_that_nobody_vouches_for_is_not_used(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It costs a description no more than a dead one, and the log says what to configure."""
+    async with (
+        Lab("ann", "bob", "turn") as lab,
+        coturn(lab["turn"], tmp_path),
+        NetPair(lab, settings("alice"), settings("bob")) as pair,
+    ):
+        server = IceServer((f"turns:{lab['turn'].address}:{TLS_PORT}",), "nobody", "x")
+        for end in pair.ends:
+            await end.do("set_ice_servers", (server,))
+        await pair.connect(audio=False)
+    assert "configure=turn_ca" in capfd.readouterr().out

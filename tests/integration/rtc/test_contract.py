@@ -134,7 +134,9 @@ async def test_gathering_and_consent_are_looked_up_on_the_instance(
         inspect.getsource(aioice.ice.Connection.gather_candidates)
     )
     assert "create_task(self.query_consent())" in inspect.getsource(aioice.ice.Connection.connect)
-    gathering.Gatherer(ice, [], Gate(), names=Names(), allow_loopback=True, on_candidate=lambda _: None)
+    gathering.Gatherer(
+        ice, [], Gate(), names=Names(), authority=None, allow_loopback=True, on_candidate=lambda _: None
+    )
     seams.keep_consent(ice, Consent(ice, lambda: None).keep)
     await ice.gather_candidates()
     assert gathering.LOOPBACK in [candidate.host for candidate in ice.local_candidates]

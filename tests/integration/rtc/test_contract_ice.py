@@ -88,6 +88,7 @@ async def test_who_we_are_over_is_known_from_the_nominated_pair() -> None:
     connection = RTCPeerConnection()
     connection.addTransceiver("audio")
     assert seams.local_address(connection) is None
+    assert not seams.is_relayed(connection)
     assert seams.first_mid(connection) == "0"
     await connection.close()
 

@@ -205,6 +205,18 @@ def test_a_change_that_breaks_nothing_costs_a_question() -> None:
     assert side.until(41.1) == [t.Make(1)], "unproved for a second"
 
 
+def test_a_better_way_is_tried_beside_the_one_that_works() -> None:
+    side = up(offers=True)
+    side.until(30.0)
+    assert side.give(t.NetworkChanged(broken=False, better=True)) == [t.Make(1)]
+    assert side.until(36.1) == [t.Drop(1)], "there is none: the old one goes on, and nothing is tried again"
+    assert side.until(100.0) == []
+    asking = up(offers=False)
+    asking.until(30.0)
+    assert asking.give(t.NetworkChanged(broken=False, better=True)) == [t.Ask(1)]
+    assert asking.until(100.0) == []
+
+
 def test_what_was_lost_with_the_hub_is_said_anew() -> None:
     side = up(offers=True)
     side.until(30.0)

@@ -10,6 +10,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -49,6 +50,7 @@ class Gatherer:
         gate: Gate,
         *,
         names: Names,
+        authority: Path | None,
         allow_loopback: bool,
         on_candidate: Callable[[str], None],
     ) -> None:
@@ -56,6 +58,7 @@ class Gatherer:
         self._servers = servers
         self._gate = gate
         self._names = names
+        self._authority = authority
         self._allow_loopback = allow_loopback
         self._on_candidate = on_candidate
         self._pending: set[asyncio.Task[Found]] = set()
@@ -131,7 +134,10 @@ class Gatherer:
             ]
         if turn:
             make, tally = partial(GuardedProtocol, self._connection, self._gate), self._gate.tally
-            relays = [partial(relayed, make, component, server, self._names, tally) for server in turn]
+            relays = [
+                partial(relayed, make, component, server, self._names, tally, self._authority)
+                for server in turn
+            ]
             asked.append(in_turn(relays))
         return asked
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
@@ -84,7 +85,8 @@ class Peer:
     `create_offer` then `accept_answer`, or `accept_offer`, once; `close` it in the end.
 
     `allow_loopback` adds 127.0.0.1 to the addresses; without any other address it is used anyway. `names`
-    is shared by those who look up the same servers; `style` is that of our sound, for the far end to know.
+    is shared by those who look up the same servers; `style` is that of our sound, for the far end to know;
+    `turn_ca` a file with a further authority for TURN servers over TLS.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Peer:
         allow_loopback: bool = False,
         names: Names | None = None,
         style: SoundStyle = VOICE,
+        turn_ca: Path | None = None,
     ) -> None:
         self._codecs = tuple(video_codecs)
         self._observer = observer
@@ -127,6 +130,7 @@ class Peer:
             servers(ice_servers),
             self._gate,
             names=names or Names(),
+            authority=turn_ca,
             allow_loopback=allow_loopback,
             on_candidate=self._on_late_candidate,
         )
@@ -173,6 +177,11 @@ class Peer:
     def local_address(self) -> str | None:
         """The address of this machine that it goes over; None before it is connected."""
         return seams.local_address(self._connection)
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether it goes over a relay, of ours or the far end's."""
+        return seams.is_relayed(self._connection)
 
     def probe(self) -> None:
         """Asks the far end for a sign of life, which shows in `heard`."""

@@ -102,6 +102,12 @@ def local_address(connection: RTCPeerConnection) -> str | None:
     return str(name[0]) if name else None
 
 
+def is_relayed(connection: RTCPeerConnection) -> bool:
+    """Whether an end of the nominated pair is at a relay."""
+    pairs = ice_transport(connection)._connection._nominated.values()
+    return any("relay" in (pair.local_candidate.type, pair.remote_candidate.type) for pair in pairs)
+
+
 def keep_consent(ice: Connection, keep: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Replaces the library's consent checks."""
     ice.__dict__["query_consent"] = keep

@@ -138,10 +138,22 @@ async def test_a_newer_attempt_replaces_the_older_one(agent: Agent) -> None:
     assert not any(isinstance(report, PeerDown) for report in agent.reports)
 
 
+async def test_a_relay_is_left_when_there_is_a_new_address(agent: Agent) -> None:
+    old = await agent.connect("bob")
+    old.is_relayed = True
+    here = frozenset({old.local_address or "", "192.0.2.2"})
+    assert agent.engine.network_changed(here) == 0, "the same as before"
+    assert agent.engine.network_changed(here, frozenset({"192.0.2.2"})) == 1
+    await agent.signalled(2)
+    assert agent.signals[1] == ("call", "bob", Signal(2, Offer("offer"), 1))
+    assert not any(isinstance(report, PeerDown) for report in agent.reports)
+
+
 async def test_a_connection_is_made_anew_beside_the_old_one(agent: Agent) -> None:
     old = await agent.connect("bob")
     assert agent.engine.network_changed(frozenset({old.local_address or ""})) == 0
     assert old.probes == 1, "an address that is still there has to prove itself"
+    assert agent.engine.network_changed(frozenset({"192.0.2.1", "192.0.2.2"}), frozenset({"192.0.2.2"})) == 0
     assert agent.engine.network_changed(frozenset()) == 1, "it has gone"
     await agent.signalled(2)
     assert agent.signals[1] == ("call", "bob", Signal(2, Offer("offer"), 1))
