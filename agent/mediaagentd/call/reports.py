@@ -72,17 +72,21 @@ def calls_listed(state: State, now: float, report: CallsListed) -> Change:
     before = state
     ended = [call for call in report.calls if call.ended]
     live = [call for call in report.calls if not call.ended]
-    for hub in (*ended, *live):
+    for hub in ended:
+        state, more = mirror.streamed(state, now, hub)
+        effects += more
+    call = state.call
+    if call is not None and all(hub.call_id != call.hub.call_id for hub in live):
+        # Before what rings is looked at: it must not find us busy with a call that is over.
+        state, more = mirror.unlisted(state, now)
+        effects += more
+    for hub in live:
         state, more = mirror.streamed(state, now, hub)
         effects += more
     # Those that we left and the hub has not heard so.
     effects += tuple(Hub(0, Leave(hub.call_id)) for hub in live if _is_left(before, hub))
-    call = state.call
-    if call is None:
+    if state.call is None:
         return state, effects
-    if all(hub.call_id != call.hub.call_id for hub in live):
-        state, more = mirror.unlisted(state, now)
-        return state, (*effects, *more)
     # Announce again: what the hub holds now may yet be overtaken by an older announcement under way.
     return replace(state, announced=None), effects
 

@@ -79,6 +79,16 @@ def test_one_call_ends_and_the_next_rings_in_one_list() -> None:
     assert ann.names() == ["UserLeft", "CallChanged", "CallEnded", "Invited", "CallChanged"]
 
 
+def test_what_rings_after_a_return_is_not_turned_away_for_a_call_that_is_over() -> None:
+    """The list does not name our call any more, nor how it ended: the hub has made others since."""
+    ann = Stage().connect(AUDIO)
+    ann.push(joined("bob"), joined("ann", 2), revision=3, type_=AUDIO)
+    effects = ann.tell(t.CallsListed((call(joined("cat"), member("ann", S.PENDING), name="2"),)))
+    assert not any(isinstance(effect, t.Hub) for effect in effects)
+    assert ann.names() == ["UserLeft", "CallChanged", "CallEnded", "Invited", "CallChanged"]
+    assert ann.phase() is t.Phase.RINGING
+
+
 def test_what_no_client_sees_is_no_event() -> None:
     ann = Stage().connect()
     ann.push(joined("bob"), joined("ann", 2, audio=True), revision=3)
