@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mediaagentd import config, daemon, hub_daemon
@@ -192,3 +195,29 @@ def test_an_authority_for_turn_servers_is_a_file_of_certificates(tmp_path: Path)
         with pytest.raises(ConfigError, match=said):
             daemon._turn_authority(config.load(None, {"turn_ca": path}))
     assert daemon._turn_authority(config.load()) is None
+
+
+EXAMPLES = {
+    *("hub_ca", "turn_ca", "hub.database", "hub.tls_certificate", "hub.tls_key"),
+    *("hub.allowed_candidates", "hub.ice_urls", "hub.turn_urls"),
+}
+"""Keys of the shipped file whose values are no defaults, because these are empty."""
+
+ELSEWHERE = {"user_sig", "hub.keys", "hub.ice_username", "hub.ice_credential", "hub.turn_secret"}
+"""Secrets, which no configuration file should hold, and what belongs to them."""
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    nested = [flat(value, f"{prefix}{key}.") for key, value in values.items() if isinstance(value, dict)]
+    plain = {prefix + key: value for key, value in values.items() if not isinstance(value, dict)}
+    return {key: value for part in (plain, *nested) for key, value in part.items()}
+
+
+def test_the_shipped_file_shows_every_key_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    shipped = Path(__file__).parents[2] / "systemd" / "agent.toml"
+    written = tomllib.loads(re.sub(r"(?m)^# (\w+ = )", r"\1", shipped.read_text()))
+    shown = flat(config.Config.model_validate(written).model_dump(mode="json", exclude_unset=True))
+    defaults = flat(config.Config().model_dump(mode="json"))
+    assert set(shown) | ELSEWHERE == set(defaults)
+    assert {key for key, value in shown.items() if value != defaults[key]} == EXAMPLES

@@ -26,3 +26,10 @@ def test_what_a_holder_wrote_badly_is_no_reason_to_fail(tmp_path: Path) -> None:
     path.write_text("not a number, and longer than the new one")
     with lock.hold(path):
         assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_full_disk_keeps_nobody_from_holding_it() -> None:
+    full = Path("/dev/full")
+    with lock.hold(full), pytest.raises(LockedError) as refused, lock.hold(full):
+        pass
+    assert refused.value.holder == 0
