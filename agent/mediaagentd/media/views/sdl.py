@@ -62,7 +62,7 @@ def _load() -> Any:
     try:
         import sdl2
     except ModuleNotFoundError:
-        raise not_offered("PySDL2 is missing: pip install 'mediaagentd[window]'") from None
+        raise not_offered("PySDL2 is missing: pip install pysdl2") from None
     except ImportError:
         raise not_offered("SDL 2 is missing: apt install libsdl2-2.0-0") from None
     return sdl2
