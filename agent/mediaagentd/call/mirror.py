@@ -94,14 +94,15 @@ def entered(state: State, now: float, hub: HubCall) -> Change:
     was_held = any(h.call_id == hub.call_id for h in state.held)
     hub = max((h for h in (hub, *state.held) if h.call_id == hub.call_id), key=lambda h: h.revision)
     me = hub.member(state.user_id)
-    if isinstance(pending.command, Invite) and me is not None and parts.is_unheard(state, hub, me):
+    rings = me is not None and me.state is MemberState.PENDING
+    if isinstance(pending.command, Invite) and parts.is_unheard(state, hub) and not rings:
         # The first attempt had failed, came true and was taken back. Who repeats it wants a call; it is
         # named after the one before, so that this can be repeated too.
         return state, (Hub(pending.op, replace(pending.command, request_id=hub.call_id)),)
     state, answers = done(state)
     state = replace(state, held=tuple(h for h in state.held if h.call_id != hub.call_id))
     effects: tuple[Effect, ...] = ()
-    if me is not None and me.state is MemberState.PENDING:
+    if rings:
         # The request is of a call that we made, or joined, and left: meanwhile we are asked into it again.
         state, effects = _stranger(state, now, hub)
     # Who joins anew may have left that very call before.

@@ -43,7 +43,9 @@ def taken_back(state: State, hub: HubCall, me: Member) -> State:
     return finished(state, Over(hub.call_id, hub.invitation(me).invite_id, me.join_order, not heard))
 
 
-def is_unheard(state: State, hub: HubCall, me: Member) -> bool:
-    """Whether our part in the call was taken back before anybody here was told of it."""
-    name = hub.call_id, hub.invitation(me).invite_id
+def is_unheard(state: State, hub: HubCall) -> bool:
+    """Whether we made the call, and took it back before anybody here was told of it; whoever had come may
+    have asked us into it since, which is another part.
+    """
+    name = hub.call_id, hub.invite_id
     return any(part.unheard and (part.call_id, part.invite_id) == name for part in state.over)

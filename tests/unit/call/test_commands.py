@@ -125,6 +125,22 @@ def test_a_request_that_had_failed_and_was_taken_back_makes_a_call_when_it_is_re
     assert ann.tell(replace(DIAL, op=5)) == (t.Done(5),)
 
 
+def test_such_a_request_makes_a_call_also_when_somebody_had_asked_us_into_that_one() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.tell(t.Hangup(3))
+    ann.tell(t.HubDone(2, call(joined("ann"), pending("bob"), pending("cid"))))
+    asked = t.Member("ann", S.PENDING, invitation=t.Invitation("i9", "bob"))
+    ann.push(asked, joined("bob", 2), pending("cid"), revision=5)
+    assert ann.phase() is t.Phase.RINGING
+    gone = replace(asked, state=S.CANCELLED)
+    end = over(call(gone, member("bob", S.LEFT), revision=6), t.EndReason.HANGUP, "bob")
+    ann.tell(t.CallChanged(end))
+    ann.tell(replace(DIAL, op=4))
+    (again,) = ann.tell(t.HubDone(4, end))
+    assert again == t.Hub(4, t.Invite(("bob",), VIDEO, 20.0, "", "c1"))
+
+
 def test_what_comes_of_it_again_is_bounded_by_the_hubs_patience() -> None:
     ann = Stage()
     ann.tell(DIAL)
