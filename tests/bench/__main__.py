@@ -86,7 +86,7 @@ def main(names: list[str]) -> int:
         return 2
     begun = time.monotonic()
     outcomes = {name: _run(name, known[name]) for name in names or SCENARIOS}
-    print(f"{len(outcomes)} scenarios in {(time.monotonic() - begun) / 60:.0f} minutes")
+    print(", ".join(outcomes) + f": {(time.monotonic() - begun) / 60:.1f} minutes")
     for name, outcome in outcomes.items():
         if outcome:
             print(f"{name}: {outcome}")

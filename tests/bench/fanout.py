@@ -151,7 +151,8 @@ def run_all(directory: Path) -> list[Figure]:
     return [
         Figure("sender with one receiver", "core", cpu(OURS, 1), checked, {STOCK: cpu(STOCK, 1)}),
         Figure(f"sender with {MANY} receivers", "core", cpu(OURS, MANY), checked, {STOCK: cpu(STOCK, MANY)}),
-        Figure("the second over the first", "times", times(OURS), checked, {STOCK: times(STOCK)}, goal=1.15),
+        Figure("the second over the first", "times", times(OURS), checked, {STOCK: times(STOCK)}, goal=1.15,
+               why="One more receiver is one more encryption and system call for every packet."),
         Figure(f"pictures at the worst of {MANY} receivers", "1/s", fps(OURS), checked, {STOCK: fps(STOCK)},
                goal=29.5, at_least=True),
         Figure("PSNR of luma at the last receiver", "dB", psnr(OURS), "numbers in the pictures read",
