@@ -85,7 +85,7 @@ def main(names: list[str]) -> int:
         print(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
         return 2
     begun = time.monotonic()
-    outcomes = {name: _run(name, known[name]) for name in names or SCENARIOS}
+    outcomes = {name: run_one(name, known[name]) for name in names or SCENARIOS}
     print(", ".join(outcomes) + f": {(time.monotonic() - begun) / 60:.1f} minutes")
     for name, outcome in outcomes.items():
         if outcome:
@@ -104,7 +104,7 @@ def _with_baselines(words: str) -> int:
     except KeyError as unknown:
         print(f"no such baseline: {unknown}; there are {', '.join(baselines.BASELINES)}")
         return 2
-    outcome = _run(
+    outcome = run_one(
         f"call --baseline {words}", lambda directory: call.run_all(directory, {**CONTENDERS, **more})
     )
     for name, why in failed.items():
@@ -117,7 +117,7 @@ def _with_baselines(words: str) -> int:
 FAILED = "failed"
 
 
-def _run(name: str, scenario: Callable[[Path], list[Figure]]) -> str:
+def run_one(name: str, scenario: Callable[[Path], list[Figure]]) -> str:
     """Runs one and keeps its figures at once. What went wrong, in a line; empty when nothing did. The others
     run whatever happens.
     """

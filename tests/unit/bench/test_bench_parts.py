@@ -9,6 +9,7 @@ import pytest
 from mediaagentd.media.capture.planes import luma_of
 
 from tests.bench import content, ears, eyes, networks, report
+from tests.bench.__main__ import main, run_one
 from tests.bench.figures import Figure, percentile, told
 from tests.bench.peers import tree_cpu
 
@@ -89,6 +90,18 @@ def test_a_frozen_picture_is_no_new_one() -> None:
     seen = networks.judged(times, 0.0, 1.0)
     assert seen.fps == 3.0
     assert seen.gap == pytest.approx(0.7)
+
+
+def test_a_scenario_that_fails_or_lacks_something_is_named_and_ends_nothing() -> None:
+    def failing(_directory: Path) -> list[Figure]:
+        raise AssertionError("nothing came")
+
+    def needing(_directory: Path) -> list[Figure]:
+        raise networks.NeedsError("root")
+
+    assert run_one("x", failing) == "failed: AssertionError: nothing came"
+    assert run_one("x", needing) == "not run: root"
+    assert main(["nonsense"]) == main(["--help"]) == 2
 
 
 def test_the_cpu_of_a_process_is_read() -> None:
