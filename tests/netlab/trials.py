@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import VideoProfile
@@ -30,42 +30,56 @@ LEARNING = 4.0
 WIDE = Impairment(delay=0.025, rate=2_000_000)
 NARROW = Impairment(delay=0.025, rate=300_000)
 
-
 RISEN = 800_000
 """Bits a second of pictures that show that a narrow link is wide again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What must hold at both ends over the whole trial: shares of slots, pictures a second, seconds."""
+    """What must hold at both ends after the learning: shares of slots with real or recovered sound and of
+    filled ones, pictures a second, the longest gap, the usual lip sync, and until a link that is wide again
+    is used, in seconds.
+    """
 
-    sound: float = 0.0
+    sound: float
+    fps: float
+    gap: float
+    lip_sync: float = 0.08
     filled: float = 0.98
-    fps: float = 0.0
-    gap: float = 30.0
-    lip_sync: float = 30.0
+    risen: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Phases in their order, of which those named in `measured` count."""
+    """Phases in their order; as bounds the goals of issue 4 where it has any, else what a machine that others
+    use too reached, and a bit.
+    """
 
     name: str
     phases: Sequence[Phase]
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: Bounds
     profile: VideoProfile = VideoProfile.P720
 
 
 TRIALS = (
-    Trial("clean", (Phase(16.0, Impairment(delay=0.010)),), Bounds(0.99, fps=27, gap=0.3, lip_sync=0.08)),
-    Trial("moderate", (Phase(24.0, MODERATE),), Bounds(0.99, fps=25, gap=0.5, lip_sync=0.08)),
-    Trial("international", (Phase(34.0, INTERNATIONAL),), Bounds(0.97)),
-    Trial("spiky", (Phase(LEARNING, SPIKY[0].impairment), *SPIKY), Bounds(0.95)),
+    Trial("clean", (Phase(16.0, Impairment(delay=0.010)),), Bounds(0.99, fps=27, gap=0.3)),
+    Trial("moderate", (Phase(24.0, MODERATE),), Bounds(0.98, fps=25, gap=0.5)),
+    Trial("international", (Phase(34.0, INTERNATIONAL),), Bounds(0.94, fps=12, gap=2.0)),
+    Trial("spiky", (Phase(LEARNING, SPIKY[0].impairment), *SPIKY), Bounds(0.96, fps=25, gap=0.8)),
     *(
-        Trial(f"loss {loss}", (Phase(20.0, round_trip(0.1, loss / 100)),), Bounds(sound))
-        for loss, sound in ((5, 0.99), (10, 0.985), (20, 0.96), (30, 0.89))
+        Trial(f"loss {loss}", (Phase(20.0, round_trip(0.1, loss / 100)),), Bounds(sound, fps, gap))
+        for loss, sound, fps, gap in (
+            (5, 0.99, 27, 0.5),
+            (10, 0.985, 27, 0.5),
+            (20, 0.97, 24, 0.5),
+            (30, 0.90, 20, 1.0),
+        )
     ),
-    Trial("fall and rise", (Phase(8.0, WIDE), Phase(15.0, NARROW), Phase(25.0, WIDE))),
+    Trial(
+        "fall and rise",
+        (Phase(8.0, WIDE), Phase(15.0, NARROW), Phase(25.0, WIDE)),
+        Bounds(0.96, fps=24, gap=2.5),
+    ),
 )
 
 
@@ -90,6 +104,25 @@ class Outcome:
         """Of both ends, from `since` to `until` seconds of that phase."""
         start, end = self.starts[number], self.starts[number + 1]
         return [r.course(start + since, end if until is None else start + until) for r in self.records]
+
+    def misses(self) -> list[str]:
+        """The bounds that did not hold."""
+        bounds, found = self.trial.bounds, []
+        for course in self.whole():
+            lip = abs(course.lip_sync_usual or 0.0)
+            held = {
+                "sound": course.sound >= bounds.sound,
+                "filled": course.filled >= bounds.filled,
+                "fps": course.fps >= bounds.fps,
+                "gap": course.gap <= bounds.gap,
+                "lip sync": lip <= bounds.lip_sync,
+                "pictures in order": not course.unread,
+            }
+            found += [f"{name}: {course}" for name, holds in held.items() if not holds]
+        if self.trial.phases[-1].impairment == WIDE:
+            risen = [record.reached(RISEN, self.starts[-2]) for record in self.records]
+            found += [f"risen: {each}" for each in risen if each is None or each > bounds.risen]
+        return found
 
     def lines(self) -> Iterable[str]:
         """For people."""

@@ -44,6 +44,11 @@ class VideoOutbox:
         """The next frame to send."""
         return self._frames.popleft() if self._frames else None
 
+    def flush(self) -> None:
+        """Drops what waits; it goes on with the next keyframe."""
+        self._drop_waiting()
+        self._synced = False
+
     def _drop_waiting(self) -> None:
         self.dropped += len(self._frames)
         self._frames.clear()

@@ -40,9 +40,10 @@ DRAIN_MOST: Final = 0.4
 
 BREATH: Final = 0.7
 BREATH_LEAST: Final = 0.35
+BREATH_TELLS: Final = 1.0
 BREATH_APART: Final = 3.0
 """Seconds without pictures for the sake of what tells us and the far end to send less, at most; after which
-any word on what gets through ends it; and between two of them.
+any word on what gets through ends it; in which it is about what was sent before; and between two of them.
 """
 
 WINDOW: Final = 0.1
@@ -62,6 +63,7 @@ class Pacer:
         self._tight_until = -math.inf
         self._held_until = -math.inf
         self._breathed = self._breath_until = -math.inf
+        self._breath_rate = 0.0
         self._window = -math.inf
         self._bits = 0
         self._counts: deque[tuple[int, float]] = deque(maxlen=WINDOWS)
@@ -70,10 +72,13 @@ class Pacer:
         """Whether less gets through than is wanted."""
         return now < self._tight_until
 
-    def told(self, estimate: int, now: float) -> bool:
-        """The far end's word on what gets through, bits a second; says whether that must drain first."""
+    def told(self, estimate: int, now: float) -> float:
+        """The far end's word on what gets through, bits a second; how many times that has been sent, when it
+        must drain first, else 0.
+        """
         before, self._estimate = self._estimate, estimate
-        over = self._sending(now) / estimate
+        since = self._breathed if now < self._breathed + BREATH_TELLS else now
+        over = (self._sending(now) if since == now else self._breath_rate) / estimate
         fallen = before is not None and estimate < FALLEN * before
         if fallen or over > EXCESS:
             self._tight_until = now + TIGHT
@@ -81,14 +86,15 @@ class Pacer:
             self._breath_until = now
         drains = over > EXCESS and self._held_until < now
         if drains:
-            self._held_until = now + min(DRAIN_MOST, DRAIN * (over - 1))
+            self._held_until = since + min(DRAIN_MOST, DRAIN * (over - 1))
+            self._breath_rate = 0.0
         self._adapt(now)
-        return drains
+        return over if drains else 0.0
 
     def breathe(self, now: float) -> None:
         """A queue grows on the way to us: it may do so on the way from us too, where our word on it goes."""
         if now - self._breathed >= BREATH_APART:
-            self._breathed = now
+            self._breathed, self._breath_rate = now, self._sending(now)
             self._breath_until = now + BREATH
 
     def sent(self, size: int, now: float) -> None:

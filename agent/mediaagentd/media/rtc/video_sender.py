@@ -27,6 +27,9 @@ KEYFRAME_GAP = 0.2
 KEYFRAME_ON_ITS_WAY = 0.4
 """Seconds after a keyframe has left in which no other is made on a tight path: it would delay the first."""
 
+ABANDON: Final = 2.0
+"""Times what gets through that were sent, from which pictures begin anew."""
+
 REPAIRS: Final = 200
 """Packets that wait to be sent again; the oldest goes."""
 
@@ -148,10 +151,24 @@ class VideoSender(Sender):
 
     def _on_bitrate(self, bitrate: int) -> None:
         self._bitrate = bitrate
-        if self._pacer.told(bitrate, time.monotonic()):
-            self._repairs.clear()  # of what was lost because it was too much
+        over = self._pacer.told(bitrate, time.monotonic())
         self._allowance.bound(bitrate)
         self._tell()
+        if over:
+            self._repairs.clear()  # of what was lost because it was too much
+        if over > ABANDON:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Most of what was sent is lost: what waits is of no use, and too large for the path as it is now. A
+        picture that is cut off leaves a gap in the numbers, so that nobody takes it for whole.
+        """
+        if self._pause is not None:
+            self._flow = iter(())
+            self._sequence = (self._sequence + 1) & 0xFFFF
+        self._outbox.flush()
+        self._asked = time.monotonic()
+        self._on_keyframe_request()
 
     def _on_report(self, report: RtcpReceiverInfo) -> None:
         super()._on_report(report)

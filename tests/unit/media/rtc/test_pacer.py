@@ -96,3 +96,13 @@ def test_a_breath_ends_with_word_from_the_far_end_that_is_not_from_before_it() -
     pacer.breathe(10.0)
     pacer.told(300_000, 10.05)
     assert pacer.wait(10.05) == 0
+
+
+def test_what_was_sent_before_a_breath_counts_and_the_breath_has_drained_it() -> None:
+    pacer = Pacer()
+    pacer.told(1_500_000, 0.0)
+    now = stream(pacer, 1_200_000, 2.0, 0.5)
+    pacer.breathe(now)
+    assert pacer.told(300_000, now + DRAIN_MOST) > 3
+    assert pacer.wait(now + DRAIN_MOST) == 0
+    assert pacer.told(290_000, now + DRAIN_MOST + 0.1) == 0
