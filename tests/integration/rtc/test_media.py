@@ -142,6 +142,19 @@ async def test_statistics_and_feedback_arrive(stage: Stage) -> None:
     await _stream(alice, bob, lambda: any(f.bitrate for f in alice.seen.feedback))
 
 
+async def test_who_only_listens_knows_the_round_trip_and_asks_for_sound_again(stage: Stage) -> None:
+    alice, bob = await stage.pair(VideoCodec.VP8)
+    bob.peer.probe()
+    async with asyncio.timeout(5):
+        while bob.peer.stats().round_trip is None:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.01)
+    lose(alice.peer, random.Random(1), 0.5)
+    for index in range(40):
+        alice.peer.send_audio(opus(index))
+        await asyncio.sleep(0)
+    await bob.seen.until(lambda: alice.peer.stats().audio_sent.repaired > 0)
+
+
 @pytest.mark.parametrize("codec", CODECS)
 async def test_lost_packets_are_sent_again(stage: Stage, codec: VideoCodec) -> None:
     """One packet in ten is lost each way: every picture still comes, in order."""

@@ -76,9 +76,9 @@ class Pacer:
         """The far end's word on what gets through, bits a second; how many times that has been sent, when it
         must drain first, else 0.
         """
-        before, self._estimate = self._estimate, estimate
+        before, self._estimate = self._estimate, max(1, estimate)
         since = self._breathed if now < self._breathed + BREATH_TELLS else now
-        over = (self._sending(now) if since == now else self._breath_rate) / estimate
+        over = (self._sending(now) if since == now else self._breath_rate) / self._estimate
         fallen = before is not None and estimate < FALLEN * before
         if fallen or over > EXCESS:
             self._tight_until = now + TIGHT

@@ -106,3 +106,10 @@ def test_what_was_sent_before_a_breath_counts_and_the_breath_has_drained_it() ->
     assert pacer.told(300_000, now + DRAIN_MOST) > 3
     assert pacer.wait(now + DRAIN_MOST) == 0
     assert pacer.told(290_000, now + DRAIN_MOST + 0.1) == 0
+
+
+def test_a_far_end_that_takes_nothing_stops_pictures_only_for_a_while() -> None:
+    pacer = Pacer()
+    now = stream(pacer, 1_200_000, 2.0, 0.5)
+    assert pacer.told(0, now) > 0
+    assert leave(pacer, 3, now)[-1] - now < 2
