@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -153,6 +154,27 @@ async def test_who_only_listens_knows_the_round_trip_and_asks_for_sound_again(st
         alice.peer.send_audio(opus(index))
         await asyncio.sleep(0)
     await bob.seen.until(lambda: alice.peer.stats().audio_sent.repaired > 0)
+
+
+async def test_a_picture_that_has_become_too_large_is_cut_off_and_nobody_takes_it_for_whole(
+    stage: Stage,
+) -> None:
+    """Two thirds of a megabyte are under way when the far end says that 300 kbit/s get through."""
+    alice, bob = await stage.pair(VideoCodec.VP8)
+    picture = Picture(VideoCodec.VP8)
+    alice.peer.send_video(picture.frame())
+    await bob.seen.until(lambda: len(bob.seen.video) == 1)
+    large = replace(picture.frame(), data=bytes(600_000))
+    alice.peer.send_video(large)
+    alice.peer._video_out._on_bitrate(300_000)
+    assert alice.seen.keyframe_requests == 1
+    alice.peer.send_video(picture.frame())
+    assert alice.peer.stats().video_sent.dropped >= 1
+    fresh = picture.frame(key=True)
+    alice.peer.send_video(fresh)
+    await bob.seen.until(lambda: len(bob.seen.video) == 2)
+    assert bob.seen.video[1].data == fresh.data
+    assert alice.peer.stats().video_sent.packets < 200
 
 
 @pytest.mark.parametrize("codec", CODECS)
