@@ -12,14 +12,11 @@ from typing import TextIO
 import structlog
 from structlog.typing import Processor
 
-LEVELS = ("debug", "info", "warning", "error")
-"""Names of the levels, lowest first."""
-
 
 def configure(level: str, stream: TextIO | None = None) -> None:
     """Sends all logs of this process to `stream` (stderr), those of the libraries from warning on.
 
-    `level` is one of `LEVELS`.
+    `level` is debug, info, warning or error.
     """
     stream = sys.stderr if stream is None else stream
     number = logging.getLevelNamesMapping()[level.upper()]

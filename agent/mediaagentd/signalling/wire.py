@@ -31,16 +31,6 @@ from mediaagentd.call.types import (
 )
 from mediaagentd.history.types import Record
 
-HEARD = (
-    "welcome",
-    "call_changed",
-    "signal",
-    "kicked_out",
-    "heartbeat",
-    "missed_call",
-)
-"""Bodies of the stream that this agent understands; it ignores those of a newer hub."""
-
 
 def seconds(value: Duration) -> float:
     """Of a duration."""

@@ -48,6 +48,9 @@ async def test_two_daemons_call_each_other(tmp_path: Path) -> None:
         assert audio.user_audio_changed.user_id == "ann"
         switched = await bob.call.SwitchToAudioCall(call_pb2.SwitchToAudioCallRequest(), timeout=WITHIN)
         assert switched.call.type == call_pb2.CALL_TYPE_AUDIO
+        assert (await bob.call.GetCall(call_pb2.GetCallRequest())).call == switched.call
+        session = (await bob.session.GetSession(session_pb2.GetSessionRequest())).session
+        assert (session.user_id, session.state) == ("bob", session_pb2.SESSION_STATE_ONLINE)
         (peer,) = (await ann.agent.GetStats(agent_pb2.GetStatsRequest())).peers
         assert peer.user_id == "bob"
         assert peer.video_received.frames > 0
@@ -56,6 +59,7 @@ async def test_two_daemons_call_each_other(tmp_path: Path) -> None:
         there = (await bob.event(event_pb2.EVENT_TYPE_CALL_END)).call_ended.call
         assert (there.call_id, there.ended_by) == (call.call_id, "ann"), there
         assert not (await ann.call.Hangup(call_pb2.HangupRequest(), timeout=WITHIN)).HasField("call")
+        assert not (await ann.call.GetCall(call_pb2.GetCallRequest())).HasField("call")
         assert not (await ann.status()).media.is_camera_open
         out = await ann.session.Logout(session_pb2.LogoutRequest(), timeout=WITHIN)
         assert out.session.state == session_pb2.SESSION_STATE_LOGGED_OUT

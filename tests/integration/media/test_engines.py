@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
-import time
 import wave
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -21,7 +19,7 @@ from mediaagentd.media.capture.pattern import read_counter
 from mediaagentd.media.capture.planes import luma_of
 from mediaagentd.media.grading import Shape
 from mediaagentd.media.local import PASSED
-from mediaagentd.media.types import Size, VideoCodec, VideoProfile
+from mediaagentd.media.types import Size, VideoCodec
 from mediaagentd.media.views.types import LOCAL, FileView, FrameFormat, FramesView, Picture, View
 
 from tests.fakes.media_rtsp import RtspCamera
@@ -199,37 +197,6 @@ async def test_a_bad_description_ends_that_connection_only() -> None:
         pair.alice.dial(offers=False, attempt=3)
         pair.bob.dial(offers=True, attempt=3)
         await both_up(pair)
-
-
-async def test_720p_both_ways_costs(capsys: pytest.CaptureFixture[str]) -> None:
-    """Prints what a call costs; the machine is shared, so nothing is asserted but that it runs."""
-    profile = VideoProfile.P720
-    alice = settings("alice", profile=profile, microphone="synthetic")
-    async with Pair(alice, settings("bob", profile=profile, microphone="synthetic")) as pair:
-        await asyncio.gather(pair.alice.open_camera(), pair.bob.open_camera())
-        await pair.connect()
-        engine = pair.alice.engine
-        await engine.start_view(View("v", "bob", FramesView(FrameFormat.I420, max_fps=1)))
-        await within(first(engine.watch("v"), 2))
-        before, began = _cpu(), time.monotonic()
-        frames = pair.alice.figures().stats.video_received.frames
-        received = pair.alice.figures().stats.video_received.bytes
-        await asyncio.sleep(4)
-        spent, took = _cpu() - before, time.monotonic() - began
-        now = pair.alice.figures()
-        with capsys.disabled():
-            print(
-                f"\n720p two-way: {spent / took / 2:.3f} core per engine,"
-                f" {(now.stats.video_received.frames - frames) / took:.1f} fps,"
-                f" {(now.stats.video_received.bytes - received) * 8 / took / 1e6:.2f} Mbit/s,"
-                f" connected {now.connect_time}, first picture {now.first_arrival_time},"
-                f" decoded {now.first_frame_time}, slots {now.audio_slots_played}/{now.audio_slots_concealed}"
-            )
-
-
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 async def test_a_camera_that_encodes_by_itself_is_passed_through_and_encoded_when_it_must_be() -> None:
