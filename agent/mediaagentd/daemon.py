@@ -324,24 +324,20 @@ def _sabotage(faults: Faults, hub: HubClient, media: MediaDoor) -> Sabotage:
 
 def _certificate(config: Config) -> bytes | None:
     """The authority that signed the hub's certificate; None for those that the system knows."""
-    if config.hub_ca is None:
-        return None
-    try:
-        return config.hub_ca.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"hub_ca: {error.strerror}: {config.hub_ca}") from None
+    path = _authority("hub_ca", config.hub_ca)
+    return None if path is None else path.read_bytes()
 
 
-def _turn_authority(config: Config) -> Path | None:
-    """The file, which is one."""
-    if config.turn_ca is not None:
+def _authority(key: str, path: Path | None) -> Path | None:
+    """The file of that key, which holds certificates; else nothing would say why no connection stands."""
+    if path is not None:
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(config.turn_ca)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
         except ssl.SSLError:
-            raise ConfigError(f"turn_ca: no certificates in PEM: {config.turn_ca}") from None
+            raise ConfigError(f"{key}: no certificates in PEM: {path}") from None
         except OSError as error:
-            raise ConfigError(f"turn_ca: {error.strerror}: {config.turn_ca}") from None
-    return config.turn_ca
+            raise ConfigError(f"{key}: {error.strerror}: {path}") from None
+    return path
 
 
 def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings:
@@ -363,7 +359,7 @@ def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings
         echo=echo,
         sound=SoundStyle(config.audio_mode == "music", config.audio_stereo, config.audio_bitrate),
         reconnect_budget=config.reconnect_budget,
-        turn_ca=_turn_authority(config),
+        turn_ca=_authority("turn_ca", config.turn_ca),
     )
 
 

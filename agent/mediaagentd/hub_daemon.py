@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ssl
 from ipaddress import ip_network
 
-from mediaagentd.config import Config, ConfigError
+from mediaagentd.config import Config, ConfigError, HubConfig
 from mediaagentd.hub.quotas import Rate
 from mediaagentd.hub.server import HubServer
 from mediaagentd.hub.settings import HubSettings, IceServer
@@ -49,6 +50,7 @@ class Hub:
         """Raises ConfigError."""
         if not config.hub.keys:
             raise ConfigError("hub.keys: the hub needs at least one key to verify UserSigs with")
+        _check_certificate(config.hub)
         self._server = HubServer(_hub_settings(config))
 
     async def start(self) -> None:
@@ -58,6 +60,20 @@ class Hub:
     async def stop(self) -> None:
         """Ends the agents' streams and writes what waits."""
         await step("stop the hub", self._server.stop(grace=1.0))
+
+
+def _check_certificate(section: HubConfig) -> None:
+    """What is none gRPC would tell as an address that cannot be listened on. Raises ConfigError."""
+    if section.tls_certificate is None or section.tls_key is None:
+        return
+    keys = "hub.tls_certificate, hub.tls_key"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(section.tls_certificate, section.tls_key, password="")
+    except ssl.SSLError:
+        raise ConfigError(f"{keys}: not a certificate and its key in PEM, without a password") from None
+    except OSError as error:
+        raise ConfigError(f"{keys}: {error.strerror}") from None
 
 
 def _hub_settings(config: Config) -> HubSettings:

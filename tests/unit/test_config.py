@@ -186,15 +186,21 @@ def test_sound_is_a_voice_unless_it_is_told(tmp_path: Path, monkeypatch: pytest.
     assert (told.audio_mode, told.audio_stereo, told.audio_bitrate) == ("music", True, 96_000)
 
 
-def test_an_authority_for_turn_servers_is_a_file_of_certificates(tmp_path: Path) -> None:
-    for path, said in (
-        (tmp_path / "none.pem", "turn_ca: No such file"),
-        (tmp_path / "bad.pem", "turn_ca: no cert"),
-    ):
-        (tmp_path / "bad.pem").write_text("nonsense")
+@pytest.mark.parametrize("key", ["hub_ca", "turn_ca"])
+def test_an_authority_is_a_file_of_certificates(tmp_path: Path, key: str) -> None:
+    (tmp_path / "bad.pem").write_text("nonsense")
+    for name, said in (("none.pem", f"{key}: No such file"), ("bad.pem", f"{key}: no certificates in PEM")):
         with pytest.raises(ConfigError, match=said):
-            daemon._turn_authority(config.load(None, {"turn_ca": path}))
-    assert daemon._turn_authority(config.load()) is None
+            daemon._authority(key, tmp_path / name)
+    assert daemon._authority(key, None) is None
+
+
+def test_a_hubs_certificate_is_one_and_its_key(tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("nonsense")
+    for name, said in (("none.pem", "No such file"), ("bad.pem", "not a certificate and its key")):
+        flags = {"keys": "k", "tls_certificate": tmp_path / name, "tls_key": tmp_path / name}
+        with pytest.raises(ConfigError, match=f"hub.tls_certificate, hub.tls_key: {said}"):
+            hub_daemon.Hub(config.load(None, {"hub": flags}))
 
 
 EXAMPLES = {
