@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.peer import Peer
-from mediaagentd.media.types import VIDEO_CLOCK, AudioFrame, VideoCodec
+from mediaagentd.media.types import VIDEO_CLOCK, AudioFrame, PeerStats, VideoCodec
 from structlog.testing import capture_logs
 
 from tests.fakes.rtc import Picture, Recorder, connect, decode, opus, peer
@@ -130,7 +130,9 @@ async def test_nothing_is_sent_before_the_connection(stage: Stage) -> None:
 
 async def test_statistics_and_feedback_arrive(stage: Stage) -> None:
     alice, bob = await stage.pair(VideoCodec.VP8)
-    await _stream(alice, bob, lambda: alice.peer.stats().round_trip is not None)
+    await _stream(
+        alice, bob, lambda: _known(alice.peer.stats()) and bob.peer.stats().audio_received.frames > 10
+    )
     stats = alice.peer.stats()
     assert stats.round_trip is not None
     assert 0 <= stats.round_trip < 0.5
@@ -257,6 +259,10 @@ async def test_nothing_waits_for_the_loop_before_it_is_sent(stage: Stage) -> Non
     stats = alice.peer.stats()
     assert (stats.video_sent.frames, stats.audio_sent.frames) == (1, 1)
     await bob.seen.until(lambda: bool(bob.seen.video and bob.seen.audio))
+
+
+def _known(stats: PeerStats) -> bool:
+    return stats.round_trip is not None and stats.video_sent.frames > 10
 
 
 def lose(end: Peer, rng: random.Random, share: float) -> None:

@@ -39,8 +39,8 @@ class AudioSender(Sender):
         self._red: int | None = None
         self._redundancy = Redundancy()
         self._memory = LossMemory()
-        self.is_tight: Callable[[], bool] = lambda: False
-        """Whether less gets through than our pictures want."""
+        self.overran: Callable[[], bool] = lambda: False
+        """Whether our pictures were too much for the path of late."""
 
     def agree(self, sound: Sound) -> None:
         """How the far end takes sound."""
@@ -83,7 +83,7 @@ class AudioSender(Sender):
 
     def _on_report(self, report: RtcpReceiverInfo) -> None:
         super()._on_report(report)
-        self._memory.report(self.fraction_lost, tight=self.is_tight())
+        self._memory.report(self.fraction_lost, overran=self.overran())
         self._on_loss(self._memory.loss)
 
     def _dress(self, packet: Outbound) -> Outbound:

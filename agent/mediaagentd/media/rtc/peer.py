@@ -119,7 +119,7 @@ class Peer:
         self._video_out = VideoSender(
             wire, observer.on_keyframe_request, observer.on_feedback, self._audio_out.rate
         )
-        self._audio_out.is_tight = self._video_out.is_tight
+        self._audio_out.overran = self._video_out.overran
         self._video_in = VideoReceiver(wire, observer.on_video, self._round_trip, self._video_out.breathe)
         self._audio_in = AudioReceiver(wire, observer.on_audio, self._round_trip, self._video_in.beside)
         seams.swap(audio, self._audio_out, self._audio_in)

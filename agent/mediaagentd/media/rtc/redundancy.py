@@ -25,7 +25,7 @@ second in a row on that tells of none: then it was a queue that ran over, and th
 """
 
 LASTING: Final = 3
-"""Reports in a row of loss on a tight path after which it is the network's own."""
+"""Reports in a row of loss behind an overrun after which it is the network's own."""
 
 ROOM: Final = 1100
 """Bytes of a payload that fits into any packet: music at a high rate leaves room for less."""
@@ -51,10 +51,10 @@ class LossMemory:
         self._calm = False
         self._lossy = 0
 
-    def report(self, fraction: float, *, tight: bool = False) -> None:
-        """What a receiver lost since its last report, 0 to 1. `tight`: a queue of ours may have run over."""
+    def report(self, fraction: float, *, overran: bool = False) -> None:
+        """What a receiver lost since its last report, 0 to 1. `overran`: a queue of ours has run over."""
         self._lossy = self._lossy + 1 if fraction else 0
-        if tight and self._lossy < LASTING:
+        if overran and self._lossy < LASTING:
             fraction = min(fraction, self.loss)
         remembered = CALM if self._calm and not fraction else CALMS
         self.loss = max(fraction, remembered * self.loss + (1 - remembered) * fraction)

@@ -30,6 +30,9 @@ KEYFRAME_ON_ITS_WAY = 0.4
 ABANDON: Final = 2.0
 """Times what gets through that were sent, from which pictures begin anew."""
 
+OVERRUN: Final = 3.0
+"""Seconds for which reports may tell of what was lost then."""
+
 REPAIRS: Final = 200
 """Packets that wait to be sent again; the oldest goes."""
 
@@ -63,7 +66,7 @@ class VideoSender(Sender):
         self._picture_id = random.randrange(PICTURE_IDS)  # noqa: S311 - no secret
         self._bitrate: int | None = None
         self._keyframes = self._dropped = 0
-        self._asked = float("-inf")
+        self._asked = self._overran = float("-inf")
         self._keyframe_arrives = float("-inf")
         self._repair_share = 0.0
         self._counted = 0, 0  # packets and repairs when the share was last taken
@@ -82,9 +85,14 @@ class VideoSender(Sender):
         """Whether less gets through than is wanted."""
         return self._pacer.tight(time.monotonic())
 
+    def overran(self) -> bool:
+        """Whether what was lost of late was too much for the path."""
+        return time.monotonic() < self._overran + OVERRUN
+
     def breathe(self) -> None:
         """A queue has begun to grow on the way to us: see `Pacer`."""
-        self._pacer.breathe(time.monotonic())
+        self._overran = time.monotonic()
+        self._pacer.breathe(self._overran)
 
     def stats(self) -> StreamStats:
         """Totals so far."""
@@ -167,7 +175,7 @@ class VideoSender(Sender):
             self._flow = iter(())
             self._sequence = (self._sequence + 1) & 0xFFFF
         self._outbox.flush()
-        self._asked = time.monotonic()
+        self._overran = self._asked = time.monotonic()
         self._on_keyframe_request()
 
     def _on_report(self, report: RtcpReceiverInfo) -> None:

@@ -76,12 +76,12 @@ def test_protection_rises_at_once_and_falls_slowly() -> None:
 
 def test_a_queue_of_our_own_that_ran_over_is_no_network_that_loses() -> None:
     memory = LossMemory()
-    memory.report(0.6, tight=True)
-    memory.report(0.3, tight=True)
+    memory.report(0.6, overran=True)
+    memory.report(0.3, overran=True)
     assert memory.depth == 0
-    memory.report(0.0, tight=True)
+    memory.report(0.0, overran=True)
     for _ in range(3):
-        memory.report(0.1, tight=True)
+        memory.report(0.1, overran=True)
     assert memory.depth == 2
 
 
