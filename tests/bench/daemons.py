@@ -45,6 +45,7 @@ async def two(directory: Path, **settings: str) -> AsyncIterator[tuple[End, End,
 async def invite(ann: End, ben: End, kind: str) -> str:
     """Ann calls Ben; the invitation that has arrived at him."""
     invited = ben.agent.once(Event.INVITED)
+    await ben.agent.status()  # he listens before he is called: this waits for his stream
     await ann.agent.call("ben", kind)
     event = await asyncio.wait_for(invited, PATIENCE)
     return str(event.invite_id)

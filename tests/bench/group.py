@@ -41,6 +41,7 @@ class Measured:
 async def _enter(caller: End, name: str, callee: End, first: bool) -> None:
     """One more is in the call, and connected with the caller."""
     invited, entered = callee.agent.once(Event.INVITED), caller.agent.once(Event.USER_ENTER)
+    await callee.agent.status()  # it listens before it is called: this waits for its stream
     await (caller.agent.group_call([name], timeout=30) if first else caller.agent.invite_users([name], 30))
     await callee.agent.accept((await asyncio.wait_for(invited, PATIENCE)).invite_id)
     await asyncio.wait_for(entered, PATIENCE)
