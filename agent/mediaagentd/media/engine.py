@@ -16,8 +16,8 @@ from mediaagentd.call.types import CameraFailed, CameraOpened, Report
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media import devices
 from mediaagentd.media.codec.tuning import Choice
+from mediaagentd.media.early import LinkKey
 from mediaagentd.media.leg import MakePeer
-from mediaagentd.media.link import LinkKey
 from mediaagentd.media.local import camera_lost
 from mediaagentd.media.playout.playout import Playout
 from mediaagentd.media.playout.sinks import make_sink

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Protocol, assert_never
 
 import structlog
@@ -27,6 +26,7 @@ from mediaagentd.media.continuity_types import (
     Take,
     Up,
 )
+from mediaagentd.media.early import LinkKey
 from mediaagentd.media.leg import Leg, LegSignal, MakePeer, PeerPort
 from mediaagentd.media.tasks import Tasks
 from mediaagentd.media.types import (
@@ -42,9 +42,6 @@ from mediaagentd.media.types import (
 )
 
 _log = structlog.stdlib.get_logger()
-
-EARLY_SIGNALS = 128
-"""Signals kept for attempts that are not open yet."""
 
 LINGER = 2.0
 """Seconds that a connection outlives its successor's beginning: the far end may be behind."""
@@ -77,40 +74,6 @@ class LinkOwner(Protocol):
 
     def on_feedback(self, link: Link) -> None:
         """`link.rate` or `link.audio_loss` has changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkKey:
-    """Names one attempt to connect with a user."""
-
-    call_id: str
-    user_id: str
-    attempt: int
-
-
-class EarlySignals:
-    """Signals of attempts that are not open yet, of all users together; when full the oldest goes."""
-
-    def __init__(self) -> None:
-        self._kept: deque[tuple[LinkKey, Signal]] = deque(maxlen=EARLY_SIGNALS)
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def keep(self, key: LinkKey, signal: Signal) -> None:
-        """For later."""
-        self._kept.append((key, signal))
-
-    def take(self, key: LinkKey) -> list[Signal]:
-        """Those of that attempt, in order. Those of older ones of the same user are forgotten."""
-        kept = list(self._kept)
-        self._kept.clear()
-        self._kept.extend(
-            (each, signal)
-            for each, signal in kept
-            if each.user_id != key.user_id or (each.call_id == key.call_id and each.attempt > key.attempt)
-        )
-        return [signal for each, signal in kept if each == key]
 
 
 class Link:

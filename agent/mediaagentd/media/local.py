@@ -280,7 +280,7 @@ class _SoundEncoder:
         self._deliver = deliver
         self._encoder: OpusEncoder | None = None
         self._next = 0
-        self.heard = (0.0, UNSAID)
+        self.heard = self._adapted_to = (0.0, UNSAID)
 
     def take(self, sound: RawSound) -> None:
         """Encodes 20 ms and hands them to the loop."""
@@ -288,7 +288,10 @@ class _SoundEncoder:
         if self._encoder is None or self._encoder.channels != channels:
             self.close()
             self._encoder = OpusEncoder(self._style, channels)
-        self._encoder.adapt(*self.heard)
+            self._encoder.adapt(*self.heard)
+        if self.heard != self._adapted_to:
+            self._adapted_to = self.heard
+            self._encoder.adapt(*self._adapted_to)
         clock = round((sound.captured - self._origin) * AUDIO_CLOCK)
         if abs(clock - self._next) > DRIFT:  # a gap: the microphone was off
             self._next = clock // AUDIO_FRAME * AUDIO_FRAME

@@ -12,10 +12,11 @@ from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import MicrophoneFailed, MicrophoneOpened, PeerDown, PeerUp, Report
 from mediaagentd.errors import Refused
 from mediaagentd.media import router
+from mediaagentd.media.early import EarlySignals, LinkKey
 from mediaagentd.media.figures import figures_of
 from mediaagentd.media.grading import Stream
 from mediaagentd.media.leg import Leg, MakePeer, PeerPort
-from mediaagentd.media.link import EarlySignals, Link, LinkKey
+from mediaagentd.media.link import Link
 from mediaagentd.media.local import LocalStreams
 from mediaagentd.media.outgoing import Outgoing
 from mediaagentd.media.playout.playout import Playout, Slots

@@ -21,6 +21,7 @@ from mediaagentd.media.capture.errors import (
     from_os_error,
 )
 from mediaagentd.media.capture.types import RawPicture, RawSound, Samples
+from mediaagentd.media.pause import pause
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, Size, VideoProfile
 
 OPEN_TIMEOUT = 5.0
@@ -92,7 +93,7 @@ class _Clock:
         if self._start is None or now - self._start - position > LATE:
             self._start = now - position
         left = self._start + position - now
-        return not (stopping.wait(left) if left > 0 else stopping.is_set())
+        return pause(left, stopping)
 
     def restart(self) -> None:
         """The next position is due at once."""

@@ -16,6 +16,7 @@ from mediaagentd.media.capture.lettering import HEIGHT, draw_text
 from mediaagentd.media.capture.pattern import BLOCKS_PER_HEIGHT, LIMIT, ROWS, draw_counter
 from mediaagentd.media.capture.planes import Plane, plane
 from mediaagentd.media.capture.types import RawPicture, RawSound, Samples
+from mediaagentd.media.pause import pause
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, Size
 
 LATE = 0.25
@@ -40,7 +41,7 @@ class Pace:
         self.due = self._next
         left = self._next - now
         self._next += self._interval
-        return not (stopping.wait(left) if left > 0 else stopping.is_set())
+        return pause(left, stopping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +147,20 @@ class SyntheticMicrophone:
         self._hertz = hertz
         self._pace = Pace(AUDIO_FRAME / AUDIO_CLOCK)
         self._position = 0
-        self._loop = np.zeros(0, np.int16)
+        self._blocks = np.zeros((0, AUDIO_FRAME), np.int16)
 
     def open(self) -> None:
-        """Makes the sound: a loop of whole periods."""
-        self._loop = speech() if self._hertz is None else tone(self._hertz)
+        """Makes the sound: a loop of whole periods, and of whole blocks."""
+        loop = speech() if self._hertz is None else tone(self._hertz)
+        self._blocks = loop.reshape(-1, AUDIO_FRAME)
 
     def read(self, stopping: threading.Event) -> RawSound | None:
         """The next 20 ms when their time has come."""
         if not self._pace.wait(stopping):
             return None
-        indices = np.arange(self._position, self._position + AUDIO_FRAME) % len(self._loop)
-        self._position = (self._position + AUDIO_FRAME) % len(self._loop)
-        return RawSound(self._loop[indices], time.monotonic())
+        block = self._blocks[self._position]
+        self._position = (self._position + 1) % len(self._blocks)
+        return RawSound(block, time.monotonic())
 
     def close(self) -> None:
         """Nothing to free."""

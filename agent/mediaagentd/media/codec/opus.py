@@ -51,7 +51,7 @@ def _opus() -> ctypes.CDLL:
     opus.opus_encoder_create.restype = opus.opus_decoder_create.restype = _POINTER
     opus.opus_encoder_create.argtypes = [ctypes.c_int32, _INT, _INT, _POINTER]
     opus.opus_decoder_create.argtypes = [ctypes.c_int32, _INT, _POINTER]
-    opus.opus_encode.argtypes = [_POINTER, _POINTER, _INT, _POINTER, ctypes.c_int32]
+    opus.opus_encode.argtypes = [_POINTER, ctypes.c_char_p, _INT, _POINTER, ctypes.c_int32]
     opus.opus_decode.argtypes = [_POINTER, ctypes.c_char_p, ctypes.c_int32, _POINTER, _INT, _INT]
     opus.opus_encoder_destroy.argtypes = opus.opus_decoder_destroy.argtypes = [_POINTER]
     # Variadic: only the fixed arguments are typed, as the calling convention wants it.
@@ -91,11 +91,11 @@ class OpusEncoder:
     def encode(self, samples: Samples) -> bytes:
         """One packet of `AUDIO_FRAME` samples, (`AUDIO_FRAME`, 2) of two channels."""
         assert samples.shape == ((AUDIO_FRAME,) if self.channels == 1 else (AUDIO_FRAME, 2)), samples.shape
-        block = np.ascontiguousarray(samples, np.int16)
-        size = self._opus.opus_encode(self._state, block.ctypes.data, AUDIO_FRAME, self._packet, _LARGEST)
+        block = samples.astype(np.int16, copy=False).tobytes()  # a numpy array's address costs more
+        size = self._opus.opus_encode(self._state, block, AUDIO_FRAME, self._packet, _LARGEST)
         if size < 0:
             raise RuntimeError(f"opus encoder: error {size}")
-        return self._packet.raw[:size]
+        return ctypes.string_at(self._packet, size)
 
     def adapt(self, loss: float, hearing: Hearing) -> None:
         """To the loss, 0 to 1, that FEC is made for, with a lower rate where each packet is sent several

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from mediaagentd.errors import Refused
+from mediaagentd.media.pause import pause
 from mediaagentd.media.playout import sync
 from mediaagentd.media.playout.delay import SLOT
 from mediaagentd.media.playout.mixer import Voice, mix
@@ -110,7 +111,7 @@ class Playout:
             now = time.monotonic()
             if now - due > LATE:
                 due = now
-            if now < due and stopping.wait(due - now):
+            if now < due and not pause(due - now, stopping):
                 return
             self._tick(due)
             due += SLOT
