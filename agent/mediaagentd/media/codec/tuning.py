@@ -109,7 +109,8 @@ def _pixels(profile: VideoProfile) -> int:
 # --- what FFmpeg is told -------------------------------------------------------------------------------
 
 _X264 = (
-    "no-deblock=0:deblock=0,0:partitions=i4x4:repeat-headers=1:scenecut=0:sliced-threads=0:keyint=infinite"
+    "no-deblock=0:deblock=0,0:partitions=i4x4:no-dct-decimate=1"
+    ":repeat-headers=1:scenecut=0:sliced-threads=0:keyint=infinite"
 )
 _X264_SEARCH = {Effort.FAST: 0, Effort.BALANCED: 1}
 _VP8_SPEED = {Effort.FAST: "-8", Effort.BALANCED: "-6"}

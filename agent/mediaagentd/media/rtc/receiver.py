@@ -202,7 +202,7 @@ class Receiver:
 
     def _send_rtcp(self, packet: AnyRtcpPacket | bytes) -> None:
         try:
-            self._wire.send(bytes(packet))
+            self._wire.send_rtcp(bytes(packet))
         except ConnectionError:
             return  # closing
 

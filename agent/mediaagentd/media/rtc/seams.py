@@ -12,7 +12,6 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport, State
 from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import is_rtcp
 from OpenSSL import SSL
 from pylibsrtp import Session
 
@@ -40,15 +39,15 @@ def ice_transport(connection: RTCPeerConnection) -> RTCIceTransport:
     return dtls_transport(connection).transport
 
 
-def send(transport: RTCDtlsTransport, packet: bytes) -> None:
-    """What the library does in seven coroutines: RTP or RTCP is sealed and handed to the socket. Raises:
-    ConnectionError.
+def send(transport: RTCDtlsTransport, packet: bytes, *, rtcp: bool = False) -> None:
+    """What the library does in seven coroutines: RTP is sealed and handed to the socket; `rtcp` says that it
+    is RTCP. Raises: ConnectionError.
     """
     pair = transport.transport._connection._nominated.get(1)
     if pair is None or transport._state is not State.CONNECTED:
         raise ConnectionError("not connected")
     session = transport._tx_srtp
-    sealed = session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet)
+    sealed = session.protect_rtcp(packet) if rtcp else session.protect(packet)
     pair.protocol.transport.sendto(sealed, pair.remote_addr)
 
 

@@ -296,6 +296,6 @@ class Sender:
 
     def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
         try:
-            self._wire.send(b"".join(bytes(packet) for packet in packets))
+            self._wire.send_rtcp(b"".join(bytes(packet) for packet in packets))
         except ConnectionError:
             return  # closing
