@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from mediaagentd import version
+
 if TYPE_CHECKING:
     from mediaagentd.config import Config
 
@@ -59,7 +61,7 @@ def application() -> App:
     app = App(
         name="mediaagentd",
         help="The media agent: a daemon that owns camera, microphone and every call, and its hub.",
-        version=_version,
+        version=version,
     )
     for command in (run_agent, echo, hub, usersig, check, demo):
         app.command(command, name="run" if command is run_agent else None)
@@ -263,12 +265,3 @@ def _is_default(socket: Path) -> bool:
     from mediaagentd.config import default_socket
 
     return socket == default_socket(os.environ, os.geteuid())
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("mediaagentd")
-    except PackageNotFoundError:
-        return "0.1.0"

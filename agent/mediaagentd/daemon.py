@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from mediaagentd import config as configuration
-from mediaagentd import lock
+from mediaagentd import lock, version
 from mediaagentd.api.clock import WallClock
 from mediaagentd.api.convert import Conversion
 from mediaagentd.api.house import About, House
@@ -134,7 +134,7 @@ class Agent:
         self._calls = wires.calls = Calls(self._hub, self._media, self._events, self._history)
         conversion = Conversion(WallClock(loop.time, time.time), device_id, config.sdk_app_id)
         self._lag = LoopLag(loop)
-        about = About(_version(), config.hub_target, loop.time, loop.time(), lambda: self._lag.p99)
+        about = About(version(), config.hub_target, loop.time, loop.time(), lambda: self._lag.p99)
         house = House(
             self._calls,
             self._media,
@@ -174,7 +174,7 @@ class Agent:
             self._tasks.append(asyncio.create_task(self._log_in(), name="login"))
         if self._echo:
             self._tasks.append(asyncio.create_task(self._answer(), name="answer"))
-        _log.info("serving", socket=str(path), version=_version())
+        _log.info("serving", socket=str(path), version=version())
 
     def _hold_state(self) -> None:
         """Two daemons in one state directory would be one device to the hub, and fight over its files."""
@@ -361,12 +361,3 @@ def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings
         reconnect_budget=config.reconnect_budget,
         turn_ca=_authority("turn_ca", config.turn_ca),
     )
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("mediaagentd")
-    except PackageNotFoundError:
-        return "0.1.0"

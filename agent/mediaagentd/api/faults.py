@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from google.protobuf.duration_pb2 import Duration
 from mediaagent.v1 import fault_pb2 as pb
 from mediaagent.v1.fault_pb2_grpc import FaultServiceServicer
 
+from mediaagentd.api.clock import duration, seconds
 from mediaagentd.api.house import Context, House
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.faults import Fault, Faults, Sabotage
@@ -22,7 +22,7 @@ class FaultService(FaultServiceServicer):
     ) -> pb.DropHubConnectionResponse:
         """Cuts the hub off."""
         sabotage = self._sabotage()
-        sabotage.faults.begin(Fault.HUB_DROPPED, _seconds(request.duration))
+        sabotage.faults.begin(Fault.HUB_DROPPED, seconds(request.duration))
         await sabotage.drop_hub()
         return pb.DropHubConnectionResponse(faults=_shown(sabotage.faults))
 
@@ -31,7 +31,7 @@ class FaultService(FaultServiceServicer):
     ) -> pb.RefuseSignallingResponse:
         """Refuses commands and signals."""
         faults = self._sabotage().faults
-        faults.begin(Fault.SIGNALLING_REFUSED, _seconds(request.duration))
+        faults.begin(Fault.SIGNALLING_REFUSED, seconds(request.duration))
         return pb.RefuseSignallingResponse(faults=_shown(faults))
 
     async def DelaySignalling(
@@ -39,8 +39,8 @@ class FaultService(FaultServiceServicer):
     ) -> pb.DelaySignallingResponse:
         """Makes them late."""
         faults = self._sabotage().faults
-        faults.delay = _seconds(request.delay)
-        faults.begin(Fault.SIGNALLING_DELAYED, _seconds(request.duration))
+        faults.delay = seconds(request.delay)
+        faults.begin(Fault.SIGNALLING_DELAYED, seconds(request.duration))
         return pb.DelaySignallingResponse(faults=_shown(faults))
 
     async def KillPeerConnection(
@@ -54,7 +54,7 @@ class FaultService(FaultServiceServicer):
     async def LoseCamera(self, request: pb.LoseCameraRequest, _context: Context) -> pb.LoseCameraResponse:
         """Takes the camera away."""
         sabotage = self._sabotage()
-        sabotage.faults.begin(Fault.CAMERA_LOST, _seconds(request.duration))
+        sabotage.faults.begin(Fault.CAMERA_LOST, seconds(request.duration))
         sabotage.lose_camera()
         return pb.LoseCameraResponse(faults=_shown(sabotage.faults))
 
@@ -85,17 +85,7 @@ _FIELDS = {
 
 def _shown(faults: Faults) -> pb.Faults:
     left = {field: faults.left(fault) for field, fault in _FIELDS.items()}
-    message = pb.Faults(**{field: _duration(time) for field, time in left.items() if time})
+    message = pb.Faults(**{field: duration(time) for field, time in left.items() if time})
     if left["signalling_delayed"]:
-        message.delay.CopyFrom(_duration(faults.delay))
+        message.delay.CopyFrom(duration(faults.delay))
     return message
-
-
-def _duration(seconds: float) -> Duration:
-    made = Duration()
-    made.FromNanoseconds(round(seconds * 1e9))
-    return made
-
-
-def _seconds(duration: Duration) -> float:
-    return float(duration.ToNanoseconds() / 1e9)
