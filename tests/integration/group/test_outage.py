@@ -26,6 +26,7 @@ class Town:
         self.hub: processes.Hub
         self.alice: Actor
         self.bob: Actor
+        self.bobs: processes.Agent
 
     async def start_hub(self) -> None:
         context = processes.hub(self._directory, port=self._port)
@@ -52,6 +53,7 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
                 for name in ("alice", "bob")
             )
         )
+        made.bobs = agents[1]
         made.alice, made.bob = [
             await stack.enter_async_context(Actor(name, agent.socket))
             for name, agent in zip(("alice", "bob"), agents, strict=True)
@@ -132,10 +134,13 @@ async def test_an_agent_that_has_forgotten_leaves_the_call(town: Town, tmp_path:
     """Bob's daemon is killed and started again: what the hub still counts him in is left."""
     alice = town.alice
     mark = alice.mark
+    town.bobs.child.signal(signal.SIGKILL)
+    await town.bobs.child.wait()
     bobs = processes.agent(tmp_path, "bob", town.hub, device_id="bob", socket=str(tmp_path / "b.sock"))
     async with bobs, Actor("bob", tmp_path / "b.sock") as bob:
         await bob.agent.login("bob", town.hub.mint("bob"))
-        await alice.expect(Event.CALL_END, mark, within=20)
+        end = (await alice.expect(Event.CALL_END, mark, within=20)).call
+        assert (end.end_reason, end.ended_by) == (call_pb2.END_REASON_DEVICE_LOST, "bob")
         assert await bob.agent.current_call() is None
         await alice.agent.call("bob", "audio", timeout=10)
         await bob.expect(Event.INVITED, 0)
