@@ -59,7 +59,7 @@ run: setup
 # --- keeping it right -------------------------------------------------------------------------------
 
 test: setup-dev clients/node/node_modules/.installed
-	@.ci/install-packages chromium=chromium turnserver=coturn pulseaudio=pulseaudio pactl=pulseaudio-utils Xvfb=xvfb '/usr/lib/*/libSDL2-2.0.so.0=libsdl2-2.0-0' nft=nftables ip=iproute2
+	@.ci/install-packages chromium=chromium turnserver=coturn openssl=openssl pulseaudio=pulseaudio pactl=pulseaudio-utils Xvfb=xvfb '/usr/lib/*/libSDL2-2.0.so.0=libsdl2-2.0-0' nft=nftables ip=iproute2
 	$(BIN)/python -m pytest -q tests/unit tests/simulation tests/integration tests/clients tests/browser --seeds $(SEEDS)
 
 unit: setup-dev

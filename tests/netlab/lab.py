@@ -45,8 +45,9 @@ def unavailable() -> str | None:
 class Host:
     """A namespace with one interface `eth0`. Its address changes with `readdress`."""
 
-    def __init__(self, name: str, namespace: str, number: int) -> None:
+    def __init__(self, name: str, namespace: str, number: int, family: int = 4) -> None:
         self.name = name
+        self._family = family
         self.namespace = namespace
         self.number = number
         self.impairment = CLEAN
@@ -54,8 +55,17 @@ class Host:
 
     @property
     def address(self) -> str:
-        """The present IPv4 address."""
-        return f"10.77.{self._moves}.{self.number + 1}"
+        """The present address."""
+        return self._at(self._moves)
+
+    def _at(self, place: int) -> str:
+        host = self.number + 1
+        return f"10.77.{place}.{host}" if self._family == 4 else f"fd77::{place}:{host}"
+
+    @property
+    def network(self) -> str:
+        """What follows the address where it is made one of the interface's."""
+        return "/16 dev eth0" if self._family == 4 else "/64 dev eth0 nodad"
 
     @property
     def mac(self) -> str:
@@ -83,7 +93,8 @@ class Host:
     def udp(self, port: int = 0) -> socket.socket:
         """A socket of this host, not blocking."""
         with self.inside():
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            family = socket.AF_INET if self._family == 4 else socket.AF_INET6
+            sock = socket.socket(family, socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         sock.setblocking(False)
         sock.bind((self.address, port))
@@ -95,8 +106,8 @@ class Host:
 
     async def another_address(self) -> str:
         """One more, as when a cable is plugged in; the present one stays."""
-        address = f"10.77.200.{self.number + 1}"
-        await asyncio.to_thread(_ip, f"-n {self.namespace} address add {address}/16 dev eth0")
+        address = self._at(200)
+        await asyncio.to_thread(_ip, f"-n {self.namespace} address add {address}{self.network}")
         return address
 
     async def readdress(self) -> None:
@@ -105,18 +116,21 @@ class Host:
         self._moves += 1
         await asyncio.to_thread(
             _ip,
-            f"-n {self.namespace} address add {self.address}/16 dev eth0",
-            f"-n {self.namespace} address delete {before}/16 dev eth0",
+            f"-n {self.namespace} address add {self.address}{self.network}",
+            f"-n {self.namespace} address delete {before}{self.network.removesuffix(' nodad')}",
         )
 
 
 class Lab:
-    """As many hosts as names. `seed` makes the relay's decisions repeatable."""
+    """As many hosts as names, with IPv4 or (`family` 6) IPv6 alone. `seed` makes the relay's decisions
+    repeatable.
+    """
 
-    def __init__(self, *names: str, seed: int = 1) -> None:
+    def __init__(self, *names: str, seed: int = 1, family: int = 4) -> None:
         number = next(_labs)
         stem = f"{PREFIX}-{os.getpid()}-{number}"
-        self.hosts = tuple(Host(name, f"{stem}-{name}", index) for index, name in enumerate(names))
+        self.hosts = tuple(Host(name, f"{stem}-{name}", index, family) for index, name in enumerate(names))
+        self._family = family
         self._core = f"{stem}-core"
         self._seed = seed
         self._relay: asyncio.subprocess.Process | None = None
@@ -177,14 +191,14 @@ class Lab:
         _settle(self._core)
         for host in self.hosts:
             _ip(f"netns add {host.namespace}")
-            _settle(host.namespace)
+            _settle(host.namespace, self._family)
             port = f"port{host.number}"
             _ip(
                 f"-n {self._core} link add {port} type veth peer name eth0 netns {host.namespace}",
                 f"-n {self._core} link set {port} up",
                 f"-n {host.namespace} link set lo up",
                 f"-n {host.namespace} link set eth0 address {host.mac}",
-                f"-n {host.namespace} address add {host.address}/16 dev eth0",
+                f"-n {host.namespace} address add {host.address}{host.network}",
                 f"-n {host.namespace} link set eth0 up",
             )
             in_thread(lambda host=host: _no_offload(host))  # type: ignore[misc]
@@ -230,13 +244,16 @@ def _ip(*commands: str) -> None:
             raise RuntimeError(f"ip {command}: {done.stderr.strip()}")
 
 
-def _settle(namespace: str) -> None:
-    """No IPv6, whose own messages would be packets that nobody asked for; a second address of a net stays
-    when the first goes.
+def _settle(namespace: str, family: int = 4) -> None:
+    """No IPv6 unless it is wanted, since its own messages would be packets that nobody asked for, and no
+    address of it that nobody gave; a second address of a net stays when the first goes.
     """
+    without = str(int(family == 4))
     settings = {
-        "net/ipv6/conf/all/disable_ipv6": "1",
-        "net/ipv6/conf/default/disable_ipv6": "1",
+        "net/ipv6/conf/all/disable_ipv6": without,
+        "net/ipv6/conf/default/disable_ipv6": without,
+        "net/ipv6/conf/default/accept_ra": "0",
+        "net/ipv6/conf/default/accept_dad": "0",
         "net/ipv4/conf/all/promote_secondaries": "1",
     }
 
