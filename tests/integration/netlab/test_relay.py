@@ -116,22 +116,26 @@ async def leaves_the_relay(pair: NetPair, turn: Host) -> None:
     assert not any(isinstance(report, PeerDown) for end in pair.ends for report in end.reports)
 
 
-@pytest.mark.parametrize("transport", ["udp", "tls"])
-async def test_a_call_goes_over_a_relay_when_there_is_no_direct_path(transport: str, tmp_path: Path) -> None:
-    async with Lab("ann", "bob", "turn") as lab:
+@pytest.mark.parametrize(("transport", "family"), [("udp", 4), ("tls", 6)])
+async def test_a_call_goes_over_a_relay_when_there_is_no_direct_path(
+    transport: str, family: int, tmp_path: Path
+) -> None:
+    """The relay of a world with nothing but IPv6 is asked for an address of that."""
+    async with Lab("ann", "bob", "turn", family=family) as lab:
         ann, bob, turn = lab.hosts
         wall(ann, bob)
         wall(bob, ann)
-        dead = IceServer((f"turn:{turn.address}:9", f"stun:{turn.address}:9"), "nobody", "x")
-        urls = (f"turn:{turn.address}:{PORT}?transport={transport}",)
+        server = turn.address if family == 4 else f"[{turn.address}]"
+        dead = IceServer((f"turn:{server}:9", f"stun:{server}:9"), "nobody", "x")
+        urls = (f"turn:{server}:{PORT}?transport={transport}",)
         if transport == "tls":
-            urls = (f"turns:{turn.address}:{TLS_PORT}?transport=tcp",)
+            urls = (f"turns:{server}:{TLS_PORT}?transport=tcp",)
         alice, bobs = settings("alice"), settings("bob", microphone="synthetic")
         alice, bobs = (replace(each, turn_ca=tmp_path / "turn.pem") for each in (alice, bobs))
         async with coturn(turn, tmp_path), NetPair(lab, alice, bobs) as pair:
             for end in pair.ends:
-                server = turn_credential(SECRET, end.user_id, time.time() + 600, urls)
-                relay = IceServer(server.urls, server.username, server.credential)
+                granted = turn_credential(SECRET, end.user_id, time.time() + 600, urls)
+                relay = IceServer(granted.urls, granted.username, granted.credential)
                 await end.do("set_ice_servers", (dead, relay))
             began = time.monotonic()
             await pair.connect()

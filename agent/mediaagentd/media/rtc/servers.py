@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from aioice import Candidate, stun, turn
@@ -30,10 +30,43 @@ T = TypeVar("T")
 Found = tuple[Candidate, GuardedProtocol | None]
 
 
+NO_IPV4: Final = (440, 508)
+"""What a server says that has no relay of the address family that was asked for (RFC 8656 section 7.2): by
+itself that is IPv4.
+"""
+
+
+class Ipv6Allocation(stun.Message):
+    """Asks for an IPv6 relay: with REQUESTED-ADDRESS-FAMILY (RFC 8656 section 18.6), which the library does
+    not know, in front of what else it says.
+    """
+
+    def __init__(self, plain: stun.Message) -> None:
+        wanted = {name: plain.attributes[name] for name in ("LIFETIME", "REQUESTED-TRANSPORT")}
+        super().__init__(stun.Method.ALLOCATE, stun.Class.REQUEST, attributes=wanted)
+
+    def __bytes__(self) -> bytes:
+        message = super().__bytes__()
+        length = int.from_bytes(message[2:4], "big") + len(_IPV6)
+        return message[:2] + length.to_bytes(2, "big") + message[4:20] + _IPV6 + message[20:]
+
+
+_IPV6: Final = bytes((0x00, 0x17, 0x00, 0x04, 0x02, 0x00, 0x00, 0x00))
+
+
 class _Guarded(turn.TurnClientMixin):
     """Malformed messages of whoever speaks in the server's name end here."""
 
     tally: Tally
+
+    async def request_with_retry(self, request: stun.Message) -> tuple[stun.Message, tuple[str, int]]:
+        try:
+            return await super().request_with_retry(request)
+        except stun.TransactionFailed as error:
+            allocates = request.message_method is stun.Method.ALLOCATE
+            if not allocates or error.response.error_code not in NO_IPV4:
+                raise
+        return await super().request_with_retry(Ipv6Allocation(request))
 
     def datagram_received(self, data: bytes | str, addr: tuple[str, int]) -> None:
         try:
