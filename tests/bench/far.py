@@ -1,6 +1,6 @@
 """Half an hour over a path of 1,200 ms there and back that loses a fifth each way: does the call stay up?
 
-    python -m tests.bench far [SECONDS]
+    python -m tests.bench far
 
 Not among the default scenarios: it takes 31 minutes, and a twentieth of a core, since the picture is small.
 The stock library tries the same path first, for a minute.
