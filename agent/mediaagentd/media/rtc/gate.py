@@ -82,7 +82,7 @@ class Gate:
         self.heard = float("-inf")
         """When the far end last proved to be there."""
         self._trusted: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._sources: OrderedDict[str, Bucket] = OrderedDict()
+        self._sources: OrderedDict[tuple[str, int] | str, Bucket] = OrderedDict()
         self._rtcp = Bucket(RTCP_BURST, RTCP_RATE)
         self._streams: set[bytes] = set()
 
@@ -102,11 +102,14 @@ class Gate:
         """Whether it has."""
         return address in self._trusted
 
-    def may_ask(self, host: str, now: float) -> bool:
-        """Whether a STUN request of that source is looked at."""
-        bucket = self._sources.get(host)
+    def may_ask(self, address: tuple[str, int], now: float) -> bool:
+        """Whether a STUN request from there is looked at. Strangers of one host share a rate; who has proved
+        itself has its own, or a flood from behind its router would cost it its consent (RFC 7675).
+        """
+        source = address if address in self._trusted else address[0]
+        bucket = self._sources.get(source)
         if bucket is None:
-            bucket = self._sources[host] = Bucket(BURST, RATE)
+            bucket = self._sources[source] = Bucket(BURST, RATE)
             if len(self._sources) > SOURCES:
                 self._sources.popitem(last=False)
         return bucket.take(now)

@@ -128,7 +128,7 @@ class GuardedProtocol(library.StunProtocol):
             return data[8:20] in self.transactions
         if kind != _REQUEST or self._fragment not in data:
             return kind == _INDICATION and self._gate.trusts(addr)
-        if not self._gate.may_ask(addr[0], self._loop.time()):
+        if not self._gate.may_ask(addr, self._loop.time()):
             return False
         return self._gate.trusts(addr) or len(self.receiver._remote_candidates) < REMOTE_CANDIDATES
 

@@ -225,13 +225,22 @@ async def test_a_stranger_reaches_nothing() -> None:
 
 def test_a_source_that_asks_too_often_is_not_looked_at() -> None:
     gate = Gate()
-    asked = [gate.may_ask("192.0.2.1", 0.001 * n) for n in range(1000)]
+    asked = [gate.may_ask(("192.0.2.1", 9), 0.001 * n) for n in range(1000)]
     assert 140 < sum(asked) < 160, "a hundred at once, fifty a second"
-    assert gate.may_ask("192.0.2.2", 1.0)
-    assert gate.may_ask("192.0.2.1", 3.0)
+    assert gate.may_ask(("192.0.2.2", 9), 1.0)
+    assert gate.may_ask(("192.0.2.1", 9), 3.0)
     for n in range(10_000):
-        gate.may_ask(f"host-{n}", 3.0)
+        gate.may_ask((f"host-{n}", 9), 3.0)
     assert len(gate._sources) <= 256
+
+
+def test_a_flood_from_the_same_host_costs_who_proved_itself_nothing() -> None:
+    gate = Gate()
+    gate.trust(("192.0.2.1", 1), 0.0)
+    for n in range(40_000):
+        gate.may_ask(("192.0.2.1", 1024 + n), n / 1000)
+        if n % 1000 == 0:
+            assert gate.may_ask(("192.0.2.1", 1), n / 1000)
 
 
 def test_who_proved_itself_is_remembered_within_bounds() -> None:
