@@ -124,7 +124,7 @@ class Receiver:
         self._on_packet(packet, codec, now)
 
     def _estimate(self, packet: Inbound, now: float) -> None:
-        """Audio is not estimated."""
+        """Looks at when and how large it came, for an estimate of the path."""
 
     def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
         raise NotImplementedError
