@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
 import subprocess
+from collections import Counter
 
 import pytest
+from mediaagentd.media.rtc.outlet import UDP_SEGMENT
 
 from tests.netlab import (
     INTERNATIONAL,
@@ -57,6 +62,24 @@ async def test_outage_cable_and_another_address() -> None:
         assert bob.address != before
         (await probe(ann, bob, 20)).check(Impairment())
         assert in_thread(lambda: _addresses(bob.namespace)) == [bob.address]
+
+
+async def test_packets_that_are_handed_over_together_are_lost_one_by_one() -> None:
+    """Our senders let the system cut them apart: here that is done before the filter looks at them."""
+    cut, loop = [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("@H", 1200))], asyncio.get_running_loop()
+    arrived: Counter[int] = Counter()
+    async with Lab("ann", "bob") as lab:
+        ann, bob = lab.hosts
+        await lab.impair(bob, Impairment(loss=0.5))
+        with ann.udp() as here, bob.udp() as there:
+            for run in range(40):
+                here.sendmsg([bytes([run]) * 1200] * 5, cut, 0, there.getsockname())
+            async with asyncio.timeout(5):
+                while len(arrived) < 30:
+                    arrived[(await loop.sock_recv(there, 65536))[0]] += 1
+    finished = [count for run, count in arrived.items() if run < max(arrived)]
+    assert {1, 2, 3, 4} & set(finished)
+    assert 1.5 < sum(finished) / max(arrived) < 3.5
 
 
 def _addresses(namespace: str) -> list[str]:

@@ -177,12 +177,14 @@ def test_the_defects_we_guard_against_are_still_there() -> None:
 
 
 async def test_packets_are_sent_as_the_library_sends_them(connection: RTCPeerConnection) -> None:
-    """Each step that `seams.send` leaves out does nothing but the next one."""
+    """Each step that we leave out does nothing but the next one."""
     transport = seams.dtls_transport(connection)
     with pytest.raises(ConnectionError):
         await transport._send_rtp(b"\x80\0")
     with pytest.raises(ConnectionError):
-        seams.send(transport, b"\x80\0")
+        seams.outgoing(transport)
+    with pytest.raises(ConnectionError):
+        seams.send_rtcp(transport, b"\x80\0")
     assert "data = self._tx_srtp.protect(data)" in inspect.getsource(RTCDtlsTransport._send_rtp)
     ice = seams.ice_transport(connection)
     assert ice._send == ice._connection.send

@@ -28,10 +28,8 @@ RATE_SPAN = 0.5
 class AudioSender(Sender):
     """Opus packets out. The newest wins. What the far end lost decides how often each is sent."""
 
-    _history_bound = AUDIO_HISTORY
-
     def __init__(self, wire: Wire, on_loss: Callable[[float], None]) -> None:
-        super().__init__("audio", AUDIO_CLOCK, wire)
+        super().__init__("audio", AUDIO_CLOCK, wire, AUDIO_HISTORY)
         self._on_loss = on_loss
         self._queue: deque[AudioFrame] = deque(maxlen=AUDIO_BOUND)
         self._dropped = self._rate = 0
@@ -86,17 +84,16 @@ class AudioSender(Sender):
         self._memory.report(self.fraction_lost, overran=self.overran())
         self._on_loss(self._memory.loss)
 
-    def _dress(self, packet: Outbound) -> Outbound:
-        """What is sent in the place of a packet: with earlier ones in it. Only the plain one can be asked
+    def _dress(self, packets: list[Outbound]) -> list[Outbound]:
+        """What is sent in the place of packets: with earlier ones in them. Only the plain ones can be asked
         for again, since a retransmission tells nothing of its payload type.
         """
-        if self._red is None:
-            return packet
+        return packets if self._red is None else [self._with_earlier(packet, self._red) for packet in packets]
+
+    def _with_earlier(self, packet: Outbound, payload_type: int) -> Outbound:
         depth = self._memory.depth
         payload = self._redundancy.pack(packet.payload, packet.timestamp, depth, packet.payload_type)
-        if payload is None:
-            return packet
-        return packet._replace(payload_type=self._red, payload=payload)
+        return packet if payload is None else packet._replace(payload_type=payload_type, payload=payload)
 
     def _retransmit(self, sequence: int) -> None:
         """Not under its own number: SRTP takes each number once."""

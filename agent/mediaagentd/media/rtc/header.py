@@ -5,6 +5,7 @@ extensions (RFC 8285) together anew for every packet.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap
@@ -51,18 +52,14 @@ class HeaderWriter:
         place = places[0] + 4 if places else len(block)
         self._before, self._behind = block[:place], block[place + len(places) :]
 
-    def write(self, packet: Outbound, now: float) -> bytes:
-        """The packet sent at `now`, seconds since the epoch."""
-        header = _FIXED.pack(
-            self._first,
-            packet.marker << 7 | packet.payload_type,
-            packet.sequence_number,
-            packet.timestamp,
-            packet.ssrc,
-        )
-        if not self._timed:
-            return header + self._before + self._behind + packet.payload
-        return header + self._before + abs_send_time(now).to_bytes(3, "big") + self._behind + packet.payload
+    def write(self, packets: Sequence[Outbound], now: float) -> list[bytes]:
+        """The packets, sent at `now`, seconds since the epoch."""
+        time = abs_send_time(now).to_bytes(3, "big") if self._timed else b""
+        first, block = self._first, self._before + time + self._behind
+        return [
+            _FIXED.pack(first, marker << 7 | payload_type, number, timestamp, ssrc) + block + payload
+            for payload_type, marker, number, timestamp, ssrc, payload in packets
+        ]
 
 
 def abs_send_time(now: float) -> int:

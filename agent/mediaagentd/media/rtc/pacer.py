@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 BURST: Final = 96_000
@@ -52,7 +53,9 @@ WINDOWS: Final = 4
 
 
 class Pacer:
-    """`sent` every packet; before each, nothing goes for `wait` seconds."""
+    """Nothing goes for `wait` seconds; then one packet may, which it is told of by `sent`, or as many as
+    `grant` says.
+    """
 
     def __init__(self) -> None:
         self._rate = float(PACE)
@@ -99,12 +102,23 @@ class Pacer:
 
     def sent(self, size: int, now: float) -> None:
         """So many bytes leave."""
-        bits = 8 * size
+        self.grant((size,), now)
+
+    def grant(self, sizes: Iterable[int], now: float) -> int:
+        """How many packets, of these bytes, may leave together when one may; they count as sent."""
         self._accrue(now)
-        self._debt += bits
         if now - self._window >= WINDOW:
             self._turn(now)
+        burst = TIGHT_BURST if now < self._tight_until else BURST
+        count = bits = 0
+        for size in sizes:
+            count += 1
+            bits += 8 * size
+            if self._debt + bits >= burst:
+                break
+        self._debt += bits
         self._bits += bits
+        return count
 
     def wait(self, now: float) -> float:
         """Seconds until the next packet may leave."""

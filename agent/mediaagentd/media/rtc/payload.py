@@ -6,10 +6,11 @@ The byte work is the library's; what a payload says about its picture is read he
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Final
 
-from aiortc.codecs.h264 import H264Encoder, H264PayloadDescriptor
+from aiortc.codecs.h264 import PACKET_MAX, H264Encoder, H264PayloadDescriptor
 from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
 
 from mediaagentd.media.types import VideoCodec, VideoFrame
@@ -48,8 +49,29 @@ def packetize(frame: VideoFrame, picture_id: int) -> list[bytes]:
 @functools.lru_cache(maxsize=4)
 def _h264_payloads(data: bytes) -> list[bytes]:
     """Kept, since every peer of an encoder sends the same ones."""
-    units = (unit for unit in H264Encoder._split_bitstream(data) if unit)
-    return H264Encoder._packetize(units)
+    waiting, payloads = list[bytes](), list[bytes]()
+    for unit in H264Encoder._split_bitstream(data):
+        if len(unit) > PACKET_MAX:
+            payloads += [*H264Encoder._packetize(waiting), *_fragments(unit)]
+            waiting = []
+        elif unit:
+            waiting.append(unit)
+    return payloads + H264Encoder._packetize(waiting)
+
+
+def _fragments(unit: bytes) -> list[bytes]:
+    """FU-A payloads (RFC 6184 section 5.8) of one size, the last one smaller: the system takes these
+    together. The library's differ by a byte from the first on.
+    """
+    rest = len(unit) - 1
+    size = math.ceil(rest / math.ceil(rest / (PACKET_MAX - 2)))
+    indicator, kind = unit[0] & 0xE0 | _FU_A, unit[0] & 0x1F
+    pieces = [unit[at : at + size] for at in range(1, len(unit), size)]
+    last = len(pieces) - 1
+    return [
+        bytes((indicator, kind | 0x80 * (at == 0) | 0x40 * (at == last))) + piece
+        for at, piece in enumerate(pieces)
+    ]
 
 
 def depacketize(codec: VideoCodec, payload: bytes) -> Payload:

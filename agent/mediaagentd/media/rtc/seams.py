@@ -4,9 +4,12 @@ holds each against the pinned version, so that an upgrade fails loudly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple
 
+import pylibsrtp
 from aioice import Connection
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport, State
@@ -14,6 +17,7 @@ from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from OpenSSL import SSL
 from pylibsrtp import Session
+from pylibsrtp._binding import ffi, lib
 
 from mediaagentd.media.rtc.sound import Sound
 
@@ -39,16 +43,67 @@ def ice_transport(connection: RTCPeerConnection) -> RTCIceTransport:
     return dtls_transport(connection).transport
 
 
-def send(transport: RTCDtlsTransport, packet: bytes, *, rtcp: bool = False) -> None:
-    """What the library does in seven coroutines: RTP is sealed and handed to the socket; `rtcp` says that it
-    is RTCP. Raises: ConnectionError.
-    """
+class Way(NamedTuple):
+    """Where packets go at present: out of which transport, a relay's too, and to which address."""
+
+    transport: asyncio.DatagramTransport
+    address: tuple[str, int]
+
+
+def outgoing(transport: RTCDtlsTransport) -> tuple[Way, Session]:
+    """The way, and what seals RTP and RTCP. Raises: ConnectionError."""
     pair = transport.transport._connection._nominated.get(1)
     if pair is None or transport._state is not State.CONNECTED:
         raise ConnectionError("not connected")
-    session = transport._tx_srtp
-    sealed = session.protect_rtcp(packet) if rtcp else session.protect(packet)
-    pair.protocol.transport.sendto(sealed, pair.remote_addr)
+    return Way(pair.protocol.transport, pair.remote_addr), transport._tx_srtp
+
+
+def send_rtcp(transport: RTCDtlsTransport, packet: bytes) -> None:
+    """What the library does in seven coroutines: it is sealed and handed to the socket. Raises:
+    ConnectionError.
+    """
+    way, session = outgoing(transport)
+    way.transport.sendto(session.protect_rtcp(packet), way.address)
+
+
+class Slots:
+    """Places in which packets are sealed, without the copies and objects of `Session.protect`."""
+
+    def __init__(self, count: int, size: int) -> None:
+        place = ffi.new("char[]", count * size)
+        self._longest = size - pylibsrtp.SRTP_MAX_TRAILER_LEN
+        self._slots = [
+            (place + at, memoryview(ffi.buffer(place + at, size))) for at in range(0, count * size, size)
+        ]
+        self._place = place  # which lives as long as it is referred to
+        self._length = ffi.new("int *")
+
+    def seal(self, session: Session, packets: Sequence[bytes]) -> list[memoryview]:
+        """RTP packets as they leave, until the next call; at most as many as there are places. Raises:
+        ValueError for one that is too long, pylibsrtp.Error.
+        """
+        length, sealed = self._length, []
+        for packet, (place, view) in zip(packets, self._slots, strict=False):
+            size = len(packet)
+            if size > self._longest:
+                raise ValueError("packet is too long")
+            view[:size] = packet
+            length[0] = size
+            if status := lib.srtp_protect(session._srtp[0], place, length):
+                raise pylibsrtp.Error(f"srtp_protect: {status}")
+            sealed.append(view[: length[0]])
+        return sealed
+
+
+def udp_socket(transport: asyncio.DatagramTransport) -> socket.socket | None:
+    """Its socket; None when it is a relay's, or another that is no socket of its own."""
+    found = vars(transport).get("_sock")
+    return found if isinstance(found, socket.socket) and found.type == socket.SOCK_DGRAM else None
+
+
+def backlog(transport: asyncio.DatagramTransport) -> bool:
+    """Whether datagrams wait in it for a full socket."""
+    return bool(transport._buffer)  # type: ignore[attr-defined] # of asyncio, of all its transports
 
 
 def negotiated(connection: RTCPeerConnection, kind: str) -> list[str]:

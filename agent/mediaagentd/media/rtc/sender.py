@@ -6,8 +6,8 @@ import asyncio
 import random
 import time
 import uuid
-from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aiortc import clock
@@ -39,6 +39,7 @@ from aiortc.utils import random32
 from mediaagentd.media.rtc.allowance import Allowance
 from mediaagentd.media.rtc.gate import Tally
 from mediaagentd.media.rtc.header import HeaderWriter, Outbound, repeated
+from mediaagentd.media.rtc.history import History
 from mediaagentd.media.rtc.wire import Wire
 
 HEAVY_LOSS: Final = 0.08
@@ -57,9 +58,7 @@ class Sender:
     RTP, RTCP and retransmission that audio and video share.
     """
 
-    _history_bound = 0
-
-    def __init__(self, kind: str, clock_rate: int, wire: Wire) -> None:
+    def __init__(self, kind: str, clock_rate: int, wire: Wire, history: int) -> None:
         self.kind = kind
         self.track = None
         self.transport = wire.transport
@@ -79,7 +78,7 @@ class Sender:
         self._rtx_sequence = random_sequence_number()
         self._sequence = random_sequence_number()
         self._origin = random32()
-        self._history: OrderedDict[int, tuple[Outbound, float]] = OrderedDict()
+        self._history = History(history)
         self._last: tuple[int, float] | None = None  # RTP timestamp and monotonic time of capture
         self._begun = asyncio.Event()
         self._reports_sent: deque[int] = deque(maxlen=8)
@@ -202,54 +201,61 @@ class Sender:
         self, writer: HeaderWriter, payloads: list[bytes], pts: int, captured: float
     ) -> Iterator[float]:
         """Sends it; yields the seconds to wait before it goes on."""
-        assert self._codec is not None
-        assert self._codec.payloadType is not None
-        payload_type, last = self._codec.payloadType, len(payloads) - 1
         timestamp = (self._origin + pts) & 0xFFFFFFFF
-        for index, payload in enumerate(payloads):
-            packet = Outbound(
-                payload_type, int(index == last), self._sequence, timestamp, self._ssrc, payload
-            )
-            self._sequence = (self._sequence + 1) & 0xFFFF
-            self._remember(packet)
-            packet = self._dress(packet)
+        while payloads:
             while pause := self._wait():
                 yield pause
-            self._emit(writer, packet)
-            size = len(packet.payload)
-            self._packets += 1
-            self._octets += size
-            self._allowance.sent(size)
+            count = self._grant(payloads)
+            some, payloads = payloads[:count], payloads[count:]
+            self._send_some(writer, some, timestamp, ends=not payloads)
         self._last = timestamp, captured
         self._begun.set()
         self._frames += 1
 
+    def _send_some(
+        self, writer: HeaderWriter, payloads: Sequence[bytes], timestamp: int, *, ends: bool
+    ) -> None:
+        """Packets that leave together; `ends`: with the last one the frame is whole."""
+        assert self._codec is not None
+        assert self._codec.payloadType is not None
+        payload_type, ssrc, first = self._codec.payloadType, self._ssrc, self._sequence
+        last = len(payloads) - 1 if ends else -1
+        packets = [
+            Outbound(payload_type, int(at == last), (first + at) & 0xFFFF, timestamp, ssrc, payload)
+            for at, payload in enumerate(payloads)
+        ]
+        self._sequence = (first + len(packets)) & 0xFFFF
+        self._history.keep(packets)
+        packets = self._dress(packets)
+        size = sum(len(packet.payload) for packet in packets)
+        self._packets += len(packets)
+        self._octets += size
+        self._allowance.sent(size)
+        self._emit(writer, packets)
+
     def _wait(self) -> float | None:
         """Seconds until another packet may leave; sound never waits."""
 
-    def _emit(self, writer: HeaderWriter, packet: Outbound) -> None:
-        self._wire.send(writer.write(packet, time.time()))
+    def _grant(self, payloads: Sequence[bytes]) -> int:
+        """How many of these may leave together, when one may."""
+        return len(payloads)
 
-    def _dress(self, packet: Outbound) -> Outbound:
-        """What is sent in the place of a packet; video is sent as it is."""
-        return packet
+    def _emit(self, writer: HeaderWriter, packets: Sequence[Outbound]) -> None:
+        self._wire.send(writer.write(packets, time.time()))
 
-    def _remember(self, packet: Outbound) -> None:
-        self._history[packet.sequence_number] = packet, 0.0
-        if len(self._history) > self._history_bound:
-            self._history.popitem(last=False)
+    def _dress(self, packets: list[Outbound]) -> list[Outbound]:
+        """What is sent in the place of packets; video is sent as it is."""
+        return packets
 
     def _retransmit(self, sequence: int) -> None:
         """At most twice a round trip for one packet, and within the allowance in all, so that a flood of
         NACK is no amplifier.
         """
-        packet, sent = self._history.get(sequence, (None, 0.0))
         now = time.monotonic()
         self._allowance.accrue(now)
-        if packet is None or now - sent < max(0.01, 0.5 * (self.round_trip or 0.0)):
-            return
-        self._history[sequence] = packet, now
-        self._send_again(packet)
+        packet = self._history.repeat(sequence, now, apart=max(0.01, 0.5 * (self.round_trip or 0.0)))
+        if packet is not None:
+            self._send_again(packet)
 
     def _send_again(self, original: Outbound) -> None:
         for _ in range(self._copies()):
@@ -259,14 +265,16 @@ class Sender:
         """How often what is asked for again is sent."""
         return 1 + (self.fraction_lost >= HEAVY_LOSS and self._allowance.ample)
 
-    def _repair(self, packet: Outbound) -> None:
+    def _repair(self, packet: Outbound) -> bool:
+        """Sends it again; whether it does: within the allowance."""
         if self._writer is None or not self._allowance.take(len(packet.payload)):
-            return
+            return False
         if self._rtx_payload_type is not None:
             packet = repeated(packet, self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc)
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         self._retransmitted += 1
-        self._emit(self._writer, packet)
+        self._emit(self._writer, (packet,))
+        return True
 
     async def _report(self) -> None:
         await self._begun.wait()

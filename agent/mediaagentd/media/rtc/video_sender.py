@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from aiortc.rtp import RtcpReceiverInfo
@@ -47,8 +47,6 @@ SHARE_PACKETS: Final = 20
 class VideoSender(Sender):
     """Encoded pictures out. `sound` says how many bits a second the sound beside them takes."""
 
-    _history_bound = HISTORY
-
     def __init__(
         self,
         wire: Wire,
@@ -56,7 +54,7 @@ class VideoSender(Sender):
         on_feedback: Callable[[Feedback], None],
         sound: Callable[[], int],
     ) -> None:
-        super().__init__("video", VIDEO_CLOCK, wire)
+        super().__init__("video", VIDEO_CLOCK, wire, HISTORY)
         self._on_keyframe_request = on_keyframe_request
         self._on_feedback = on_feedback
         self._sound = sound
@@ -142,9 +140,14 @@ class VideoSender(Sender):
         while self._repairs and (wait := self._wait()):
             yield wait
 
-    def _emit(self, writer: HeaderWriter, packet: Outbound) -> None:
-        self._pacer.sent(len(packet.payload), time.monotonic())
-        super()._emit(writer, packet)
+    def _grant(self, payloads: Sequence[bytes]) -> int:
+        return self._pacer.grant(map(len, payloads), time.monotonic())
+
+    def _repair(self, packet: Outbound) -> bool:
+        repeats = super()._repair(packet)
+        if repeats:
+            self._pacer.sent(len(packet.payload), time.monotonic())
+        return repeats
 
     def _send_again(self, original: Outbound) -> None:
         self._repairs.extend([original] * (1 if self.is_tight() else self._copies()))

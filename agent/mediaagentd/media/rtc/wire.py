@@ -9,7 +9,6 @@ that way, and so does what comes before it is up.
 from __future__ import annotations
 
 import asyncio
-import functools
 import struct
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -30,6 +29,7 @@ from aiortc.rtp import (
 from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.gate import Gate, Tally
 from mediaagentd.media.rtc.inbound import Inbound, Reader
+from mediaagentd.media.rtc.outlet import Outlet
 
 
 class TakesRtcp(Protocol):
@@ -59,14 +59,14 @@ class Wire:
         self._defects = Tally("packet_handling_failed")
         self._receivers: dict[int, TakesRtp] = {}
         self._senders: dict[int, TakesRtcp] = {}
-        self.send = functools.partial(seams.send, transport)
-        """Takes one RTP packet. Raises: ConnectionError."""
+        self.send = Outlet(transport).send
+        """Takes RTP packets that leave together. Raises: ConnectionError."""
         self._queue = seams.take_datagrams(transport, self._take)
         seams.take_packets(transport, rtp=self._rtp, rtcp=self._rtcp)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Raises: ConnectionError."""
-        seams.send(self.transport, packet, rtcp=True)
+        seams.send_rtcp(self.transport, packet)
 
     def join(self, receiver: TakesRtp, payload_types: Iterable[int]) -> None:
         """From now on the packets of these types are its."""

@@ -36,7 +36,7 @@ def test_a_packet_is_written_as_the_library_writes_it(uris: tuple[str, ...], mid
         )
         now = numbers.uniform(1.7e9, 2.5e9)
         packet.extensions.mid, packet.extensions.abs_send_time = mid, abs_send_time(now)
-        assert writer.write(ours(packet), now) == packet.serialize(negotiated)
+        assert writer.write([ours(packet)], now) == [packet.serialize(negotiated)]
 
 
 def ours(packet: RtpPacket) -> Outbound:

@@ -113,3 +113,21 @@ def test_a_far_end_that_takes_nothing_stops_pictures_only_for_a_while() -> None:
     now = stream(pacer, 1_200_000, 2.0, 0.5)
     assert pacer.told(0, now) > 0
     assert leave(pacer, 3, now)[-1] - now < 2
+
+
+def test_as_many_leave_together_as_would_leave_one_after_the_other() -> None:
+    for tight in (False, True):
+        single, grouped = Pacer(), Pacer()
+        for pacer in (single, grouped):
+            pacer.told(1_000_000, 0.0)
+            if tight:
+                pacer.told(400_000, 0.1)
+        left = leave(single, 40, 1.0)
+        now, rest, together = 1.0, 40, list[float]()
+        while rest:
+            while (wait := grouped.wait(now)) > 0:
+                now += wait + 1e-9
+            count = grouped.grant([PACKET] * rest, now)
+            together += [now] * count
+            rest -= count
+        assert all(abs(one - other) < 1e-6 for one, other in zip(left, together, strict=True))
