@@ -18,6 +18,7 @@ from mediaagentd.hub.ice import turn_credential
 
 from tests.integration.media.pair import settings
 from tests.netlab import Host, Lab, NetPair, unavailable
+from tests.netlab.ends import CALL
 
 pytestmark = [
     pytest.mark.skipif(unavailable() is not None, reason=str(unavailable())),
@@ -116,6 +117,30 @@ async def leaves_the_relay(pair: NetPair, turn: Host) -> None:
     assert not any(isinstance(report, PeerDown) for end in pair.ends for report in end.reports)
 
 
+async def grant(pair: NetPair, urls: tuple[str, ...], *others: IceServer) -> None:
+    """Both may use that relay, after the others."""
+    for end in pair.ends:
+        granted = turn_credential(SECRET, end.user_id, time.time() + 600, urls)
+        relay = IceServer(granted.urls, granted.username, granted.credential)
+        await end.do("set_ice_servers", (*others, relay))
+
+
+async def calls_over_tcp(pair: NetPair, turn: Host) -> None:
+    """The next call, with servers that are reached over plain TCP only."""
+    for end in pair.ends:
+        await end.do("close_peer", CALL, end.other.user_id, 2)
+    for end in pair.ends:
+        await end.dial(offers=end is pair.bob, attempt=3)
+    for end in pair.ends:
+        await end.reported(PeerUp)
+    shown = len(await pair.alice.seen())
+    await pair.alice.look()
+    await pair.alice.until_seen(shown + 10)
+    command = [*turn.prefix, "ss", "-Htn", "state", "established", f"sport = :{PORT}"]
+    connected = await asyncio.to_thread(subprocess.check_output, command, text=True)
+    assert {end.host.address in connected for end in pair.ends} == {True}
+
+
 @pytest.mark.parametrize(("transport", "family"), [("udp", 4), ("tls", 6)])
 async def test_a_call_goes_over_a_relay_when_there_is_no_direct_path(
     transport: str, family: int, tmp_path: Path
@@ -133,10 +158,7 @@ async def test_a_call_goes_over_a_relay_when_there_is_no_direct_path(
         alice, bobs = settings("alice"), settings("bob", microphone="synthetic")
         alice, bobs = (replace(each, turn_ca=tmp_path / "turn.pem") for each in (alice, bobs))
         async with coturn(turn, tmp_path), NetPair(lab, alice, bobs) as pair:
-            for end in pair.ends:
-                granted = turn_credential(SECRET, end.user_id, time.time() + 600, urls)
-                relay = IceServer(granted.urls, granted.username, granted.credential)
-                await end.do("set_ice_servers", (dead, relay))
+            await grant(pair, urls, dead)
             began = time.monotonic()
             await pair.connect()
             assert time.monotonic() - began < 6.0
@@ -150,6 +172,9 @@ async def test_a_call_goes_over_a_relay_when_there_is_no_direct_path(
             assert "packets 0 " not in counted, "they tried the direct path, and there was none"
             if transport == "tls":
                 await leaves_the_relay(pair, turn)
+            else:
+                await grant(pair, (f"turn:{server}:{PORT}?transport=tcp",))
+                await calls_over_tcp(pair, turn)
         log = (tmp_path / "coturn.log").read_text()
         assert "ALLOCATE processed, success" in log
         assert "CHANNEL_BIND processed, success" in log
