@@ -1,8 +1,8 @@
 """What one connection lets in: who may speak, how often, and when somebody last did. Pure.
 
-Whoever does not know our ICE user fragment gets no answer and costs a comparison; whoever has not proved
-to know the password (RFC 8445 section 7.3) reaches neither DTLS nor SRTP. So no stranger can end a call
-with a forged alert, nor fill a queue.
+Whoever does not know our ICE user fragment gets no answer and costs a comparison, who knows it but not the
+password (RFC 8445 section 7.3) a digest; neither reaches DTLS or SRTP. So no stranger can end a call with a
+forged alert, nor fill a queue, nor use up what the far end may ask.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Gate:
         self.heard = float("-inf")
         """When the far end last proved to be there."""
         self._trusted: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._sources: OrderedDict[tuple[str, int] | str, Bucket] = OrderedDict()
+        self._sources: OrderedDict[tuple[str, int], Bucket] = OrderedDict()
         self._rtcp = Bucket(RTCP_BURST, RTCP_RATE)
         self._streams: set[bytes] = set()
 
@@ -103,13 +103,10 @@ class Gate:
         return address in self._trusted
 
     def may_ask(self, address: tuple[str, int], now: float) -> bool:
-        """Whether a STUN request from there is looked at. Strangers of one host share a rate; who has proved
-        itself has its own, or a flood from behind its router would cost it its consent (RFC 7675).
-        """
-        source = address if address in self._trusted else address[0]
-        bucket = self._sources.get(source)
+        """Whether a STUN request from there is answered, once it has shown that it knows the password."""
+        bucket = self._sources.get(address)
         if bucket is None:
-            bucket = self._sources[source] = Bucket(BURST, RATE)
+            bucket = self._sources[address] = Bucket(BURST, RATE)
             if len(self._sources) > SOURCES:
                 self._sources.popitem(last=False)
         return bucket.take(now)
