@@ -21,6 +21,7 @@ from mediaagentd.media.leg import MakePeer
 from mediaagentd.media.local import camera_lost
 from mediaagentd.media.playout.playout import Playout
 from mediaagentd.media.playout.sinks import make_sink
+from mediaagentd.media.priority import CODECS, give_way
 from mediaagentd.media.settings import LocalMedia, MediaSettings, PeerFigures
 from mediaagentd.media.switchboard import Switchboard
 from mediaagentd.media.tasks import Tasks
@@ -55,7 +56,7 @@ class MediaEngine:
     ) -> None:
         self._settings = settings
         self._report = report
-        self._codecs = ThreadPoolExecutor(CODEC_THREADS, thread_name_prefix="codec")
+        self._codecs = ThreadPoolExecutor(CODEC_THREADS, "codec", give_way, (CODECS,))
         self._pictures = ThreadPoolExecutor(PICTURE_THREADS, thread_name_prefix="picture")
         self._tasks = Tasks()
         self._board = Switchboard(

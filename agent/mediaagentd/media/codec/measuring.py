@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import os
-import threading
 import time
 from collections.abc import Iterator
 
@@ -19,6 +17,7 @@ from mediaagentd.media.capture.synthetic import SyntheticCamera
 from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec.tuning import HARDWARE, SOFTWARE, Cost, Effort, Tuning
 from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
+from mediaagentd.media.priority import MEASURING, give_way
 from mediaagentd.media.types import VideoCodec, VideoProfile
 
 _log = structlog.stdlib.get_logger()
@@ -31,14 +30,10 @@ SECONDS = 0.4
 LIKENESS = 20.0
 """Mean error in levels of luma beyond which an encoder of hardware is not trusted."""
 
-_NICE = 10
-
 
 def measure() -> list[Cost]:
     """Hardware that works, then software with every effort."""
-    # The thread's own: a call that begins meanwhile goes first. A sandbox may forbid it.
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    give_way(MEASURING)  # a call that begins meanwhile goes first
     scene = SyntheticCamera(VideoProfile.P720.size, VideoProfile.P720.fps)
     scene.open()
     pictures = [scene.picture(number * 3) for number in range(WARM_UP + PICTURES)]
