@@ -213,8 +213,8 @@ def _hush(settings: Config) -> None:
 def _known(error: Exception) -> Exit | None:
     """The exit code of an error that a person can mend; None for a defect."""
     from mediaagentd.config import ConfigError
-    from mediaagentd.hub.store import StoreError
     from mediaagentd.lock import LockedError
+    from mediaagentd.sqlite import StoreError
 
     match error:
         case ConfigError():

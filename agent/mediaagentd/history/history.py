@@ -14,8 +14,9 @@ import structlog
 from mediaagentd.call.state import Call
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history.record import record_of
-from mediaagentd.history.store import HistoryStore, Kept, StoreError
+from mediaagentd.history.store import HistoryStore, Kept
 from mediaagentd.history.types import Event, Filter, HistoryChanged, MissedCall, Page, Record, Retention
+from mediaagentd.sqlite import StoreError
 
 _log = structlog.stdlib.get_logger()
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from mediaagentd.call.words import CallType, EndReason, MemberState
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history.types import Filter, Page, Record, Retention
+from mediaagentd.sqlite import StoreError, connect, migrate, transaction
 
 _MIGRATIONS = (
     """
@@ -53,16 +53,6 @@ _COLUMNS = (
 _LEFT = (EndReason.LOGGED_OUT.name, EndReason.KICKED_OUT.name)
 """Ends after which a call may still ring again, or be missed."""
 
-_Result = TypeVar("_Result")
-
-
-class StoreError(Exception):
-    """The store cannot be opened; the message names the file and why. `broken`: the file is none of ours."""
-
-    def __init__(self, message: str, *, broken: bool = False) -> None:
-        super().__init__(message)
-        self.broken = broken
-
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -81,11 +71,9 @@ class HistoryStore:
         try:
             if self._path != ":memory:":
                 Path(self._path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                # Who called whom is nobody else's business; its journal gets the same mode.
-                Path(self._path).touch(mode=0o600)
-            self._db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
-        except (sqlite3.Error, OSError) as error:
+        except OSError as error:
             raise StoreError(f"{self._path}: {error}") from None
+        self._db = connect(self._path)
         try:
             self._prepare()
         except sqlite3.Error as error:
@@ -107,7 +95,7 @@ class HistoryStore:
             )
             return Kept((), self._prune(now))
 
-        return self._transaction(work)
+        return transaction(self._db, work)
 
     def keep(self, own: Iterable[Record], away: Iterable[Record], now: float) -> Kept:
         """Writes what became of calls here: of one that is known already the newer word counts, except that
@@ -123,12 +111,13 @@ class HistoryStore:
             dropped = self._prune(now)
             return Kept(tuple(record for record in written if record.record_id not in dropped), dropped)
 
-        return self._transaction(work)
+        return transaction(self._db, work)
 
     def touch(self, now: float) -> None:
         """The calls that go on are seen to."""
-        self._transaction(
-            lambda: self._db.execute("UPDATE records SET seen = ? WHERE ended IS NULL", (_micros(now),))
+        transaction(
+            self._db,
+            lambda: self._db.execute("UPDATE records SET seen = ? WHERE ended IS NULL", (_micros(now),)),
         )
 
     def page(self, chosen: Filter, size: int, token: str, now: float) -> Page:
@@ -161,12 +150,12 @@ class HistoryStore:
     def delete(self, record_ids: Sequence[int]) -> tuple[int, ...]:
         """Deletes those of them that are there, and names them."""
         marks = ", ".join("?" * len(record_ids))
-        return self._transaction(lambda: self._deleted(f"record_id IN ({marks})", tuple(record_ids)))
+        return transaction(self._db, lambda: self._deleted(f"record_id IN ({marks})", tuple(record_ids)))
 
     def delete_all(self, owner_id: str) -> tuple[int, ...]:
         """Deletes that owner's records, everyone's for an empty name, and names them."""
         condition = "owner_id = ?" if owner_id else "?1 = ''"
-        return self._transaction(lambda: self._deleted(condition, (owner_id,)))
+        return transaction(self._db, lambda: self._deleted(condition, (owner_id,)))
 
     def close(self) -> None:
         """Releases the file; idempotent."""
@@ -219,29 +208,7 @@ class HistoryStore:
         self._db.execute("PRAGMA synchronous=FULL")
         # What was deleted is gone, not only out of sight.
         self._db.execute("PRAGMA secure_delete=ON")
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > len(_MIGRATIONS):
-            self._db.close()
-            raise StoreError(f"{self._path}: written by a newer version (schema {version})")
-        self._transaction(lambda: self._migrate(version))
-
-    def _migrate(self, version: int) -> None:
-        for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
-            # Not executescript: it commits what is open.
-            for statement in filter(str.strip, script.split(";")):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version={number}")
-
-    def _transaction(self, work: Callable[[], _Result]) -> _Result:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            result = work()
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        return result
+        migrate(self._db, _MIGRATIONS, self._path)
 
 
 # --------------------------------------------------------------------------------- rows

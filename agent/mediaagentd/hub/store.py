@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,16 +37,13 @@ from mediaagentd.hub.types import (
     PutUser,
     Session,
 )
+from mediaagentd.sqlite import StoreError, connect, migrate, transaction
 
 STORED = (
     PutUser, PutDevice, DropDevice, PutSession, DropSession, PutCall, DropCall, PutGroup, DropGroup,
     PutMissed, DropMissed,
 )  # fmt: skip
 """The effects that a store keeps; it ignores all others."""
-
-
-class StoreError(Exception):
-    """The store cannot be opened; the message names the file and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +101,7 @@ class SqliteStore:
 
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
-        try:
-            if self._path != ":memory:":
-                # Who called whom is nobody else's business; its journal gets the same mode.
-                Path(self._path).touch(mode=0o600)
-            self._db = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self._path}: {error}") from None
+        self._db = connect(self._path)
         try:
             self._prepare()
         except sqlite3.Error as error:
@@ -119,7 +110,7 @@ class SqliteStore:
 
     def apply(self, effects: Iterable[Effect]) -> None:
         """As the port says; raises sqlite3.Error when the disk refuses, and nothing is kept then."""
-        self._transaction(lambda: self._keep_all(effects))
+        transaction(self._db, lambda: self._keep_all(effects))
 
     def load(self) -> Image:
         """As the port says."""
@@ -149,81 +140,63 @@ class SqliteStore:
         # An acknowledged invitation is on the disk, not in its cache.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA temp_store=MEMORY")
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > len(_MIGRATIONS):
-            self._db.close()
-            raise StoreError(f"{self._path}: written by a newer version (schema {version})")
-        self._transaction(lambda: self._migrate(version))
-
-    def _migrate(self, version: int) -> None:
-        for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
-            # Not executescript: it commits what is open.
-            for statement in filter(str.strip, script.split(";")):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version={number}")
-
-    def _transaction(self, work: Callable[[], object]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            work()
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        migrate(self._db, _MIGRATIONS, self._path)
 
     def _keep_all(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
-            self._keep(effect)
+            statement = _statement(effect)
+            if statement is not None:
+                self._db.execute(*statement)
 
-    def _keep(self, effect: Effect) -> None:
-        match effect:
-            case PutUser(user_id):
-                self._db.execute("INSERT INTO users VALUES (?) ON CONFLICT DO NOTHING", (user_id,))
-            case PutDevice(user_id, device_id):
-                # Its row is a new one: they are in the order in which they logged in last.
-                self._db.execute("INSERT OR REPLACE INTO devices VALUES (?, ?)", (user_id, device_id))
-            case DropDevice(user_id, device_id):
-                self._db.execute(
-                    "DELETE FROM devices WHERE user_id = ? AND device_id = ?", (user_id, device_id)
-                )
-            case PutSession(session):
-                self._db.execute(
-                    "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT (token) DO UPDATE"
-                    " SET user_id = excluded.user_id, device_id = excluded.device_id",
-                    (session.token, session.user_id, session.device_id),
-                )
-            case DropSession(token):
-                self._db.execute("DELETE FROM sessions WHERE token = ?", (token,))
-            case PutCall(call):
-                self._db.execute(
-                    "INSERT INTO calls VALUES (?, ?)"
-                    " ON CONFLICT (call_id) DO UPDATE SET body = excluded.body",
-                    (call.call_id, _write_call(call)),
-                )
-            case DropCall(call_id):
-                self._db.execute("DELETE FROM calls WHERE call_id = ?", (call_id,))
-            case PutGroup(group):
-                self._db.execute(
-                    "INSERT INTO groups VALUES (?, ?)"
-                    " ON CONFLICT (group_id) DO UPDATE SET body = excluded.body",
-                    (group.group_id, _write_group(group)),
-                )
-            case DropGroup(group_id):
-                self._db.execute("DELETE FROM groups WHERE group_id = ?", (group_id,))
-            case PutMissed(missed):
-                self._db.execute(
-                    "INSERT INTO missed VALUES (?, ?, ?)"
-                    " ON CONFLICT (user_id, invite_id) DO UPDATE SET body = excluded.body",
-                    (missed.user_id, missed.invite_id, _write_missed(missed)),
-                )
-            case DropMissed(user_id, invite_ids):
-                self._db.executemany(
-                    "DELETE FROM missed WHERE user_id = ? AND invite_id = ?",
-                    [(user_id, invite_id) for invite_id in invite_ids],
-                )
-            case _:
-                pass  # pushes and replies are the shell's
+
+def _statement(effect: Effect) -> tuple[str, tuple[object, ...]] | None:
+    """What keeps an effect; None for pushes and replies, which are the shell's."""
+    match effect:
+        case PutUser() | PutDevice() | DropDevice() | PutSession() | DropSession():
+            return _of_user(effect)
+        case PutCall(call):
+            return _PUT_CALL, (call.call_id, _write_call(call))
+        case DropCall(call_id):
+            return "DELETE FROM calls WHERE call_id = ?", (call_id,)
+        case PutGroup(group):
+            return _PUT_GROUP, (group.group_id, _write_group(group))
+        case DropGroup(group_id):
+            return "DELETE FROM groups WHERE group_id = ?", (group_id,)
+        case PutMissed(missed):
+            return _PUT_MISSED, (missed.user_id, missed.invite_id, _write_missed(missed))
+        case DropMissed(user_id, invite_ids):
+            return _DROP_MISSED, (user_id, json.dumps(invite_ids))
+        case _:
+            return None
+
+
+def _of_user(
+    effect: PutUser | PutDevice | DropDevice | PutSession | DropSession,
+) -> tuple[str, tuple[object, ...]]:
+    match effect:
+        case PutUser(user_id):
+            return "INSERT INTO users VALUES (?) ON CONFLICT DO NOTHING", (user_id,)
+        case PutDevice(user_id, device_id):
+            # Its row is a new one: they are in the order in which they logged in last.
+            return "INSERT OR REPLACE INTO devices VALUES (?, ?)", (user_id, device_id)
+        case DropDevice(user_id, device_id):
+            return "DELETE FROM devices WHERE user_id = ? AND device_id = ?", (user_id, device_id)
+        case PutSession(session):
+            return _PUT_SESSION, (session.token, session.user_id, session.device_id)
+        case DropSession(token):
+            return "DELETE FROM sessions WHERE token = ?", (token,)
+
+
+_PUT_CALL = "INSERT INTO calls VALUES (?, ?) ON CONFLICT (call_id) DO UPDATE SET body = excluded.body"
+_PUT_GROUP = "INSERT INTO groups VALUES (?, ?) ON CONFLICT (group_id) DO UPDATE SET body = excluded.body"
+_PUT_MISSED = (
+    "INSERT INTO missed VALUES (?, ?, ?) ON CONFLICT (user_id, invite_id) DO UPDATE SET body = excluded.body"
+)
+_DROP_MISSED = "DELETE FROM missed WHERE user_id = ? AND invite_id IN (SELECT value FROM json_each(?))"
+_PUT_SESSION = (
+    "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT (token) DO UPDATE"
+    " SET user_id = excluded.user_id, device_id = excluded.device_id"
+)
 
 
 # --------------------------------------------------------------------------------- as JSON

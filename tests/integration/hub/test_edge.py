@@ -24,8 +24,8 @@ from mediaagentd.call.types import Accept
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.outbox import SIZE
 from mediaagentd.hub.server import NAME, HubServer
-from mediaagentd.hub.store import StoreError
 from mediaagentd.signalling.client import HubClient
+from mediaagentd.sqlite import StoreError
 
 from tests.fakes.hub_ears import Device, Ears
 from tests.integration.hub.conftest import APP, Bench, MakeDevice, sig

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from mediaagentd.call.words import CallType, EndReason, MemberState
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.history.store import HistoryStore, StoreError
+from mediaagentd.history.store import HistoryStore
 from mediaagentd.history.types import EVERYTHING, Filter, Retention
+from mediaagentd.sqlite import StoreError
 
 from tests.unit.history.samples import CALL, MISSED, going_on, numbered
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mediaagentd.hub.store import Image, SqliteStore, Store, StoreError
+from mediaagentd.hub.store import Image, SqliteStore, Store
 from mediaagentd.hub.types import (
     Call,
     CallType,
@@ -36,6 +36,7 @@ from mediaagentd.hub.types import (
     Reply,
     Session,
 )
+from mediaagentd.sqlite import StoreError
 
 from tests.fakes.hub_store import MemoryStore
 
