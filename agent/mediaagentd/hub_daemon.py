@@ -20,14 +20,13 @@ def run_hub(config: Config) -> int:
     """Runs a hub until it is told to leave. Raises ConfigError, OSError."""
 
     async def run() -> None:
+        hub = Hub(config)
+
         async def ready() -> str:
             _tame_collector()
             return f"listening on {config.hub.listen}"
 
-        async def healthy() -> bool:
-            return True
-
-        await serve([Hub(config)], Notifier(), ready, healthy)
+        await serve([hub], Notifier(), ready, hub.healthy)
 
     asyncio.run(run())
     return 0
@@ -56,6 +55,12 @@ class Hub:
     async def start(self) -> None:
         """Raises OSError, StoreError."""
         await self._server.start()
+
+    async def healthy(self) -> bool:
+        """Whether commands are stored and so answered. A disk that refuses (it is full) is asked again, and
+        no reason to restart, which would make it no better. One that never answers is.
+        """
+        return self._server.makes_progress
 
     async def stop(self) -> None:
         """Ends the agents' streams and writes what waits."""

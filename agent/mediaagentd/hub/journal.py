@@ -25,6 +25,9 @@ MAX_WAITING = 10_000
 _RETRY = 0.5
 """Seconds between attempts while the disk refuses."""
 
+STALLED = 10.0
+"""Seconds that a transaction may take until the disk counts as one that does not answer."""
+
 _Waiter = asyncio.Future[Answer]
 
 
@@ -36,6 +39,7 @@ class Journal:
         self._publish = publish
         self._waiting: deque[tuple[tuple[Effect, ...], _Waiter]] = deque()
         self._writing = False
+        self._asked: float | None = None
         self._news = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "hub-store")
         self._task: asyncio.Task[None] | None = None
@@ -45,6 +49,16 @@ class Journal:
         image = await asyncio.get_running_loop().run_in_executor(self._thread, self._store.load)
         self._task = asyncio.create_task(self._run(), name="hub-journal")
         return image
+
+    @property
+    def makes_progress(self) -> bool:
+        """Whether what is submitted is answered some time: it is worked on, and the disk answers, if only to
+        refuse.
+        """
+        if self._task is None or self._task.done():
+            return False
+        now = asyncio.get_running_loop().time()
+        return self._asked is None or now - self._asked < STALLED
 
     def check_room(self) -> None:
         """Refused(LIMIT_EXCEEDED) while the disk does not keep up."""
@@ -96,13 +110,15 @@ class Journal:
         stored = tuple(effect for effect in effects if isinstance(effect, STORED))
         loop = asyncio.get_running_loop()
         while stored:
+            self._asked = loop.time()
             try:
                 await loop.run_in_executor(self._thread, self._store.apply, stored)
+                return  # noqa: TRY300 - what follows is the way of the failure
             except Exception as error:
                 _log.error("hub_store_failed", error=type(error).__name__, effects=len(stored))
-                await asyncio.sleep(_RETRY)
-            else:
-                return
+            finally:
+                self._asked = None
+            await asyncio.sleep(_RETRY)
 
     def _finish(self, effects: tuple[Effect, ...], done: _Waiter) -> None:
         reply: Answer = None

@@ -59,6 +59,11 @@ class HubServer:
         """What a client's channel takes; with port 0 it is known after `start`."""
         return self._target
 
+    @property
+    def makes_progress(self) -> bool:
+        """See `Journal`; False before `start` and after `stop`."""
+        return self._shell is not None and self._shell.makes_progress
+
     async def start(self) -> None:
         """Opens the store, binds and serves. Raises StoreError when the database cannot be opened (or
         another hub has it), OSError when it cannot bind or a TLS file cannot be read.

@@ -82,6 +82,11 @@ class Shell:
             self.mailboxes.add(session, self._base(), restored=True)
         self._set_timer()
 
+    @property
+    def makes_progress(self) -> bool:
+        """See `Journal`."""
+        return self._journal.makes_progress
+
     async def perform(self, command: Input) -> Answer:
         """Does a command and returns what it is about, when it is stored and everyone concerned
         has been pushed to. Refused: as the core says, SHUTTING_DOWN, LIMIT_EXCEEDED.

@@ -24,8 +24,10 @@ class SlowStore(MemoryStore):
         super().__init__()
         self.may_write = threading.Event()
         self.may_write.set()
+        self.asked = threading.Event()
 
     def apply(self, effects: Iterable[Effect]) -> None:
+        self.asked.set()
         assert self.may_write.wait(10)
         super().apply(effects)
 
@@ -130,3 +132,15 @@ async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -
     room.journal.submit((PutUser("ann"), Reply(None)))
     await room.journal.close(0.05)
     assert room.published == []
+
+
+async def test_a_disk_that_never_answers_is_no_progress(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert room.journal.makes_progress
+    monkeypatch.setattr(module, "STALLED", 0.0)
+    room.store.may_write.clear()
+    done = room.journal.submit((PutUser("ann"),))
+    assert await asyncio.to_thread(room.store.asked.wait, 10)
+    assert not room.journal.makes_progress
+    room.store.may_write.set()
+    await done
+    assert room.journal.makes_progress
