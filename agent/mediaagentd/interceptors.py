@@ -7,6 +7,7 @@ handler raises leaves as a canonical status with one `google.rpc.ErrorInfo`. On 
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -77,8 +78,25 @@ def check(message: Message) -> None:
     field = ".".join(path) or "request"
     is_user_id = violation.rule_id == "string.pattern" and "user_id" in path[-1]
     reason = Reason.USER_ID_INVALID if is_user_id else Reason.FIELD_INVALID
-    message_text = f"{field}: {violation.message or 'breaks its rule'} ({violation.rule_id})"
+    message_text = f"{field}: {_in_words(violation.message)} ({violation.rule_id})"
     raise Refused(reason, message_text, {"field": field, "rule": violation.rule_id})
+
+
+def _in_words(rule: str) -> str:
+    """What a person is told of a broken rule: of a pattern, which characters and how many."""
+    head, _, pattern = rule.partition(" regex pattern ")
+    if not pattern:
+        return rule or "breaks its rule"
+    pattern = pattern.strip("`")
+    listed = re.fullmatch(r"\^\[([^^\]]+)\]\{(\d+),(\d+)\}\$", pattern)
+    if listed is not None:
+        characters, least, most = listed.groups()
+        signs = " ".join(characters.replace("A-Za-z0-9", ""))
+        return f"must be {least} to {most} characters: letters A to Z and a to z, digits, {signs}"
+    without = re.fullmatch(r"\^\[\^.*\]\{(\d+),(\d+)\}\$", pattern)
+    if without is not None:
+        return f"must be {without[1]} to {without[2]} characters, none of them a control character"
+    return "must be an absolute path, from / on" if pattern.startswith("^/") else head
 
 
 def status_of(refused: Refused) -> grpc.Status:
