@@ -10,11 +10,13 @@ from mediaagentd.errors import Reason, Refused
 NO_MICROPHONE = "60003"
 NO_CAMERA = "60004"
 NO_PERMISSION = "60005"
+NO_SPEAKER = ""
+"""The source has no code for that."""
 
 
 def not_found(what: str, code: str = NO_CAMERA) -> Refused:
     """The device is not there."""
-    return Refused(Reason.DEVICE_NOT_FOUND, f"{what}: there is no such device", {"code": code})
+    return Refused(Reason.DEVICE_NOT_FOUND, f"{what}: there is no such device", _metadata(code))
 
 
 def no_permission(what: str) -> Refused:
@@ -28,7 +30,11 @@ def no_permission(what: str) -> Refused:
 
 def failed(what: str, why: str, code: str = NO_CAMERA) -> Refused:
     """The device is there but does not work."""
-    return Refused(Reason.DEVICE_FAILED, f"{what}: {why}", {"code": code})
+    return Refused(Reason.DEVICE_FAILED, f"{what}: {why}", _metadata(code))
+
+
+def _metadata(code: str) -> dict[str, str]:
+    return {"code": code} if code else {}
 
 
 def from_os_error(what: str, error: OSError, code: str = NO_CAMERA) -> Refused:

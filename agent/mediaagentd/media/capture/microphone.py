@@ -18,8 +18,9 @@ JOIN = 1.0
 """Seconds to wait for a thread before it is abandoned."""
 
 
-def load_sounddevice() -> Any:
-    """The `sounddevice` module; loaded late, since a machine without sound needs none.
+def load_sounddevice(code: str = NO_MICROPHONE) -> Any:
+    """The `sounddevice` module; loaded late, since a machine without sound needs none. `code`: the source's,
+    of what is missing without it.
 
     Raises: Refused DEVICE_FAILED, naming the Debian package, when PortAudio is missing.
     """
@@ -29,7 +30,7 @@ def load_sounddevice() -> Any:
         raise Refused(
             Reason.DEVICE_FAILED,
             "PortAudio is missing: apt install libportaudio2",
-            {"code": NO_MICROPHONE},
+            {"code": code} if code else {},
         ) from None
     return sounddevice
 

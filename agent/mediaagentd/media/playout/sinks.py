@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from mediaagentd.errors import Refused
-from mediaagentd.media.capture.errors import NO_MICROPHONE, failed, from_os_error, not_found
+from mediaagentd.media.capture.errors import NO_SPEAKER, failed, from_os_error, not_found
 from mediaagentd.media.capture.microphone import channels_of, load_sounddevice
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME
@@ -72,7 +72,7 @@ class WavSink:
         try:
             self._handle = self._path.open("wb")
         except OSError as error:
-            raise from_os_error(str(self._path), error, NO_MICROPHONE) from None
+            raise from_os_error(str(self._path), error, NO_SPEAKER) from None
         self._file = wave.open(self._handle, "wb")  # noqa: SIM115 # closed by close()
         self._file.setparams((self.channels, 2, AUDIO_CLOCK, 0, "NONE", ""))
 
@@ -101,7 +101,7 @@ class WavSink:
         try:
             self._file.writeframes(data)
         except OSError as error:
-            raise failed(str(self._path), error.strerror or "write failed", NO_MICROPHONE) from None
+            raise failed(str(self._path), error.strerror or "write failed", NO_SPEAKER) from None
 
 
 class SpeakerSink:
@@ -119,7 +119,7 @@ class SpeakerSink:
 
     def open(self) -> None:
         """Opens the card. Raises: Refused DEVICE_NOT_FOUND or DEVICE_FAILED."""
-        sounddevice = load_sounddevice()
+        sounddevice = load_sounddevice(NO_SPEAKER)
         name = None if self._device == "default" else self._device
         try:
             self.channels = channels_of(name, "output", stereo=self._stereo)
@@ -133,9 +133,9 @@ class SpeakerSink:
             )
             self._stream.start()
         except ValueError:  # the library's word for a name that matches nothing
-            raise not_found(self._device, NO_MICROPHONE) from None
+            raise not_found(self._device, NO_SPEAKER) from None
         except sounddevice.PortAudioError as error:
-            raise failed(self._device, str(error), NO_MICROPHONE) from None
+            raise failed(self._device, str(error), NO_SPEAKER) from None
 
     def write(self, samples: Samples) -> None:
         """Plays 20 ms; never waits: without room the block is dropped, and the buffer catches up."""
@@ -143,7 +143,7 @@ class SpeakerSink:
             if self._stream.write_available >= AUDIO_FRAME:
                 self._stream.write(samples.tobytes())
         except load_sounddevice().PortAudioError as error:
-            raise failed(self._device, str(error), NO_MICROPHONE) from None
+            raise failed(self._device, str(error), NO_SPEAKER) from None
 
     def close(self) -> None:
         """Frees the card."""
