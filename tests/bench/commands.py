@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from mediaagent.v1.agent_pb2_grpc import AgentServiceAsyncStub
 
 WHY = (
-    "The empty server beside it waits nearly as long for one of the two cores, which two daemons' encoders and "
-    "decoders hold until a tick of 4 ms; they give way by nice 5, more would starve them beside other programs."
+    "The empty server beside it waits nearly as long for one of the two cores, which the encoders and "
+    "decoders of two daemons hold until a tick of 4 ms. They give way by nice 5; more starves them beside "
+    "other programs."
 )
 """If the greatest latencies are too great."""
 
