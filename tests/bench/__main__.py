@@ -4,6 +4,7 @@ python -m tests.bench                    all scenarios, then the tables in tests
 python -m tests.bench start call         some of them; the report keeps the figures of the others
 python -m tests.bench call --baseline gstreamer,libwebrtc,chromium
                                          the call beside others too, which are installed for it
+python -m tests.bench browser            a browser as the far end, which is installed for it
 python -m tests.bench far                the one that takes half an hour, and so is not among all
 python -m tests.bench readme             only writes the tables of the report
 python -m tests.bench codecs             the codecs against each other, for choosing defaults
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from tests.bench import (
     accept,
+    browser,
     call,
     commands,
     daemon,
@@ -60,7 +62,7 @@ SCENARIOS: dict[str, Callable[[Path], list[Figure]]] = {
 }
 """In the order of running; the last ones leave the machine the warmest."""
 
-LONG: dict[str, Callable[[Path], list[Figure]]] = {"far": far.run_all}
+LONG: dict[str, Callable[[Path], list[Figure]]] = {"browser": browser.run_all, "far": far.run_all}
 """Only when named."""
 
 

@@ -74,6 +74,11 @@ def libwebrtc() -> MakePair:
 
 def chromium() -> MakePair:
     """Debian's, headless, a browser for each end. Raises: NeedsError."""
+    return _described(python("chromium_peer", str(chromium_film())))
+
+
+def chromium_film() -> Path:
+    """Installs Debian's Chromium, and makes the film that is its camera. Raises: NeedsError."""
     _install(("chromium=chromium",))
     film = HOME / "film.y4m"
     if not film.exists():
@@ -83,7 +88,7 @@ def chromium() -> MakePair:
         film.write_bytes(
             head.encode() + b"".join(b"FRAME\n" + picture.to_ndarray().tobytes() for picture in pictures)
         )
-    return _described(python("chromium_peer", str(film)))
+    return film
 
 
 BASELINES: dict[str, tuple[str, Callable[[], MakePair]]] = {

@@ -1,16 +1,18 @@
 """A baseline: one end of a call in a headless Chromium of its own, which this process starts and asks.
 
-    python -m tests.bench.chromium_peer FILM.y4m
+    python -m tests.bench.chromium_peer FILM.y4m [CODEC]
 
-The film is its camera, its own test sound its microphone; VP8 as it comes, its rate from 1.5 Mbit/s on; it
-decodes and shows what arrives. Pictures are looked at through WebCodecs, with their own luma. How old they
-are cannot be seen without a copy of each, which would be measured with it.
+The film is its camera, its own test sound its microphone; it decodes and shows what arrives. Without CODEC it
+is VP8 as it comes, its rate from 1.5 Mbit/s on; with one, that one, and the rate is its own affair. Pictures
+are looked at through WebCodecs, with their own luma. How old they are cannot be seen without a copy of each,
+which would be measured with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 import shutil
 import sys
@@ -39,10 +41,19 @@ const gathered = () => new Promise((resolve) => {
   pc.onicegatheringstatechange = check;
   check();
 });
+const prefer = () => {
+  const wish = CODEC;
+  if (!wish) return;
+  const all = RTCRtpReceiver.getCapabilities("video").codecs;
+  const wanted = all.filter((each) => [`video/${wish}`, "video/rtx"].includes(each.mimeType));
+  for (const each of pc.getTransceivers())
+    if (each.receiver.track.kind === "video") each.setCodecPreferences(wanted);
+};
 const camera = async () => {
   const stream = await navigator.mediaDevices.getUserMedia(
     { audio: true, video: { width: WIDTH, height: HEIGHT, frameRate: FPS } });
   for (const track of stream.getTracks()) pc.addTrack(track, stream);
+  prefer();
 };
 window.peer = {
   offer: async () => { await camera(); await pc.setLocalDescription(); return gathered(); },
@@ -57,6 +68,14 @@ window.peer = {
     for (const each of (await pc.getStats()).values())
       if (each.type === "inbound-rtp" && each.kind === "video") return each.framesDecoded ?? 0;
     return 0;
+  },
+  sending: async () => {
+    const reports = new Map((await pc.getStats()).entries());
+    for (const each of reports.values())
+      if (each.type === "outbound-rtp" && each.kind === "video")
+        return { at: each.timestamp / 1000, bytes: each.bytesSent, target: each.targetBitrate ?? 0,
+          codec: reports.get(each.codecId)?.mimeType ?? "", keyframes: each.keyFramesEncoded };
+    return { at: 0, bytes: 0, target: 0, codec: "", keyframes: 0 };
   },
   pictures: async (count) => {
     const track = view.srcObject.getVideoTracks()[0].clone();
@@ -92,18 +111,19 @@ def rated(sdp: str) -> str:
 class Chromium:
     """Answers the questions of the benchmark."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, codec: str) -> None:
         self._page = page
+        self._rated = (lambda sdp: sdp) if codec else rated
 
     async def run(self) -> None:
         while (words := await line()) is not None:
             say(await getattr(self, words.pop("ask"))(**words))
 
     async def offer(self) -> dict[str, object]:
-        return {"sdp": rated(await self._page.evaluate("peer.offer()"))}
+        return {"sdp": self._rated(await self._page.evaluate("peer.offer()"))}
 
     async def answer(self, sdp: str) -> dict[str, object]:
-        return {"sdp": rated(await self._page.evaluate("sdp => peer.answer(sdp)", sdp))}
+        return {"sdp": self._rated(await self._page.evaluate("sdp => peer.answer(sdp)", sdp))}
 
     async def accept(self, sdp: str) -> dict[str, object]:
         await self._page.evaluate("sdp => peer.accept(sdp)", sdp)
@@ -111,6 +131,10 @@ class Chromium:
 
     async def report(self) -> dict[str, object]:
         return {"decoded": await self._page.evaluate("peer.decoded()")}
+
+    async def sending(self) -> dict[str, object]:
+        told: dict[str, object] = await self._page.evaluate("peer.sending()")
+        return told
 
     async def stamp(self, on: bool) -> dict[str, object]:
         return {}
@@ -128,24 +152,29 @@ class Chromium:
         )
 
 
-async def main(film: Path) -> None:
+async def main(film: Path, codec: str = "") -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
             args=[*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"],
         )
         page = await browser.new_page()
-        sizes = {"WIDTH": content.WIDTH, "HEIGHT": content.HEIGHT, "FPS": content.FPS}
-        html = re.sub("WIDTH|HEIGHT|FPS", lambda found: str(sizes[found[0]]), PAGE)
+        given = {
+            "WIDTH": content.WIDTH,
+            "HEIGHT": content.HEIGHT,
+            "FPS": content.FPS,
+            "CODEC": json.dumps(codec),
+        }
+        html = re.sub("WIDTH|HEIGHT|FPS|CODEC", lambda found: str(given[found[0]]), PAGE)
 
         async def serve(route: Route) -> None:
             await route.fulfill(body=html, content_type="text/html")
 
         await page.route(ADDRESS, serve)
         await page.goto(ADDRESS)
-        await Chromium(page).run()
+        await Chromium(page, codec).run()
         await browser.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:3]))

@@ -50,7 +50,8 @@ def route(*peers: tuple[str, Peer]) -> None:
         each.on_signal = pass_on
 
 
-def _own(name: str, how: Setting) -> list[str]:
+def own_command(name: str, how: Setting) -> list[str]:
+    """The command of an end of ours."""
     arguments = ["--profile", how.profile, "--watch"]
     if how.film is not None:
         arguments += ["--pictures", str(content.ensure(how.film))]
@@ -62,8 +63,8 @@ def _own(name: str, how: Setting) -> list[str]:
 async def ours(directory: Path, how: Setting = ON_THIS_MACHINE) -> AsyncIterator[Pair]:
     """Two engines of ours, each decoding all that arrives."""
     async with (
-        peer([*how.prefixes[0], *_own("ann", how)], directory / "ann.log") as ann,
-        peer([*how.prefixes[1], *_own("ben", how)], directory / "ben.log") as ben,
+        peer([*how.prefixes[0], *own_command("ann", how)], directory / "ann.log") as ann,
+        peer([*how.prefixes[1], *own_command("ben", how)], directory / "ben.log") as ben,
     ):
         route(("ann", ann), ("ben", ben))
         await asyncio.gather(
@@ -88,19 +89,20 @@ async def described(
         yield ann, ben
 
 
-def _stock(how: Setting, *more: str) -> list[str]:
+def stock_command(how: Setting, *more: str) -> list[str]:
+    """The command of an end of the library."""
     pictures = [] if how.film is None else ["--pictures", str(content.ensure(how.film))]
     return python("stock_peer", *pictures, *more)
 
 
 def stock(directory: Path, how: Setting = ON_THIS_MACHINE) -> AbstractAsyncContextManager[Pair]:
     """The WebRTC library with its defaults."""
-    return described(_stock(how), directory, how)
+    return described(stock_command(how), directory, how)
 
 
 def pinned(directory: Path, how: Setting = ON_THIS_MACHINE) -> AbstractAsyncContextManager[Pair]:
     """The same with the bitrate that everybody has."""
-    return described(_stock(how, "--pinned"), directory, how)
+    return described(stock_command(how, "--pinned"), directory, how)
 
 
 CONTENDERS: dict[str, MakePair] = {OURS: ours, STOCK: stock, PINNED: pinned}

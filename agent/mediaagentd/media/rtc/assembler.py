@@ -23,7 +23,13 @@ REORDER = 0.010
 """Seconds that a gap may be mere reordering, before the first NACK."""
 
 TRIES = 10
-"""NACKs for one packet."""
+"""NACKs for one packet, their echoes not counted."""
+
+ECHO = 0.030
+ECHO_FROM = 0.090
+"""Seconds after which a NACK is said once more, and round trip from which on: it may be lost too, which would
+show a round trip later. The sender takes both for one: less than half a round trip is between them.
+"""
 
 NACKS = 250
 """Packets asked for in one go; fits one datagram whatever their distance."""
@@ -91,6 +97,7 @@ class _Missing:
     since: float
     due: float
     tries: int = 0
+    echoes: bool = False
 
 
 class Assembler:
@@ -301,15 +308,17 @@ class Assembler:
         self._forget(min(later, default=max(lost, self._highest or lost) + 1))
 
     def _due(self, now: float) -> tuple[int, ...]:
-        pause = max(0.04, 1.1 * (self.round_trip or 0.1))
+        far = self.round_trip is not None and self.round_trip >= ECHO_FROM
+        pause = max(0.04, 1.1 * (self.round_trip or 0.1)) - far * ECHO
         if self.tight and self._next is None and not self._openings:
             return ()  # nothing that is held can be shown
         lost: list[int] = []
         for number, missing in self._missing.items():
             if missing.due > now or missing.tries >= TRIES or len(lost) >= NACKS:
                 continue
-            missing.tries += 1
-            missing.due = now + pause
+            missing.echoes = far and not missing.echoes
+            missing.tries += not missing.echoes
+            missing.due = now + (ECHO if missing.echoes else pause)
             lost.append(number & 0xFFFF)
         return tuple(lost)
 

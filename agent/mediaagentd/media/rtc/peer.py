@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from aiortc import (
@@ -14,7 +14,6 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from aiortc.sdp import candidate_from_sdp
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.rtc import description, negotiation, seams, sound, transport_wide
@@ -25,6 +24,7 @@ from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.gathering import Gatherer
 from mediaagentd.media.rtc.ice import IceServer, servers, unusable
 from mediaagentd.media.rtc.names import Names
+from mediaagentd.media.rtc.trickle import Trickle
 from mediaagentd.media.rtc.video_receiver import VideoReceiver
 from mediaagentd.media.rtc.video_sender import VideoSender
 from mediaagentd.media.rtc.wire import Wire
@@ -100,30 +100,16 @@ class Peer:
         style: SoundStyle = VOICE,
         turn_ca: Path | None = None,
     ) -> None:
-        self._codecs = tuple(video_codecs)
-        self._observer = observer
-        self._connection = RTCPeerConnection(
-            # Its own asking is replaced; None would mean a public STUN server on the Internet.
-            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._codecs, self._observer = tuple(video_codecs), observer
+        self._connection = _connection(self._codecs)
+        self._trickle = Trickle(self._connection, observer.on_candidate)
+        self._gate = Gate()
+        self._wire = Wire(seams.dtls_transport(self._connection), self._gate)
+        self._audio_out, self._video_out, self._audio_in, self._video_in = _streams(
+            self._connection, self._wire, observer, self._round_trip
         )
         if bad := unusable(ice_servers):
             _log.warning("ice_servers_malformed", count=bad)
-        audio = self._connection.addTransceiver("audio", "sendrecv")
-        video = self._connection.addTransceiver("video", "sendrecv")
-        audio.setCodecPreferences(description.audio_preferences())
-        video.setCodecPreferences(description.video_preferences(self._codecs))
-        transport = seams.dtls_transport(self._connection)
-        self._gate = Gate()
-        self._wire = wire = Wire(transport, self._gate)
-        self._audio_out = AudioSender(wire, observer.on_audio_loss)
-        self._video_out = VideoSender(
-            wire, observer.on_keyframe_request, observer.on_feedback, self._audio_out.rate
-        )
-        self._audio_out.overran = self._video_out.overran
-        self._video_in = VideoReceiver(wire, observer.on_video, self._round_trip, self._video_out.breathe)
-        self._audio_in = AudioReceiver(wire, observer.on_audio, self._round_trip, self._video_in.beside)
-        seams.swap(audio, self._audio_out, self._audio_in)
-        seams.swap(video, self._video_out, self._video_in)
         ice = seams.ice_transport(self._connection)._connection
         self._gatherer = Gatherer(
             ice,
@@ -132,22 +118,16 @@ class Peer:
             names=names or Names(),
             authority=turn_ca,
             allow_loopback=allow_loopback,
-            on_candidate=self._on_late_candidate,
+            on_candidate=self._trickle.found,
         )
         self._consent = Consent(ice, on_expired=lambda: self._end("connection lost"))
         seams.keep_consent(ice, self._consent.keep)
         self._connection.on("connectionstatechange", self._on_state)
-        self._connected = self._ended = False
-        self._remote_set = False
+        self._connected = self._ended = self._remote_set = False
         self._offered = ""
-        self._described = False
-        self._late: list[str] = []
-        self._early: list[str] = []
-        self._candidates = 0
         self._codec: VideoCodec | None = None
         self._style, self._hearing = style, UNSAID
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
@@ -194,7 +174,7 @@ class Peer:
             self._require("stable")
             await self._connection.setLocalDescription()
             offered = sound.offer(self._connection.localDescription.sdp, self._style)
-            self._offered = self._told(transport_wide.offer(offered))
+            self._offered = self._described(transport_wide.offer(offered))
             return self._offered
 
     async def accept_offer(self, sdp: str) -> str:
@@ -206,7 +186,7 @@ class Peer:
             await self._apply(sdp, "offer")
             await self._connection.setLocalDescription()
             answered = sound.answer(self._connection.localDescription.sdp, sdp, self._style)
-            local = self._told(transport_wide.answer(answered, sdp))
+            local = self._described(transport_wide.answer(answered, sdp))
             self._negotiated(local, sdp)
             return local
 
@@ -225,15 +205,7 @@ class Peer:
             raise negotiation.invalid("candidate: mid too long")
         if self._closing is not None or self._ended:
             return
-        if candidate:
-            if self._candidates >= negotiation.MAX_CANDIDATES:
-                raise negotiation.invalid(f"candidate: more than {negotiation.MAX_CANDIDATES} of them")
-            negotiation.parse_candidate(candidate)
-            self._candidates += 1
-        if self._remote_set:
-            await self._add(candidate)
-        elif candidate or "" not in self._early:
-            self._early.append(candidate)
+        await self._trickle.add(candidate)
 
     def send_video(self, frame: VideoFrame) -> None:
         """Queues one picture; ignored until connected. Bounded: see `VideoOutbox`."""
@@ -270,6 +242,7 @@ class Peer:
     async def close(self) -> None:
         """Closes both ways within `CLOSE_TIMEOUT`; may be called again and from several tasks."""
         if self._closing is None:
+            self._trickle.stop()
             self._closing = asyncio.create_task(self._close(), name="peer-close")
         await asyncio.shield(self._closing)
 
@@ -284,22 +257,9 @@ class Peer:
         if self._connection.signalingState != state or (state == "stable" and self._remote_set):
             raise negotiation.invalid(f"peer: not in state {state} but {self._connection.signalingState}")
 
-    def _told(self, sdp: str) -> str:
-        """Our description as it leaves; later candidates follow it, never precede it."""
-        self._described = True
-        asyncio.get_running_loop().call_soon(self._tell_late_candidates)
-        return sdp if self._gatherer.complete and not self._late else negotiation.without_end(sdp)
-
-    def _on_late_candidate(self, line: str) -> None:
-        self._late.append(line)
-        if self._described:
-            self._tell_late_candidates()
-
-    def _tell_late_candidates(self) -> None:
-        late, self._late = self._late, []
-        for line in late:
-            if not self._ended and self._closing is None:
-                self._observer.on_candidate(line, seams.first_mid(self._connection))
+    def _described(self, sdp: str) -> str:
+        """Our description as it leaves."""
+        return self._trickle.describe(sdp, complete=self._gatherer.complete)
 
     async def _apply(self, sdp: str, kind: str) -> None:
         description.check(sdp, kind, self._codecs)
@@ -314,49 +274,12 @@ class Peer:
             _log.error("description_half_applied", error=type(error).__name__)
             raise negotiation.invalid("sdp: cannot be applied") from None
         self._remote_set = True
-        room = negotiation.MAX_CANDIDATES - self._candidates
-        self._candidates += len(candidates)
-        early, self._early = self._early, []
-        ends = [""] if ended or "" in early else []
-        for line in [*candidates[: max(room, 0)], *filter(None, early), *ends]:
-            await self._add(line)
+        await self._trickle.apply(candidates, ended=ended)
 
     def _check_sections(self, sdp: str) -> None:
         local = self._connection.localDescription.sdp
         if negotiation.sections(local) != negotiation.sections(sdp):
             raise negotiation.invalid("sdp: sections are not those of the offer")
-
-    async def _add(self, line: str) -> None:
-        transport = seams.ice_transport(self._connection)
-        if not line:
-            self._spawn(self._end_candidates)
-            return
-        parsed = negotiation.parse_candidate(line)
-        if parsed is None:
-            return
-        candidate = candidate_from_sdp(parsed.attribute)
-        if parsed.hidden:
-            self._spawn(lambda: transport.addRemoteCandidate(candidate))
-        else:
-            await transport.addRemoteCandidate(candidate)
-
-    async def _end_candidates(self) -> None:
-        """Says so after the names that are still being resolved."""
-        current = asyncio.current_task()
-        if others := [task for task in self._tasks if task is not current]:
-            await asyncio.wait(others)
-        await seams.ice_transport(self._connection).addRemoteCandidate(None)
-
-    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        async def guarded() -> None:
-            try:
-                await work()
-            except Exception as error:
-                _log.info("candidate_unusable", error=type(error).__name__)
-
-        task = asyncio.create_task(guarded())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _negotiated(self, local: str, remote: str) -> None:
         if (number := transport_wide.agreed(local, remote)) is not None:
@@ -390,6 +313,7 @@ class Peer:
         if self._ended or self._closing is not None:
             return
         self._ended = True
+        self._trickle.stop()
         _log.info("peer_ended", reason=reason)
         self._observer.on_closed(reason, by_far_end=by_far_end)
 
@@ -401,13 +325,42 @@ class Peer:
     async def _close(self) -> None:
         self._stop_timer()
         self._gatherer.stop()
-        for task in self._tasks:
-            task.cancel()
         closing = asyncio.create_task(self._connection.close())
-        pending = [closing, *self._tasks]
+        pending = [closing, *self._trickle.stop()]
         _, late = await asyncio.wait(pending, timeout=CLOSE_TIMEOUT - 0.2)
         if late:
             _log.warning("close_overdue")
             seams.abort(self._connection)
             closing.cancel()
             await asyncio.wait(late, timeout=0.2)
+
+
+def _connection(codecs: Sequence[VideoCodec]) -> RTCPeerConnection:
+    """The library's, with sound and pictures both ways; asking for addresses is ours to do."""
+    connection = RTCPeerConnection(
+        # None would mean a public STUN server on the Internet.
+        RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    )
+    audio = connection.addTransceiver("audio", "sendrecv")
+    video = connection.addTransceiver("video", "sendrecv")
+    audio.setCodecPreferences(description.audio_preferences())
+    video.setCodecPreferences(description.video_preferences(codecs))
+    return connection
+
+
+def _streams(
+    connection: RTCPeerConnection,
+    wire: Wire,
+    observer: PeerObserver,
+    round_trip: Callable[[], float | None],
+) -> tuple[AudioSender, VideoSender, AudioReceiver, VideoReceiver]:
+    """Sound and pictures, out and in, that know of each other what they must; in the library's places."""
+    audio_out = AudioSender(wire, observer.on_audio_loss)
+    video_out = VideoSender(wire, observer.on_keyframe_request, observer.on_feedback, audio_out.rate)
+    audio_out.overran = video_out.overran
+    video_in = VideoReceiver(wire, observer.on_video, round_trip, video_out.breathe)
+    audio_in = AudioReceiver(wire, observer.on_audio, round_trip, video_in.beside)
+    audio, video = connection.getTransceivers()
+    seams.swap(audio, audio_out, audio_in)
+    seams.swap(video, video_out, video_in)
+    return audio_out, video_out, audio_in, video_in

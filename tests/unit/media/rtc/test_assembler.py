@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mediaagentd.media.rtc.assembler import (
+    ECHO,
+    ECHO_FROM,
     KEYFRAME_INTERVAL,
     OUTAGE_PACKETS,
     REORDER,
@@ -242,6 +244,25 @@ def test_one_packet_is_asked_for_a_bounded_number_of_times(assembler: Assembler,
     feed(assembler, stream, stream.picture())
     asked = sum(len(assembler.poll(tick / 1000).lost) for tick in range(390))
     assert 3 <= asked <= TRIES
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "asked_at"),
+    [
+        (0.2, [REORDER, REORDER + ECHO, REORDER + 0.22, REORDER + 0.22 + ECHO]),
+        (ECHO_FROM - 0.01, [REORDER, REORDER + 0.088, REORDER + 0.176]),
+    ],
+)
+def test_what_is_asked_for_over_a_long_path_is_asked_for_twice(
+    assembler: Assembler, stream: Stream, round_trip: float, asked_at: list[float]
+) -> None:
+    """The request may be lost as well; twice within half a round trip is once to the sender."""
+    assembler.round_trip = round_trip
+    feed(assembler, stream, stream.picture(key=True))
+    stream.picture()
+    feed(assembler, stream, stream.picture(), 0.0)
+    asked = [tick / 1000 for tick in range(int(asked_at[-1] * 1000) + 3) if assembler.poll(tick / 1000).lost]
+    assert asked == pytest.approx(asked_at, abs=0.002)
 
 
 @settings(max_examples=150, deadline=None)
