@@ -73,7 +73,7 @@ class LinkOwner(Protocol):
         """The far end wants a keyframe."""
 
     def on_feedback(self, link: Link) -> None:
-        """`link.rate` or `link.audio_loss` has changed."""
+        """`link.rate` or `link.audio_loss` may have changed."""
 
 
 class Link:

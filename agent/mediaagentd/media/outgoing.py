@@ -11,6 +11,9 @@ from mediaagentd.media.link import Link
 from mediaagentd.media.local import LocalStreams
 from mediaagentd.media.types import VideoCodec, VideoFrame, VideoProfile
 
+LOOK = 0.25
+"""Seconds after which feedback is looked at even if it says what it said before."""
+
 
 class Outgoing:
     """On the event loop. Everybody gets the same stream of a codec, except users who can take much less
@@ -23,6 +26,8 @@ class Outgoing:
         self._grades: dict[VideoCodec, Grades] = {}
         self._ladders: dict[Stream, Ladder] = {}
         self._feeds: dict[str, Feed] = {}
+        self._said: dict[str, tuple[int, float]] = {}
+        self._looked = float("-inf")
         self.weak: frozenset[str] = frozenset()
         """The users who get the smaller stream of their codec."""
 
@@ -30,6 +35,16 @@ class Outgoing:
         """Size and rate of the captured picture."""
         self._profile = profile
         self._ladders.clear()
+
+    def heeds(self, link: Link) -> bool:
+        """Whether that user's feedback, which comes several times a second, may change anything: it says
+        something new, or nobody's has been looked at for a while, and grades and ladders count time.
+        """
+        now, said = time.monotonic(), (link.rate.bitrate, link.audio_loss)
+        if self._said.get(link.user_id) == said and now - self._looked < LOOK:
+            return False
+        self._said[link.user_id], self._looked = said, now
+        return True
 
     def grade(self, links: Iterable[Link]) -> bool:
         """Looks who is weak now; whether that has changed."""
@@ -72,3 +87,4 @@ class Outgoing:
     def forget(self, user_id: str) -> None:
         """That user is gone, or is connected anew."""
         self._feeds.pop(user_id, None)
+        self._said.pop(user_id, None)

@@ -319,8 +319,10 @@ class Switchboard:
         elif (stream := self._outgoing.stream_of(link)) is not None:
             self.local.want_keyframe(stream)
 
-    def on_feedback(self, _link: Link) -> None:
+    def on_feedback(self, link: Link) -> None:
         """See `LinkOwner`."""
+        if not self._outgoing.heeds(link):
+            return
         if self._outgoing.grade(self._links.values()):
             self.reroute()
         else:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiortc.rtp import RtcpPacket, RtcpRrPacket
 from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.peer import Peer
 from mediaagentd.media.types import VIDEO_CLOCK, AudioFrame, PeerStats, VideoCodec
@@ -130,6 +131,14 @@ async def test_nothing_is_sent_before_the_connection(stage: Stage) -> None:
 
 async def test_statistics_and_feedback_arrive(stage: Stage) -> None:
     alice, bob = await stage.pair(VideoCodec.VP8)
+    wire, told = bob.peer._wire, list[bytes]()
+    tell = wire.send_rtcp
+
+    def telling(packet: bytes) -> None:
+        told.append(packet)
+        tell(packet)
+
+    wire.__dict__["send_rtcp"] = telling
     await _stream(
         alice, bob, lambda: _known(alice.peer.stats()) and bob.peer.stats().audio_received.frames > 10
     )
@@ -143,6 +152,8 @@ async def test_statistics_and_feedback_arrive(stage: Stage) -> None:
     assert bob.peer.stats().video_received.packets > 10
     assert bob.peer.stats().audio_received.frames > 10
     await _stream(alice, bob, lambda: any(f.bitrate for f in alice.seen.feedback))
+    reports = [[each for each in RtcpPacket.parse(one) if isinstance(each, RtcpRrPacket)] for one in told]
+    assert max(map(len, reports)) == 2, "both streams in one datagram"
 
 
 async def test_who_only_listens_knows_the_round_trip_and_asks_for_sound_again(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Iterable
@@ -53,7 +54,7 @@ class Receiver:
         self._sources: dict[int, _Source] = {}
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._next_report = 0.0
+        self._next_report = math.inf
         self._packets = self._octets = self._frames = 0
 
     @property
@@ -132,6 +133,9 @@ class Receiver:
     def _source(self, ssrc: int, clock_rate: int) -> _Source | None:
         source = self._sources.get(ssrc)
         if source is None and len(self._sources) < MAX_SOURCES:
+            if not self._sources:
+                self._next_report = time.monotonic() + _apart()
+                self._wake.set()
             source = self._sources[ssrc] = _Source(Reception(clock_rate), clock=clock_rate)
         return source
 
@@ -164,28 +168,32 @@ class Receiver:
         """Sends the requests that are due."""
 
     async def _feedback(self) -> None:
-        """One task sends all feedback: reports about every second, requests when they are due."""
-        loop = asyncio.get_running_loop()
-        self._next_report = time.monotonic() + 0.5 + random.random()  # noqa: S311 - no secret
+        """One task sends all feedback: reports about every second, requests when they are due. As long as
+        nothing has come it sleeps.
+        """
         while True:
             now = time.monotonic()
             if now >= self._next_report:
-                self._next_report = now + 0.5 + random.random()  # noqa: S311 - no secret
-                self._send_reports(now)
+                self._wire.report(now)
             self._ask(now)
             deadline = self._deadline()
             until = self._next_report if deadline is None else min(deadline, self._next_report)
             try:
-                async with asyncio.timeout_at(loop.time() + max(0.001, until - now)):
+                async with asyncio.timeout(max(0.001, until - now) if until < math.inf else None):
                     await self._wake.wait()
                 self._wake.clear()
             except TimeoutError:
                 continue
 
-    def _send_reports(self, now: float) -> None:
+    def report(self, now: float) -> bytes:
+        """The report on what has come, empty when nothing has; the next one is due in about a second."""
+        if not self._sources:
+            return b""
+        self._next_report = now + _apart()
+        if self._rtcp_ssrc is None:
+            return b""
         reports = [self._report(ssrc, source, now) for ssrc, source in self._sources.items()]
-        if reports and self._rtcp_ssrc is not None:
-            self._send_rtcp(RtcpRrPacket(ssrc=self._rtcp_ssrc, reports=reports))
+        return bytes(RtcpRrPacket(ssrc=self._rtcp_ssrc, reports=reports))
 
     def _report(self, ssrc: int, source: _Source, now: float) -> RtcpReceiverInfo:
         report = source.reception.report()
@@ -209,6 +217,11 @@ class Receiver:
     def _lost(self) -> int:
         """Losses of the media itself, not of its retransmissions."""
         return sum(s.reception.lost for ssrc, s in self._sources.items() if ssrc not in self._rtx)
+
+
+def _apart() -> float:
+    """Seconds between two reports (RFC 3550 section 6.2)."""
+    return 0.5 + random.random()  # noqa: S311 - no secret
 
 
 def ascending(lost: Iterable[int]) -> list[list[int]]:

@@ -9,6 +9,7 @@ that way, and so does what comes before it is up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -45,6 +46,9 @@ class TakesRtp(TakesRtcp, Protocol):
     def on_rtp(self, packet: Inbound) -> None:
         """A packet of one of its payload types."""
 
+    def report(self, now: float) -> bytes:
+        """Its report on what has come, empty when nothing has."""
+
 
 class Wire:
     """What comes through here has passed SRTP, so it is a sign of life; an authentic but malformed packet
@@ -67,6 +71,13 @@ class Wire:
     def send_rtcp(self, packet: bytes) -> None:
         """Raises: ConnectionError."""
         seams.send_rtcp(self.transport, packet)
+
+    def report(self, now: float) -> None:
+        """Sends the reports of all receivers together: whose is due takes along the others'."""
+        reports = b"".join(each.report(now) for each in dict.fromkeys(self._receivers.values()))
+        if reports:
+            with contextlib.suppress(ConnectionError):  # closing
+                self.send_rtcp(reports)
 
     def join(self, receiver: TakesRtp, payload_types: Iterable[int]) -> None:
         """From now on the packets of these types are its."""
