@@ -22,6 +22,9 @@ CAPACITY = 1024
 REORDER = 0.010
 """Seconds that a gap may be mere reordering, before the first NACK."""
 
+PROTECTED = 0.25
+"""Round trips before the first NACK while lost packets come back by others that stand in for them (`fec`)."""
+
 TRIES = 10
 """NACKs for one packet, their echoes not counted."""
 
@@ -40,7 +43,7 @@ STALL_ROUND_TRIPS = 2.5
 whichever comes first ends the stall."""
 
 REPAIR = 1.0
-REPAIR_MOST = 2.0
+REPAIR_MOST = 5.0
 """Seconds after which a repair is no longer waited for; two stalls, within these bounds."""
 
 OUTAGE_PACKETS = 300
@@ -107,6 +110,8 @@ class Assembler:
         self.round_trip: float | None = None
         self.tight = False
         """Whether there still comes what was too much: of that only what may become of use is asked for."""
+        self.protected = False
+        """Whether lost packets may come back without being asked for."""
         self.dropped = 0
         """Packets that arrived for nothing."""
         self._sequences = Unwrapper(16)
@@ -212,8 +217,9 @@ class Assembler:
         if outage or gap > OUTAGE_PACKETS:
             self._give_up(number)
         else:
+            due = now + max(REORDER, PROTECTED * (self.round_trip or 0.0) if self.protected else 0.0)
             for lost in range(self._highest + 1, number):
-                self._missing[lost] = _Missing(now, now + REORDER)
+                self._missing[lost] = _Missing(now, due)
         self._highest = number
         return False
 

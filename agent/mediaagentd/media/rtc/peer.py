@@ -16,7 +16,7 @@ from aiortc import (
 )
 
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.media.rtc import description, negotiation, seams, sound, transport_wide
+from mediaagentd.media.rtc import description, negotiation, protection, seams, sound, transport_wide
 from mediaagentd.media.rtc.audio_receiver import AudioReceiver
 from mediaagentd.media.rtc.audio_sender import AudioSender
 from mediaagentd.media.rtc.consent import Consent
@@ -174,7 +174,7 @@ class Peer:
             self._require("stable")
             await self._connection.setLocalDescription()
             offered = sound.offer(self._connection.localDescription.sdp, self._style)
-            self._offered = self._described(transport_wide.offer(offered))
+            self._offered = self._described(protection.offer(transport_wide.offer(offered)))
             return self._offered
 
     async def accept_offer(self, sdp: str) -> str:
@@ -186,7 +186,8 @@ class Peer:
             await self._apply(sdp, "offer")
             await self._connection.setLocalDescription()
             answered = sound.answer(self._connection.localDescription.sdp, sdp, self._style)
-            local = self._described(transport_wide.answer(answered, sdp))
+            answered = protection.answer(transport_wide.answer(answered, sdp), sdp)
+            local = self._described(answered)
             self._negotiated(local, sdp)
             return local
 
@@ -284,6 +285,9 @@ class Peer:
     def _negotiated(self, local: str, remote: str) -> None:
         if (number := transport_wide.agreed(local, remote)) is not None:
             self._wire.reader.transport_sequence_number = number
+        if (payload_type := protection.agreed(local, remote)) is not None:
+            self._video_out.protect(payload_type)
+            self._video_in.protected(payload_type)
         if (agreed := sound.agreed(local, remote)) is not None:
             self._audio_out.agree(agreed[0])
             self._audio_in.agree(agreed[1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
+from aiortc.codecs import is_rtx
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -17,6 +19,7 @@ from aiortc.rtp import (
 from mediaagentd.media.rtc import transport_wide
 from mediaagentd.media.rtc.assembler import Assembler, Picture
 from mediaagentd.media.rtc.estimate import Estimator
+from mediaagentd.media.rtc.fec import FecDecoder, Recovered, Source
 from mediaagentd.media.rtc.header import HEADERS
 from mediaagentd.media.rtc.inbound import ABS_SEND_TIME, Inbound
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize
@@ -30,6 +33,9 @@ TIGHT = 0.6
 
 REPAIRABLE = 0.5
 """Seconds that all repairs may take of what gets through then; a keyframe is sooner."""
+
+PROTECTED = 2.0
+"""Seconds after a packet that stands in for lost ones in which they come back by others of its kind."""
 
 PACKET = 1200 * 8
 """Bits of a usual packet."""
@@ -54,8 +60,15 @@ class VideoReceiver(Receiver):
         self._parameter_sets = ParameterSets()
         self._estimator = Estimator()
         self._arrivals = Arrivals()
-        self._keyframes = self._malformed = 0
+        self._decoder: FecDecoder | None = None
+        self._protection: int | None = None
+        self._protected = float("-inf")
+        self._keyframes = self._malformed = self._recovered = 0
         self._armed = float("inf")
+
+    def protected(self, payload_type: int) -> None:
+        """The far end may send packets of that type that stand in for lost ones."""
+        self._protection, self._decoder = payload_type, FecDecoder()
 
     def request_keyframe(self) -> None:
         """Asks the far end for a keyframe, at most every half second."""
@@ -67,7 +80,17 @@ class VideoReceiver(Receiver):
         for extension in parameters.headerExtensions:
             if extension.uri == ABS_SEND_TIME:
                 self._wire.reader.abs_send_time = extension.id
+        begins = self._task is None
         await super().receive(parameters)
+        if begins and self._protection is not None:
+            self._wire.join(self, [self._protection])
+
+    def on_rtp(self, packet: Inbound) -> None:
+        """See `Receiver`."""
+        if packet.payload_type != self._protection:
+            super().on_rtp(packet)
+        elif self._enabled and self._decoder is not None:
+            self._on_protection(packet, self._decoder, time.monotonic())
 
     def beside(self, size: int, now: float) -> None:
         """So many bytes of sound came over the same path."""
@@ -84,6 +107,7 @@ class VideoReceiver(Receiver):
             keyframes=self._keyframes,
             packets_lost=self._lost(),
             dropped=self._assembler.dropped + self._malformed,
+            repaired=self._recovered,
         )
 
     def _estimate(self, packet: Inbound, now: float) -> None:
@@ -112,20 +136,46 @@ class VideoReceiver(Receiver):
     def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
         if packet.ssrc != self._ssrc:
             self._ssrc, self._assembler = packet.ssrc, Assembler()
+            self._decoder = None if self._decoder is None else FecDecoder()
+        source = Source(packet.marker, packet.payload_type, packet.timestamp, packet.payload)
+        self._assemble(packet.sequence_number, source, codec, now)
+        if self._decoder is not None:
+            self._recover(self._decoder.source(packet.sequence_number, source), now)
+        self._arm(self._assembler.deadline())
+
+    def _on_protection(self, packet: Inbound, decoder: FecDecoder, now: float) -> None:
+        """A packet that stands in for lost ones of the stream."""
+        self._packets += 1
+        self._octets += len(packet.payload)
+        self._estimate(packet, now)
+        self._protected = now
+        try:
+            recovered = decoder.repair(packet.payload)
+        except ValueError:
+            self._malformed += 1
+            return
+        self._recover(recovered, now)
+        self._arm(self._assembler.deadline())
+
+    def _recover(self, recovered: list[Recovered], now: float) -> None:
+        for sequence, source in recovered:
+            codec = self._codecs.get(source.payload_type)
+            if codec is not None and not is_rtx(codec):
+                self._recovered += 1
+                self._assemble(sequence, source, codec, now)
+
+    def _assemble(self, sequence: int, source: Source, codec: RTCRtpCodecParameters, now: float) -> None:
         name = VideoCodec(codec.name.upper())
         try:
-            payload = depacketize(name, packet.payload)
+            payload = depacketize(name, source.payload)
         except (ValueError, IndexError):
             self._malformed += 1
             return
         if name is VideoCodec.H264:
             self._parameter_sets.note(payload.data)
-        pictures = self._assembler.push(
-            packet.sequence_number, packet.timestamp, bool(packet.marker), payload, now
-        )
-        for picture in pictures:
+        self._assembler.protected = now < self._protected + PROTECTED
+        for picture in self._assembler.push(sequence, source.timestamp, bool(source.marker), payload, now):
             self._hand_on(name, picture, now)
-        self._arm(self._assembler.deadline())
 
     def _arm(self, deadline: float | None) -> None:
         """Wakes the feedback for it unless it wakes before."""

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from aiortc.rtp import RtcpReceiverInfo
+from aiortc.utils import random32
 
 from mediaagentd.media.rtc.header import HeaderWriter, Outbound
 from mediaagentd.media.rtc.outbox import VideoOutbox
 from mediaagentd.media.rtc.pacer import Pacer
 from mediaagentd.media.rtc.payload import PICTURE_IDS, packetize
+from mediaagentd.media.rtc.protection import Protection
 from mediaagentd.media.rtc.sender import Sender
 from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import VIDEO_CLOCK, Feedback, StreamStats, VideoCodec, VideoFrame
@@ -66,8 +68,13 @@ class VideoSender(Sender):
         self._keyframes = self._dropped = 0
         self._asked = self._overran = float("-inf")
         self._keyframe_arrives = float("-inf")
+        self._protection: Protection | None = None
         self._repair_share = 0.0
         self._counted = 0, 0  # packets and repairs when the share was last taken
+
+    def protect(self, payload_type: int) -> None:
+        """The far end takes packets of that type that stand in for lost ones."""
+        self._protection = Protection(payload_type, random32())
 
     def push(self, frame: VideoFrame, codec: VideoCodec | None) -> None:
         """Takes one picture, if it is of the negotiated codec and the far end wants any."""
@@ -119,8 +126,23 @@ class VideoSender(Sender):
     ) -> Iterator[float]:
         try:
             yield from super()._send_frame(writer, payloads, pts, captured)
+            if self._protection is not None:
+                yield from self._send_protection(writer, self._protection)
         finally:
             self._keyframe_arrives = min(self._keyframe_arrives, time.monotonic() + KEYFRAME_ON_ITS_WAY)
+
+    def _send_protection(self, writer: HeaderWriter, protection: Protection) -> Iterator[float]:
+        """What stands in for lost packets of the last pictures."""
+        for packet in protection.due():
+            while pause := self._wait():
+                yield pause
+            self._pacer.sent(len(packet.payload), time.monotonic())
+            self._emit(writer, (packet,))
+
+    def _dress(self, packets: list[Outbound]) -> list[Outbound]:
+        if self._protection is not None:
+            self._protection.add(packets)
+        return packets
 
     def _wait(self) -> float:
         """The repairs that wait go first."""
@@ -183,12 +205,16 @@ class VideoSender(Sender):
 
     def _on_report(self, report: RtcpReceiverInfo) -> None:
         super()._on_report(report)
+        if self._protection is not None:
+            overran = self.is_tight() or self.overran()
+            self._protection.report(self.fraction_lost, self.round_trip, overran=overran)
         self._tell()
 
     def _tell(self) -> None:
-        sent, repaired = self._packets - self._counted[0], self._retransmitted - self._counted[1]
+        repairs = self._retransmitted + (0 if self._protection is None else self._protection.sent)
+        sent, repaired = self._packets - self._counted[0], repairs - self._counted[1]
         if sent >= SHARE_PACKETS:
-            self._counted = self._packets, self._retransmitted
+            self._counted = self._packets, repairs
             self._repair_share += (1 - SHARE_WEIGHT) * (repaired / sent - self._repair_share)
         self._on_feedback(
             Feedback(self._bitrate, self.fraction_lost, self.round_trip, self._sound(), self._repair_share)

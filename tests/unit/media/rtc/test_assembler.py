@@ -15,6 +15,7 @@ from mediaagentd.media.rtc.assembler import (
     OUTAGE_PACKETS,
     REORDER,
     REPAIR,
+    REPAIR_MOST,
     SILENCE,
     STALL,
     TRIES,
@@ -149,6 +150,36 @@ def test_a_long_round_trip_is_given_more_patience(assembler: Assembler, stream: 
     assert not assembler.waiting
     assembler.poll(1.5)
     assert assembler.waiting
+
+
+def test_on_a_far_path_there_is_time_for_several_tries(assembler: Assembler, stream: Stream) -> None:
+    assembler.round_trip = 1.2
+    key, lost, after = stream.picture(key=True), stream.picture(), stream.picture()
+    feed(assembler, stream, [*key, *after])
+    asked = [tick / 100 for tick in range(460) if assembler.poll(tick / 100).lost]
+    assert asked == pytest.approx([0.01, 0.04, 1.33, 1.36, 2.65, 2.68, 3.97, 4.0], abs=0.05)
+    assert not assembler.waiting
+    assert len(feed(assembler, stream, lost, 4.6)) == 2
+
+
+def test_however_far_there_is_an_end_to_patience(assembler: Assembler, stream: Stream) -> None:
+    assembler.round_trip = 9.0
+    key, _, after = stream.picture(key=True), stream.picture(), stream.picture()
+    feed(assembler, stream, [*key, *after])
+    assembler.poll(REPAIR_MOST - 0.01)
+    assert not assembler.waiting
+    assembler.poll(REPAIR_MOST)
+    assert assembler.waiting
+
+
+def test_what_comes_back_by_itself_is_not_asked_for_at_once(assembler: Assembler, stream: Stream) -> None:
+    assembler.round_trip, assembler.protected = 1.2, True
+    key, lost, after = stream.picture(key=True), stream.picture(), stream.picture()
+    feed(assembler, stream, [*key, *after])
+    assert assembler.deadline() == pytest.approx(0.3)
+    assert assembler.poll(0.29).lost == ()
+    assert len(feed(assembler, stream, lost, 0.29)) == 2
+    assert assembler.deadline() is None
 
 
 def test_nothing_is_released_before_the_first_keyframe(assembler: Assembler, stream: Stream) -> None:
