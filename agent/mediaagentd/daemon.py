@@ -113,15 +113,8 @@ class Agent:
         self._media = wires.media = MediaDoor(
             _media_settings(config, device_id, echo), report=wires.report, send_signal=wires.send_signal
         )
-        self._hub = wires.hub = HubClient(
-            config.hub_target,
-            device_id=device_id,
-            sdk_app_id=config.sdk_app_id,
-            listener=wires,
-            tls=config.hub_tls,
-            ca=_certificate(config),
-            faults=(faults := Faults() if config.faults.enabled else None),
-        )
+        faults = Faults() if config.faults.enabled else None
+        self._hub = wires.hub = _hub_client(config, device_id, wires, faults)
         self._events = EventLog(uuid.uuid4().hex[:12], loop.time)
         self._history = wires.history = History(
             config.state_dir / "history.sqlite",
@@ -310,6 +303,19 @@ def _end_with_parent() -> None:
     """Asks the kernel for SIGTERM when the parent dies, even by SIGKILL: nobody else would end us."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def _hub_client(config: Config, device_id: str, wires: Wires, faults: Faults | None) -> HubClient:
+    """Who speaks with the hub."""
+    return HubClient(
+        config.hub_target,
+        device_id=device_id,
+        sdk_app_id=config.sdk_app_id,
+        listener=wires,
+        tls=config.hub_tls,
+        ca=_certificate(config),
+        faults=faults,
+    )
 
 
 def _sabotage(faults: Faults, hub: HubClient, media: MediaDoor) -> Sabotage:

@@ -41,6 +41,15 @@ TYPES: dict[type[Event], pb.EventType.ValueType] = {
 }
 """Which type of the filter an event is."""
 
+_Own = (
+    events.KickedOut
+    | events.ErrorRaised
+    | events.SessionChanged
+    | events.LocalMediaChanged
+    | MissedCall
+    | HistoryChanged
+)
+
 CLASSES = {number: event for event, number in TYPES.items()}
 """The other way round."""
 
@@ -59,7 +68,7 @@ def happened(entry: Happened, conversion: Conversion, present: Present) -> pb.Ev
 
 
 def _fill(made: pb.Event, event: Event, conversion: Conversion, present: Present) -> None:
-    """Sets the body of `made`. One case a line of the contract, hence the length."""
+    """Sets the body of `made`."""
     call = conversion.call
     match event:
         case events.Invited():
@@ -83,21 +92,28 @@ def _fill(made: pb.Event, event: Event, conversion: Conversion, present: Present
             made.user_left.CopyFrom(pb.UserLeft(user_id=user_id, call=call(about), reason=why))
         case events.CallEnded(about):
             made.call_ended.CopyFrom(pb.CallEnded(call=call(about)))
-        case events.KickedOut(device_id):
-            made.kicked_out.CopyFrom(pb.KickedOut(reason=KICKED_OUT, device_id=device_id))
         case events.UserVideoChanged(user_id, available, about):
             video = pb.UserVideoChanged(user_id=user_id, is_video_available=available, call=call(about))
             made.user_video_changed.CopyFrom(video)
         case events.UserAudioChanged(user_id, available, about):
             audio = pb.UserAudioChanged(user_id=user_id, is_audio_available=available, call=call(about))
             made.user_audio_changed.CopyFrom(audio)
+        case events.CallChanged(about):
+            made.call_changed.CopyFrom(pb.CallChanged(call=call(about)))
+        case _:
+            _fill_own(made, event, conversion, present)
+
+
+def _fill_own(made: pb.Event, event: _Own, conversion: Conversion, present: Present) -> None:
+    """The same of what happens here, whoever else is in a call."""
+    match event:
+        case events.KickedOut(device_id):
+            made.kicked_out.CopyFrom(pb.KickedOut(reason=KICKED_OUT, device_id=device_id))
         case events.ErrorRaised(code, message):
             made.error_raised.CopyFrom(pb.ErrorRaised(code=int(code), message=message))
         case events.SessionChanged(session, user_id):
             changed = pb.SessionChanged(session=conversion.session(session, user_id, present.login_time))
             made.session_changed.CopyFrom(changed)
-        case events.CallChanged(about):
-            made.call_changed.CopyFrom(pb.CallChanged(call=call(about)))
         case events.LocalMediaChanged(camera, muted):
             media = convert.local_media(camera, muted, present.local)
             made.local_media_changed.CopyFrom(pb.LocalMediaChanged(media=media))

@@ -22,6 +22,7 @@ from mediaagentd.call.types import (
     Change,
     CloseCamera,
     ClosePeer,
+    Command,
     Decline,
     Dial,
     Done,
@@ -43,6 +44,7 @@ from mediaagentd.call.types import (
     Phase,
     ProbeCamera,
     ReleaseCamera,
+    Report,
     SessionChanged,
     SessionPhase,
     SetAvailability,
@@ -101,22 +103,28 @@ def sending(state: State) -> tuple[bool, bool]:
     return not state.muted, state.camera and call.hub.type is CallType.VIDEO
 
 
-def _dispatch(state: State, now: float, input: Input) -> Change:  # noqa: A002 - one line per word
-    match input:
+def _dispatch(state: State, now: float, input: Input) -> Change:  # noqa: A002
+    if isinstance(input, Command):
+        return _commanded(state, now, input)
+    return _reported(state, now, input)
+
+
+def _commanded(state: State, now: float, command: Command) -> Change:
+    match command:
         case Dial():
-            return commands.dial(state, now, input)
+            return commands.dial(state, now, command)
         case InviteUsers():
-            return commands.invite(state, now, input)
+            return commands.invite(state, now, command)
         case Join():
-            return commands.join(state, now, input)
+            return commands.join(state, now, command)
         case Answer():
-            return commands.answer(state, now, input)
+            return commands.answer(state, now, command)
         case Decline():
-            return commands.decline(state, now, input)
+            return commands.decline(state, now, command)
         case Hangup():
-            return commands.hangup(state, now, input)
+            return commands.hangup(state, now, command)
         case Switch():
-            return commands.switch(state, now, input)
+            return commands.switch(state, now, command)
         case OpenCamera(op):
             return camera.asked(state, now, op)
         case CloseCamera(op):
@@ -125,20 +133,26 @@ def _dispatch(state: State, now: float, input: Input) -> Change:  # noqa: A002 -
             return state, (*effects, Done(op))
         case SetMicMute(op, muted):
             return replace(state, muted=muted), (Done(op),)
+        case _:
+            assert_never(command)
+
+
+def _reported(state: State, now: float, report: Report) -> Change:
+    match report:
         case SessionChanged():
-            return reports.session_changed(state, now, input)
+            return reports.session_changed(state, now, report)
         case CallChanged(call):
             return mirror.streamed(state, now, call)
         case CallsListed():
-            return reports.calls_listed(state, now, input)
+            return reports.calls_listed(state, now, report)
         case HubDone():
-            return reports.hub_done(state, now, input)
+            return reports.hub_done(state, now, report)
         case HubFailed():
-            return reports.hub_failed(state, now, input)
+            return reports.hub_failed(state, now, report)
         case PeerUp():
-            return reports.peer_up(state, input, now)
+            return reports.peer_up(state, report, now)
         case PeerDown():
-            return reports.peer_down(state, input, now)
+            return reports.peer_down(state, report, now)
         case CameraOpened(op):
             return camera.opened(state, op)
         case CameraFailed(op, error):
@@ -150,7 +164,7 @@ def _dispatch(state: State, now: float, input: Input) -> Change:  # noqa: A002 -
         case Tick():
             return reports.tick(state, now)
         case _:
-            assert_never(input)
+            assert_never(report)
 
 
 # ------------------------------------------------------------------------- what follows from a change

@@ -49,6 +49,10 @@ class Output:
         sys.stdout.write(json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n")
         sys.stdout.flush()
 
+    def note(self, message: str) -> None:
+        """What a person may want to know meanwhile, to stderr."""
+        sys.stderr.write(f"mediaagent: {message}\n")
+
     def usage(self, message: str) -> None:
         """How the command is not used, to stderr."""
         sys.stderr.write(f"mediaagent: {message}\n")

@@ -20,6 +20,9 @@ from mediaagent.client import Agent
 from mediaagent.places import frames
 from mediaagent.v1 import view_pb2
 
+SILENCE = 3.0
+"""Seconds without a picture after which it is said, where no display says it."""
+
 _SUFFIX = {
     view_pb2.FRAME_FORMAT_JPEG: "jpg",
     view_pb2.FRAME_FORMAT_I420: "yuv",
@@ -101,8 +104,11 @@ async def _watch(
     seen, marked, since = 0, 0, time.monotonic()
     with contextlib.ExitStack() as stack:
         line = stack.enter_context(out.console.status("waiting for a picture")) if out.is_live else None
+        told = asyncio.get_running_loop().call_later(SILENCE, _say_silent, out)
+        stack.callback(told.cancel)
         async with contextlib.aclosing(agent.watch_view(view_id)) as pictures:
             async for picture in pictures:
+                told.cancel()
                 await asyncio.to_thread(keep, picture)
                 seen += 1
                 now = time.monotonic()
@@ -112,6 +118,11 @@ async def _watch(
                     marked, since = seen, now
                 if done:
                     return
+
+
+def _say_silent(out: Output) -> None:
+    if not out.is_live:
+        out.note("no picture yet: is the camera open?")
 
 
 def _tell(out: Output, line: Status | None, picture: view_pb2.WatchViewResponse, fps: float) -> None:
