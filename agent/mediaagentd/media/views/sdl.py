@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import ctypes.util
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,9 @@ from mediaagentd.media.types import Size
 
 EMPTY = Size(640, 480)
 """Of a window that has not shown a picture yet."""
+
+LIBRARY = "libSDL2-2.0.so.0"
+"""SDL 2, as its makers name it on Linux."""
 
 BARE = "kmsdrm"
 """The display's name that stands for the device's own screen, without a window system."""
@@ -60,12 +64,32 @@ def driver_of(
 
 def _load() -> Any:
     try:
-        import sdl2
+        with _found_without_a_process():
+            import sdl2
     except ModuleNotFoundError:
         raise not_offered("PySDL2 is missing: pip install pysdl2") from None
     except ImportError:
         raise not_offered("SDL 2 is missing: apt install libsdl2-2.0-0") from None
     return sdl2
+
+
+@contextlib.contextmanager
+def _found_without_a_process() -> Iterator[None]:
+    """PySDL2 looks for SDL by starting `ldconfig`, and gRPC complains when a process forks that it serves in.
+    The dynamic loader knows where SDL is.
+    """
+    search = ctypes.util.find_library
+
+    def find(name: str) -> str | None:
+        if not name.startswith("SDL2"):
+            return search(name)
+        return LIBRARY if name == "SDL2-2.0" else None
+
+    ctypes.util.find_library = find
+    try:
+        yield
+    finally:
+        ctypes.util.find_library = search
 
 
 @contextlib.contextmanager

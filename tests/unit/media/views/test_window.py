@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -163,3 +165,10 @@ def test_no_display_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         driver_of("tv", {}, tmp_path)
     assert refused.value.reason is Reason.FIELD_INVALID
+
+
+def test_sdl_is_found_without_starting_a_process() -> None:
+    pytest.importorskip("sdl2")
+    watch = "import os, sys; sys.addaudithook(lambda what, _: what == 'subprocess.Popen' and os._exit(3)); "
+    load = "from mediaagentd.media.views import sdl; sdl._load()"
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", watch + load], check=False).returncode == 0
