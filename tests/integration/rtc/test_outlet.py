@@ -36,11 +36,15 @@ class Path:
     def __init__(self, transport: asyncio.DatagramTransport, far: socket.socket, patch: Any) -> None:
         self.transport, self.far = transport, far
         self.open: list[socket.socket] = []
-        way = seams.Way(transport, far.getsockname())
         self._opens = session(pylibsrtp.Policy.SSRC_ANY_INBOUND)
-        seals = session(pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
-        patch.setattr(seams, "outgoing", lambda _: (way, seals))
+        self._seals = session(pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+        self.through(transport, patch)
         self.outlet = Outlet(None)  # type: ignore[arg-type] # asked of nobody here
+
+    def through(self, transport: asyncio.DatagramTransport, patch: pytest.MonkeyPatch) -> None:
+        """Packets go out of that from now on."""
+        way = seams.Way(transport, self.far.getsockname())
+        patch.setattr(seams, "outgoing", lambda _: (way, self._seals))
 
     async def arrived(self, count: int) -> list[bytes]:
         """So many packets, opened."""
@@ -114,6 +118,32 @@ async def test_behind_what_waits_for_a_full_socket_all_waits(
     assert not taken
     path.transport._buffer.popleft()  # type: ignore[attr-defined]
     path.transport._sendto_ready()  # type: ignore[attr-defined]
+    assert await path.arrived(len(sent)) == sent
+
+
+class Relay(asyncio.DatagramTransport):
+    """Sends in tasks of its own, as the library's does: long after it was handed a packet."""
+
+    def __init__(self, socket: asyncio.DatagramTransport) -> None:
+        self._socket = socket
+        self._kept: list[tuple[Any, Any]] = []
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        self._kept.append((data, addr))
+
+    def relay(self) -> None:
+        """Sends what it has."""
+        for data, addr in self._kept:
+            self._socket.sendto(bytes(data), addr)
+
+
+async def test_a_relay_may_keep_packets_for_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    relay = Relay(path.transport)
+    path.through(relay, monkeypatch)
+    sent = packets([900, 1200, 1200, 700])
+    path.outlet.send(sent[:2])
+    path.outlet.send(sent[2:])
+    relay.relay()
     assert await path.arrived(len(sent)) == sent
 
 

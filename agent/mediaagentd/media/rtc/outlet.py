@@ -52,7 +52,7 @@ class Outlet:
             for begin, end in runs([len(each) for each in sealed]):
                 if end - begin == 1 or not self._together(sealed[begin:end], way):
                     for each in sealed[begin:end]:
-                        way.transport.sendto(each, way.address)
+                        way.transport.sendto(bytes(each), way.address)  # a relay's keeps it for later
 
     def _together(self, run: Sequence[memoryview], way: seams.Way) -> bool:
         """Whether all have been handed over in one call."""
