@@ -99,7 +99,8 @@ class AudioReceiver(Receiver):
             self._take(block, timestamp - block.age, packet.sequence_number, now)
         number = self._sequences.unwrap(packet.sequence_number)
         self._gaps.round_trip = self._round_trip()
-        self._gaps.note(number, now, covered=len(blocks) - 1)
+        covered = [number - round(block.age / AUDIO_FRAME) for block in blocks if block.age]
+        self._gaps.note(number, now, covered=covered)
         if self._gaps.deadline() is not None:
             self._wake.set()
 

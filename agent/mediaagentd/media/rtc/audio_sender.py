@@ -9,7 +9,7 @@ from collections.abc import Callable
 from aiortc.rtp import RtcpReceiverInfo
 
 from mediaagentd.media.rtc.header import HEADERS, Outbound
-from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy
+from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy, spreads
 from mediaagentd.media.rtc.sender import Sender
 from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.rtc.wire import Wire
@@ -37,6 +37,7 @@ class AudioSender(Sender):
         self._red: int | None = None
         self._redundancy = Redundancy()
         self._memory = LossMemory()
+        self._jitter = 0.0
         self.overran: Callable[[], bool] = lambda: False
         """Whether our pictures were too much for the path of late."""
 
@@ -81,6 +82,7 @@ class AudioSender(Sender):
 
     def _on_report(self, report: RtcpReceiverInfo) -> None:
         super()._on_report(report)
+        self._jitter = report.jitter / AUDIO_CLOCK
         self._memory.report(self.fraction_lost, overran=self.overran())
         self._on_loss(self._memory.loss)
 
@@ -91,8 +93,10 @@ class AudioSender(Sender):
         return packets if self._red is None else [self._with_earlier(packet, self._red) for packet in packets]
 
     def _with_earlier(self, packet: Outbound, payload_type: int) -> Outbound:
-        depth = self._memory.depth
-        payload = self._redundancy.pack(packet.payload, packet.timestamp, depth, packet.payload_type)
+        depth, spread = self._memory.depth, spreads(self.round_trip, self._jitter)
+        payload = self._redundancy.pack(
+            packet.payload, packet.timestamp, depth, packet.payload_type, spread=spread
+        )
         return packet if payload is None else packet._replace(payload_type=payload_type, payload=payload)
 
     def _retransmit(self, sequence: int) -> None:

@@ -6,6 +6,7 @@ and nobody wants to talk with more delay than that.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,14 +35,14 @@ class Gaps:
         self._highest: int | None = None
         self._missing: dict[int, _Missing] = {}
 
-    def note(self, number: int, now: float, *, covered: int = 0) -> None:
-        """A packet has come, and with it the `covered` ones before it."""
+    def note(self, number: int, now: float, *, covered: Collection[int] = ()) -> None:
+        """A packet has come, and with it the `covered` ones."""
         if self._highest is None:
             self._highest = number
         first = max(self._highest + 1, number - OLDEST)
-        for lost in range(first, number - covered):
+        for lost in range(first, number):
             self._missing[lost] = _Missing(now + REORDER)
-        for got in range(number - covered, number + 1):
+        for got in (number, *covered):
             self._missing.pop(got, None)
         self._highest = max(self._highest, number)
         for old in [each for each in self._missing if each < self._highest - OLDEST]:

@@ -11,8 +11,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-MOST: Final = 2
-"""Earlier packets in one."""
+from mediaagentd.media.rtc.gaps import LONGEST_ROUND_TRIP
+
+CLOSE: Final = (1, 2)
+SPREAD: Final = (4, 8)
+"""How many packets before its own the earlier ones in a packet are: next to each other, or so far apart that
+no run of losses takes a packet with all of its copies, which costs 160 ms of delay.
+"""
+
+UNEVEN: Final = 0.004
+"""Seconds of jitter (RFC 3550 section 6.4.1) from which on sound has to wait about as long anyway."""
 
 ONE_FROM: Final = 0.01
 TWO_FROM: Final = 0.04
@@ -43,6 +51,13 @@ class Block:
     age: int
 
 
+def spreads(round_trip: float | None, jitter: float) -> bool:
+    """Whether copies are to be apart: where nothing can be asked for again, which would come sooner, and
+    sound waits anyway. Both in seconds.
+    """
+    return round_trip is not None and round_trip > LONGEST_ROUND_TRIP and jitter >= UNEVEN
+
+
 class LossMemory:
     """The loss to protect against: rises at once, falls slowly, since one calm second means little."""
 
@@ -70,15 +85,18 @@ class Redundancy:
     """The sender's side: remembers what was sent."""
 
     def __init__(self) -> None:
-        self._sent: deque[tuple[int, bytes]] = deque(maxlen=MOST)
+        self._sent: deque[tuple[int, bytes]] = deque(maxlen=max(SPREAD))
 
-    def pack(self, data: bytes, timestamp: int, depth: int, payload_type: int) -> bytes | None:
+    def pack(
+        self, data: bytes, timestamp: int, depth: int, payload_type: int, *, spread: bool = False
+    ) -> bytes | None:
         """The RED payload for a packet of that 32-bit RTP timestamp; None when there is nothing to send
         along. `payload_type` is that of Opus.
         """
+        places = (SPREAD if spread else CLOSE)[:depth]
         earlier = [
             (age, old)
-            for then, old in (list(self._sent)[-depth:] if depth else ())
+            for then, old in (self._sent[-place] for place in reversed(places) if place <= len(self._sent))
             if 0 < (age := (timestamp - then) & 0xFFFFFFFF) <= _FURTHEST and len(old) <= _LONGEST
         ]
         self._sent.append((timestamp, data))

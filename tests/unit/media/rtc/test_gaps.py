@@ -27,10 +27,12 @@ def test_what_comes_late_or_inside_a_later_packet_is_not_asked_for() -> None:
     known.note(12, 0.04)
     known.note(11, 0.045)
     assert known.due(1.0) == []
-    known.note(15, 0.1, covered=2)
+    known.note(15, 0.1, covered=(13, 14))
     assert known.due(1.0) == []
-    known.note(19, 0.2, covered=2)
+    known.note(19, 0.2, covered=(17, 18))
     assert known.due(1.0) == [16]
+    known.note(24, 1.1, covered=(16, 20))
+    assert known.due(1.2) == [21, 22, 23]
 
 
 def test_a_long_round_trip_is_not_worth_it() -> None:
@@ -45,5 +47,5 @@ def test_an_outage_is_not_asked_for_in_full() -> None:
     known = gaps()
     known.note(1000, 20.0)
     assert len(known.due(21.0)) == OLDEST
-    known.note(2000, 40.0, covered=2)
+    known.note(2000, 40.0, covered=(1998, 1999))
     assert len(known.due(41.0)) <= OLDEST

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mediaagentd.media.rtc.redundancy import Block, LossMemory, Redundancy, unpack
+from mediaagentd.media.rtc.gaps import LONGEST_ROUND_TRIP
+from mediaagentd.media.rtc.redundancy import UNEVEN, Block, LossMemory, Redundancy, spreads, unpack
 
 OPUS = 96
 
@@ -24,6 +25,26 @@ def test_earlier_packets_travel_in_later_ones() -> None:
     assert unpack(second, OPUS) == [Block(b"one", 960), Block(b"two", 0)]
     assert unpack(third, OPUS) == [Block(b"one", 1920), Block(b"two", 960), Block(b"three", 0)]
     assert unpack(fourth, OPUS) == [Block(b"three", 960), Block(b"four", 0)]
+
+
+def test_copies_that_are_spread_survive_runs_of_losses() -> None:
+    for run in range(1, 5):
+        red, got = Redundancy(), set()
+        for number in range(100):
+            data = bytes([number])
+            packed = red.pack(data, 960 * number, 2, OPUS, spread=True)
+            if number % 20 >= run:
+                blocks = [Block(data, 0)] if packed is None else unpack(packed, OPUS)
+                got.update(block.data[0] for block in blocks)
+        assert got == set(range(100))
+
+
+def test_copies_are_spread_where_sound_waits_anyway_and_nothing_can_be_asked_for() -> None:
+    far = LONGEST_ROUND_TRIP + 0.01
+    assert spreads(far, UNEVEN)
+    assert not spreads(far, UNEVEN / 2)
+    assert not spreads(LONGEST_ROUND_TRIP, UNEVEN)
+    assert not spreads(None, UNEVEN)
 
 
 def test_what_is_too_old_or_too_long_is_left_out() -> None:
