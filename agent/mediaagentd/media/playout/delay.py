@@ -35,10 +35,12 @@ class Wish:
     most: float
 
 
-SOUND = Wish(window=600, share=0.995, margin=0.005, first=0.040, least=0.020, most=0.300)
-"""Twelve seconds; a piece that comes too late is heard."""
+SOUND = Wish(window=600, share=0.995, margin=0.005, first=0.040, least=0.020, most=0.500)
+"""Twelve seconds; a piece that comes too late is heard. Half a second is what a picture needs that was asked
+for again over a long path, and sound goes with it: better a late answer than a picture that stands.
+"""
 
-PICTURES = Wish(window=300, share=0.95, margin=0.0, first=0.0, least=0.0, most=0.300)
+PICTURES = Wish(window=300, share=0.95, margin=0.0, first=0.0, least=0.0, most=0.500)
 """Ten seconds; a picture that comes too late is shown too late, which few see."""
 
 
