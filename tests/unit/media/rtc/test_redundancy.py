@@ -29,7 +29,8 @@ def test_earlier_packets_travel_in_later_ones() -> None:
 
 def test_copies_that_are_spread_survive_runs_of_losses() -> None:
     for run in range(1, 5):
-        red, got = Redundancy(), set()
+        red = Redundancy()
+        got: set[int] = set()
         for number in range(100):
             data = bytes([number])
             packed = red.pack(data, 960 * number, 2, OPUS, spread=True)
