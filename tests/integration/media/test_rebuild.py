@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import pytest
+from aioice.ice import StunProtocol
 from mediaagentd.call.signal import Offer, Rebuild, Signal
 from mediaagentd.call.types import PeerDown, PeerUp
 from mediaagentd.media import continuity
@@ -27,13 +28,23 @@ def link(side: Side) -> Link:
     return side.engine._board._links[side.other.user_id]
 
 
-def deafen(side: Side) -> None:
-    """What this side's present connection sends is lost from now on."""
+def present(side: Side) -> Peer:
+    """This side's connection as it is now."""
     leg = link(side)._current
     assert leg is not None
     assert isinstance(leg.peer, Peer)
-    for protocol in seams.ice_transport(leg.peer._connection)._connection._protocols:
-        protocol.transport.__dict__["sendto"] = lambda *_: None
+    return leg.peer
+
+
+def ears(side: Side) -> list[StunProtocol]:
+    """Where the far end's present connection takes what this side sends."""
+    return list(seams.ice_transport(present(side.other)._connection)._connection._protocols)
+
+
+def deafen(side: Side) -> None:
+    """What this side's present connection sends is lost from now on."""
+    for protocol in ears(side):
+        protocol.__dict__["datagram_received"] = lambda *_: None
 
 
 def generation(side: Side) -> int | None:
@@ -85,7 +96,8 @@ async def test_a_path_that_dies_is_regained_over_a_new_connection(monkeypatch: p
     monkeypatch.setattr(consent, "INTERVAL", 0.1)
     async with Pair(settings("alice"), settings("bob")) as pair:
         await pair.connect(audio=False)
-        await asyncio.sleep(1.0)
+        silent = asyncio.get_running_loop().time() + continuity.SILENCE
+        await until(lambda: min(present(side).heard for side in (pair.alice, pair.bob)) > silent)
         assert generation(pair.alice) == 0
         assert pair.alice.reports == pair.bob.reports == [], "nobody sends a thing, and nobody is lost"
         deafen(pair.alice)
@@ -106,11 +118,8 @@ async def test_a_short_silence_is_told_and_passes(monkeypatch: pytest.MonkeyPatc
         await pair.alice.sees()
         deafen(pair.bob)
         await pair.alice.reported(PeerDown)
-        leg = link(pair.bob)._current
-        assert leg is not None
-        assert isinstance(leg.peer, Peer)
-        for protocol in seams.ice_transport(leg.peer._connection)._connection._protocols:
-            del protocol.transport.__dict__["sendto"]
+        for protocol in ears(pair.bob):
+            del protocol.__dict__["datagram_received"]
         await pair.alice.reported(PeerUp)
         await pair.alice.sees()
         assert generation(pair.alice) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -73,13 +74,14 @@ async def test_many_requests_are_few_packets(stage: Stage) -> None:
     picture = Picture(VideoCodec.VP8)
     alice.peer.send_video(picture.frame())
     await bob.seen.until(lambda: len(bob.seen.video) == 1)
+    began = time.monotonic()
     for _ in range(1000):
         bob.peer.request_keyframe()
     await alice.seen.until(lambda: alice.seen.keyframe_requests == 1)
     for _ in range(5):
         alice.peer.send_video(picture.frame())
     await bob.seen.until(lambda: len(bob.seen.video) == 6)
-    assert alice.seen.keyframe_requests == 1
+    assert alice.seen.keyframe_requests <= 1 + 2 * (time.monotonic() - began)
 
 
 async def test_a_late_joiner_of_an_encoder_asks_for_a_keyframe_first(stage: Stage) -> None:
