@@ -7,11 +7,8 @@ process of its own: two agents in one process would share its event loop, as no 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
-import signal
-import socket
 import sys
 import tempfile
 import time
@@ -20,6 +17,7 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr
 
+from mediaagentd import children
 from mediaagentd.config import Config, HubConfig
 from mediaagentd.hub.usersig import mint
 
@@ -43,7 +41,7 @@ STOP_WITHIN = 4.0
 def furnished(config: Config) -> Config:
     """The configuration with a hub on a free port of the loop-back interface, a fresh key, and `me`."""
     key = secrets.token_hex(32)
-    target = f"127.0.0.1:{_free_port()}"
+    target = f"127.0.0.1:{children.free_port()}"
     hub = HubConfig(listen=target, keys=(SecretStr(key),), allowed_candidates=LOCAL)
     user_sig = mint(config.sdk_app_id, key, USER, now=int(time.time()), expire=EXPIRE)
     return config.model_copy(
@@ -61,48 +59,27 @@ class EchoProcess:
 
     async def start(self) -> None:
         """Starts it and waits until it is logged in. Raises OSError when it ends or keeps silent."""
-        name = f"mediaagent-echo-{secrets.token_hex(8)}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
-            ears.bind(f"\0{name}")
-            ears.setblocking(False)
+        with children.ears() as (ears, address):
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "mediaagentd", "echo", "--with-parent",
-                env={**os.environ, **self._environment(), "NOTIFY_SOCKET": f"@{name}"},
+                env={**os.environ, **self._environment(), "NOTIFY_SOCKET": address},
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for us; we end it in our own order.
             )  # fmt: skip
             try:
-                await self._ready(ears)
+                failed = await children.until_ready(self._process, ears, READY_WITHIN)
             except BaseException:
                 await self.stop()
                 raise
+        if failed:
+            await self.stop()
+            raise OSError("the echo agent did not start; its log is above")
 
     async def stop(self) -> None:
         """Ends it, by force when it does not listen."""
-        process = self._process
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(STOP_WITHIN):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        if self._process is not None:
+            await children.end(self._process, STOP_WITHIN)
         self._directory.cleanup()
-
-    async def _ready(self, ears: socket.socket) -> None:
-        assert self._process is not None
-        ended = asyncio.ensure_future(self._process.wait())
-        heard = asyncio.ensure_future(_hear(ears))
-        done, pending = await asyncio.wait(
-            {ended, heard}, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED
-        )
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        if heard not in done:
-            raise OSError("the echo agent did not start; its log is above")
 
     def _environment(self) -> dict[str, str]:
         """What configures it; the rest of the environment (log level, codecs) it shares with us."""
@@ -120,15 +97,3 @@ class EchoProcess:
             "MEDIAAGENT_USER_SIG": user_sig,
             "MEDIAAGENT_LOG_LEVEL": "warning",
         }
-
-
-async def _hear(ears: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    while b"READY=1" not in await loop.sock_recv(ears, 4096):
-        pass
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+from mediaagentd.children import end, free_port, until_ready
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 APP_ID = 1400000000
@@ -68,13 +68,8 @@ class ChildProcess:
 
     async def stop(self) -> int:
         """SIGTERM, then SIGKILL when it does not listen. Returns its exit code."""
-        if self.process.returncode is None:
-            self.signal(signal.SIGTERM)
-            try:
-                return await self.wait()
-            except TimeoutError:
-                self.signal(signal.SIGKILL)
-        return await self.wait()
+        self.exit_code = await end(self.process, STOP_WITHIN)
+        return self.exit_code
 
     def tail(self, lines: int = 40) -> str:
         """The end of its log."""
@@ -162,38 +157,11 @@ async def running(
             name, arguments, directory, {**(environment or {}), "NOTIFY_SOCKET": address}, prefix
         )
         try:
-            await _ready(child, ears)
+            if failed := await until_ready(child.process, ears, READY_WITHIN):
+                raise NotReadyError(f"{name} {failed}:\n{child.tail()}")
             yield child
         finally:
             await child.stop()
-
-
-async def _ready(child: ChildProcess, ears: socket.socket) -> None:
-    """Waits until the child says READY=1; raises NotReadyError when it ends before, or in time not."""
-    ended = asyncio.ensure_future(child.process.wait())
-    heard = asyncio.ensure_future(_hear(ears))
-    done, pending = await asyncio.wait(
-        {ended, heard}, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED
-    )
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
-    if heard not in done:
-        what = f"ended with {child.process.returncode}" if ended in done else "did not get ready"
-        raise NotReadyError(f"{child.name} {what}:\n{child.tail()}")
-
-
-async def _hear(ears: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    while b"READY=1" not in await loop.sock_recv(ears, 4096):
-        pass
-
-
-def free_port() -> int:
-    """A TCP port of the loop-back interface that nobody uses at present."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
 import shutil
-import signal
-import socket
 import sys
 import tempfile
 import time
@@ -16,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mediaagentd import children
 from mediaagentd.dev import LOCAL
 from mediaagentd.hub.usersig import mint
 
@@ -37,25 +35,10 @@ class Child:
     name: str
     process: asyncio.subprocess.Process
     log: Path
-    ears: socket.socket
 
     async def stop(self) -> int:
         """SIGTERM, and SIGKILL for one that does not listen. Its exit code."""
-        try:
-            return await self._end()
-        finally:
-            self.ears.close()
-
-    async def _end(self) -> int:
-        if self.process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(STOP_WITHIN):
-                    await self.process.wait()
-            except TimeoutError:
-                self.process.kill()
-        return await self.process.wait()
+        return await children.end(self.process, STOP_WITHIN)
 
     def last_words(self, lines: int = 15) -> str:
         """The end of its log."""
@@ -71,7 +54,7 @@ class House:
         self.directory = directory
         self.children: list[Child] = []
         self._key = secrets.token_hex(32)
-        self._hub = f"127.0.0.1:{_free_port()}"
+        self._hub = f"127.0.0.1:{children.free_port()}"
         self._sockets = directory
         if len(os.fsencode(directory)) + len("/someone/agent.sock") > SOCKET_PATH_LIMIT:
             self._sockets = Path(tempfile.mkdtemp(prefix="mediaagent-demo-"))
@@ -129,53 +112,17 @@ class House:
         """One process; it is ready when it tells so as it would tell systemd."""
         directory = self.directory / name
         directory.mkdir(parents=True, exist_ok=True)
-        ears, address = _ears()
         clean = {key: value for key, value in os.environ.items() if not key.startswith("MEDIAAGENT_")}
-        ours = {"MEDIAAGENT_SDK_APP_ID": str(APP_ID), "NOTIFY_SOCKET": address}
         log = directory / "log"
-        with log.open("wb") as stream:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "mediaagentd", command,
-                stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
-                env={**clean, **ours, **settings},
-            )  # fmt: skip
-        child = Child(name, process, log, ears)
-        self.children.append(child)
-        await _until_ready(child)
-
-
-def _ears() -> tuple[socket.socket, str]:
-    """A datagram socket for sd_notify, in the abstract namespace: no path that could be too long."""
-    name = f"mediaagent-demo-{os.getpid()}-{secrets.token_hex(4)}"
-    ears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    ears.bind(f"\0{name}")
-    ears.setblocking(False)
-    return ears, f"@{name}"
-
-
-async def _until_ready(child: Child) -> None:
-    """Waits for READY=1; raises ProcessError when the process ends or keeps silent instead."""
-    ended = asyncio.ensure_future(child.process.wait())
-    heard = asyncio.ensure_future(_hear(child.ears))
-    done, pending = await asyncio.wait(
-        {ended, heard}, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED
-    )
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
-    if heard not in done:
-        how = f"ended with {child.process.returncode}" if ended in done else "did not get ready"
-        raise ProcessError(f"{child.name} {how}: {child.last_words(1)}")
-
-
-async def _hear(ears: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    while b"READY=1" not in await loop.sock_recv(ears, 4096):
-        pass
-
-
-def _free_port() -> int:
-    """A TCP port of the loop-back interface that nobody uses at present."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        with children.ears() as (ears, address):
+            ours = {"MEDIAAGENT_SDK_APP_ID": str(APP_ID), "NOTIFY_SOCKET": address}
+            with log.open("wb") as stream:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "mediaagentd", command,
+                    stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
+                    env={**clean, **ours, **settings},
+                )  # fmt: skip
+            child = Child(name, process, log)
+            self.children.append(child)
+            if failed := await children.until_ready(process, ears, READY_WITHIN):
+                raise ProcessError(f"{name} {failed}: {child.last_words(1)}")

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from mediaagent.v1 import call_pb2, event_pb2, group_pb2, history_pb2, media_pb2, session_pb2, view_pb2
+from mediaagentd.children import free_port
 
 from tests.integration.daemon.driver import WITHIN, Refusal, drive
-from tests.integration.processes import agent, free_port, hub
+from tests.integration.processes import agent, hub
 
 AUDIO, VIDEO = call_pb2.CALL_TYPE_AUDIO, call_pb2.CALL_TYPE_VIDEO
 FRAMES = view_pb2.FramesView(format=view_pb2.FRAME_FORMAT_JPEG)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mediaagent.v1 import call_pb2, event_pb2, session_pb2
+from mediaagentd.children import free_port
 
 from tests.integration.daemon.driver import drive
 from tests.integration.processes import (
@@ -15,7 +16,6 @@ from tests.integration.processes import (
     Hub,
     agent,
     agent_environment,
-    free_port,
     hub,
     running,
     spawn,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from mediaagent import Event
 from mediaagent.v1 import call_pb2, session_pb2
+from mediaagentd.children import free_port
 from mediaagentd.demo.actor import Actor, having
 
 from tests.integration import processes
@@ -43,7 +44,7 @@ class Town:
 @pytest.fixture
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
     async with AsyncExitStack() as stack:
-        made = Town(tmp_path, processes.free_port(), stack)
+        made = Town(tmp_path, free_port(), stack)
         await made.start_hub()
         agents = await asyncio.gather(
             *(

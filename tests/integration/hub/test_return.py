@@ -18,11 +18,12 @@ import pytest
 from mediaagent.v1 import call_pb2, event_pb2, session_pb2
 from mediaagentd.call.types import Accept, HubCall, Report, SessionChanged, SessionPhase
 from mediaagentd.call.types import Leave as LeaveCall
+from mediaagentd.children import free_port
 from mediaagentd.signalling.client import HubClient
 
 from tests.fakes.hub_ears import Device, Ears
 from tests.integration.daemon.driver import WITHIN, Driver, drive
-from tests.integration.processes import APP_ID, Agent, Hub, agent, free_port, hub
+from tests.integration.processes import APP_ID, Agent, Hub, agent, hub
 from tests.integration.story.sound import RATE, Samples, samples
 
 AGENTS = 100
