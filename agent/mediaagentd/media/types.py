@@ -136,8 +136,8 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class StreamStats:
-    """Totals of one RTP stream in one direction. `repaired`: packets sent again, or of sound received in a
-    later one.
+    """Totals of one RTP stream in one direction. `repaired`: packets sent again; received, those
+    of sound that came in a later one, and of pictures that others stood in for.
     """
 
     packets: int = 0
