@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from aiortc.rtp import RtcpReceiverInfo
 
-from mediaagentd.media.rtc.header import HEADERS, Outbound
+from mediaagentd.media.rtc.header import HEADERS, HeaderWriter, Outbound
 from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy, spreads
 from mediaagentd.media.rtc.sender import Sender
 from mediaagentd.media.rtc.sound import Sound
@@ -74,11 +74,23 @@ class AudioSender(Sender):
             repaired=self._retransmitted,
         )
 
-    def _take(self) -> tuple[list[bytes], int, float] | None:
-        if not self._queue:
-            return None
-        frame = self._queue.popleft()
-        return [frame.data], frame.pts, frame.captured
+    def _go_on(self, writer: HeaderWriter) -> None:
+        """Sound never waits for anything else."""
+        while self._queue:
+            frame = self._queue.popleft()
+            try:
+                self._send_frame(writer, frame)
+            except ConnectionError:
+                return  # the transport is gone; Peer hears it from there
+            except Exception:  # one bad frame must not silence the stream
+                self._failed.add()
+
+    def _send_frame(self, writer: HeaderWriter, frame: AudioFrame) -> None:
+        timestamp = (self._origin + frame.pts) & 0xFFFFFFFF
+        (packet,) = self._next_packets((frame.data,), timestamp, ends=True)
+        packet = self._dress(packet)
+        self._send_first(writer, (packet,), len(packet.payload))
+        self._has_sent(timestamp, frame.captured)
 
     def _on_report(self, report: RtcpReceiverInfo) -> None:
         super()._on_report(report)
@@ -86,18 +98,17 @@ class AudioSender(Sender):
         self._memory.report(self.fraction_lost, overran=self.overran())
         self._on_loss(self._memory.loss)
 
-    def _dress(self, packets: list[Outbound]) -> list[Outbound]:
-        """What is sent in the place of packets: with earlier ones in them. Only the plain ones can be asked
+    def _dress(self, packet: Outbound) -> Outbound:
+        """What is sent in the place of a packet: with earlier ones in it. Only the plain one can be asked
         for again, since a retransmission tells nothing of its payload type.
         """
-        return packets if self._red is None else [self._with_earlier(packet, self._red) for packet in packets]
-
-    def _with_earlier(self, packet: Outbound, payload_type: int) -> Outbound:
+        if self._red is None:
+            return packet
         depth, spread = self._memory.depth, spreads(self.round_trip, self._jitter)
         payload = self._redundancy.pack(
             packet.payload, packet.timestamp, depth, packet.payload_type, spread=spread
         )
-        return packet if payload is None else packet._replace(payload_type=payload_type, payload=payload)
+        return packet if payload is None else packet._replace(payload_type=self._red, payload=payload)
 
     def _retransmit(self, sequence: int) -> None:
         """Not under its own number: SRTP takes each number once."""

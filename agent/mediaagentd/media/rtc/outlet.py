@@ -34,7 +34,7 @@ _SIZE = struct.Struct("@H")
 
 
 class Outlet:
-    """Of one connection."""
+    """Of one connection. What goes by itself is copied: a relay's transport keeps it for later."""
 
     def __init__(self, transport: RTCDtlsTransport) -> None:
         self._transport = transport
@@ -45,6 +45,9 @@ class Outlet:
     def send(self, packets: Sequence[bytes]) -> None:
         """Raises: ConnectionError."""
         way, session = seams.outgoing(self._transport)
+        if len(packets) == 1:  # sound
+            way.transport.sendto(bytes(self._slots.seal(session, packets)[0]), way.address)
+            return
         if way.transport is not self._known:
             self._known, self._socket = way.transport, cutting(seams.udp_socket(way.transport))
         for at in range(0, len(packets), TOGETHER):
@@ -52,7 +55,7 @@ class Outlet:
             for begin, end in runs([len(each) for each in sealed]):
                 if end - begin == 1 or not self._together(sealed[begin:end], way):
                     for each in sealed[begin:end]:
-                        way.transport.sendto(bytes(each), way.address)  # a relay's keeps it for later
+                        way.transport.sendto(bytes(each), way.address)
 
     def _together(self, run: Sequence[memoryview], way: seams.Way) -> bool:
         """Whether all have been handed over in one call."""

@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from aiortc import clock
@@ -84,8 +84,6 @@ class Sender:
         self._reports_sent: deque[int] = deque(maxlen=8)
         self._allowance = Allowance()
         self._failed = Tally(f"{kind}_frames_failed")
-        self._flow: Iterator[float] = iter(())
-        self._pause: asyncio.TimerHandle | None = None
         self._reporting: asyncio.Task[None] | None = None
         self._packets = self._octets = self._frames = self._retransmitted = 0
 
@@ -122,8 +120,6 @@ class Sender:
             return
         self._wire.leave(self)
         self._writer = None
-        if self._pause is not None:
-            self._pause.cancel()
         self._reporting.cancel()
         await asyncio.gather(self._reporting, return_exceptions=True)
         self._send_rtcp([RtcpByePacket(sources=[self._ssrc])])
@@ -163,59 +159,16 @@ class Sender:
         before = measured if self.round_trip is None else self.round_trip
         self.round_trip = ROUND_TRIP_WEIGHT * before + (1 - ROUND_TRIP_WEIGHT) * measured
 
-    def _take(self) -> tuple[list[bytes], int, float] | None:
-        """The next frame: its payloads, its pts and when it was captured."""
-        raise NotImplementedError
-
     def _send_waiting(self) -> None:
-        """Sends what waits, unless it is in the pause between two packets, and goes on after the next one."""
-        if self._pause is None and self._writer is not None:
+        """Sends what waits, as far as it may."""
+        if self._writer is not None:
             self._go_on(self._writer)
 
     def _go_on(self, writer: HeaderWriter) -> None:
-        while True:
-            try:
-                pause = next(self._flow, None)
-                if pause is not None:
-                    self._pause = asyncio.get_running_loop().call_later(pause, self._resume)
-                    return
-                frame = self._take()
-                if frame is not None:
-                    self._flow = self._send_frame(writer, *frame)
-                elif self._rested():
-                    return
-            except ConnectionError:
-                return  # the transport is gone; Peer hears it from there
-            except Exception:  # one bad frame must not silence the stream
-                self._failed.add()
+        raise NotImplementedError
 
-    def _rested(self) -> bool:
-        """Whether nothing else waits; else it is the flow now."""
-        return True
-
-    def _resume(self) -> None:
-        self._pause = None
-        self._send_waiting()
-
-    def _send_frame(
-        self, writer: HeaderWriter, payloads: list[bytes], pts: int, captured: float
-    ) -> Iterator[float]:
-        """Sends it; yields the seconds to wait before it goes on."""
-        timestamp = (self._origin + pts) & 0xFFFFFFFF
-        while payloads:
-            while pause := self._wait():
-                yield pause
-            count = self._grant(payloads)
-            some, payloads = payloads[:count], payloads[count:]
-            self._send_some(writer, some, timestamp, ends=not payloads)
-        self._last = timestamp, captured
-        self._begun.set()
-        self._frames += 1
-
-    def _send_some(
-        self, writer: HeaderWriter, payloads: Sequence[bytes], timestamp: int, *, ends: bool
-    ) -> None:
-        """Packets that leave together; `ends`: with the last one the frame is whole."""
+    def _next_packets(self, payloads: Sequence[bytes], timestamp: int, *, ends: bool) -> list[Outbound]:
+        """Of one frame, as they can be asked for again; `ends`: with the last one it is whole."""
         assert self._codec is not None
         assert self._codec.payloadType is not None
         payload_type, ssrc, first = self._codec.payloadType, self._ssrc, self._sequence
@@ -226,26 +179,23 @@ class Sender:
         ]
         self._sequence = (first + len(packets)) & 0xFFFF
         self._history.keep(packets)
-        packets = self._dress(packets)
-        size = sum(len(packet.payload) for packet in packets)
+        return packets
+
+    def _send_first(self, writer: HeaderWriter, packets: Sequence[Outbound], size: int) -> None:
+        """For the first time, together; `size`: bytes of all payloads."""
         self._packets += len(packets)
         self._octets += size
         self._allowance.sent(size)
         self._emit(writer, packets)
 
-    def _wait(self) -> float | None:
-        """Seconds until another packet may leave; sound never waits."""
-
-    def _grant(self, payloads: Sequence[bytes]) -> int:
-        """How many of these may leave together, when one may."""
-        return len(payloads)
+    def _has_sent(self, timestamp: int, captured: float) -> None:
+        """A whole frame."""
+        self._last = timestamp, captured
+        self._begun.set()
+        self._frames += 1
 
     def _emit(self, writer: HeaderWriter, packets: Sequence[Outbound]) -> None:
         self._wire.send(writer.write(packets, time.time()))
-
-    def _dress(self, packets: list[Outbound]) -> list[Outbound]:
-        """What is sent in the place of packets; video is sent as it is."""
-        return packets
 
     def _retransmit(self, sequence: int) -> None:
         """At most twice a round trip for one packet, and within the allowance in all, so that a flood of

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from aiortc.rtp import RtcpReceiverInfo
@@ -61,6 +62,8 @@ class VideoSender(Sender):
         self._on_feedback = on_feedback
         self._sound = sound
         self._outbox = VideoOutbox()
+        self._flow: Iterator[float] = iter(())
+        self._pause: asyncio.TimerHandle | None = None
         self._pacer = Pacer()
         self._repairs: deque[Outbound] = deque(maxlen=REPAIRS)
         self._picture_id = random.randrange(PICTURE_IDS)  # noqa: S311 - no secret
@@ -75,6 +78,12 @@ class VideoSender(Sender):
     def protect(self, payload_type: int) -> None:
         """The far end takes packets of that type that stand in for lost ones."""
         self._protection = Protection(payload_type, random32())
+
+    async def stop(self) -> None:
+        """See `Sender`."""
+        if self._pause is not None:
+            self._pause.cancel()
+        await super().stop()
 
     def push(self, frame: VideoFrame, codec: VideoCodec | None) -> None:
         """Takes one picture, if it is of the negotiated codec and the far end wants any."""
@@ -112,6 +121,7 @@ class VideoSender(Sender):
         )
 
     def _take(self) -> tuple[list[bytes], int, float] | None:
+        """The next picture: its payloads, its pts and when it was captured."""
         frame = self._outbox.pop()
         if frame is None:
             return None
@@ -121,11 +131,49 @@ class VideoSender(Sender):
         self._picture_id = (self._picture_id + 1) % PICTURE_IDS
         return packetize(frame, self._picture_id), frame.pts, frame.captured
 
+    def _send_waiting(self) -> None:
+        if self._pause is None:
+            super()._send_waiting()
+
+    def _go_on(self, writer: HeaderWriter) -> None:
+        """Until nothing waits any more, or a pause is due; then it goes on after that."""
+        while True:
+            try:
+                pause = next(self._flow, None)
+                if pause is not None:
+                    self._pause = asyncio.get_running_loop().call_later(pause, self._resume)
+                    return
+                frame = self._take()
+                if frame is not None:
+                    self._flow = self._send_frame(writer, *frame)
+                elif self._rested():
+                    return
+            except ConnectionError:
+                return  # the transport is gone; Peer hears it from there
+            except Exception:  # one bad frame must not silence the stream
+                self._failed.add()
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._send_waiting()
+
     def _send_frame(
         self, writer: HeaderWriter, payloads: list[bytes], pts: int, captured: float
     ) -> Iterator[float]:
+        """Sends it; yields the seconds to wait before it goes on."""
+        timestamp = (self._origin + pts) & 0xFFFFFFFF
         try:
-            yield from super()._send_frame(writer, payloads, pts, captured)
+            while payloads:
+                while pause := self._wait():
+                    yield pause
+                sizes = [len(payload) for payload in payloads]
+                count = self._pacer.grant(sizes, time.monotonic())
+                some, payloads = payloads[:count], payloads[count:]
+                packets = self._next_packets(some, timestamp, ends=not payloads)
+                if self._protection is not None:
+                    self._protection.add(packets)
+                self._send_first(writer, packets, sum(sizes[:count]))
+            self._has_sent(timestamp, captured)
             if self._protection is not None:
                 yield from self._send_protection(writer, self._protection)
         finally:
@@ -139,11 +187,6 @@ class VideoSender(Sender):
             self._pacer.sent(len(packet.payload), time.monotonic())
             self._emit(writer, (packet,))
 
-    def _dress(self, packets: list[Outbound]) -> list[Outbound]:
-        if self._protection is not None:
-            self._protection.add(packets)
-        return packets
-
     def _wait(self) -> float:
         """The repairs that wait go first."""
         while not (wait := self._pacer.wait(time.monotonic())):
@@ -153,6 +196,7 @@ class VideoSender(Sender):
         return min(wait, REST)
 
     def _rested(self) -> bool:
+        """Whether no repairs wait either; else they are the flow now."""
         if self._repairs:
             self._flow = self._send_repairs()
         return not self._repairs
@@ -161,9 +205,6 @@ class VideoSender(Sender):
         """When there is no picture."""
         while self._repairs and (wait := self._wait()):
             yield wait
-
-    def _grant(self, payloads: Sequence[bytes]) -> int:
-        return self._pacer.grant(map(len, payloads), time.monotonic())
 
     def _repair(self, packet: Outbound) -> bool:
         repeats = super()._repair(packet)
