@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import fields, replace
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 import structlog
 
@@ -197,13 +197,16 @@ class Link:
         if self._peer is not None:
             self._peer.kill()
 
-    async def close(self) -> None:
-        """Ends it; nothing is told after it."""
+    def close(self) -> Coroutine[Any, Any, None]:
+        """Ends it: nothing is told from now on, not only once what is returned has begun to run."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._lingering is not None:
             self._lingering.cancel()
+        return self._close_legs()
+
+    async def _close_legs(self) -> None:
         legs, self._legs = list(self._legs.values()), {}
         await asyncio.gather(*(leg.close() for leg in legs), *self._tasks.running, return_exceptions=True)
 

@@ -119,6 +119,15 @@ async def test_who_is_offered_answers_also_what_came_early(agent: Agent) -> None
     assert agent.peers.of("bob").accepted == ["new"]
 
 
+async def test_what_comes_of_a_connection_that_was_just_closed_is_nobodys(agent: Agent) -> None:
+    peer = await agent.connect("bob")
+    agent.engine.close_peer("call", "bob", 2)
+    peer.link.on_video(picture())  # was on the event loop already
+    agent.engine.open_peer("call", "bob", 4, True)
+    peer.link.on_video(picture(1))
+    assert agent.engine._board.arrived("bob") == 0
+
+
 async def test_a_bad_description_is_final_and_a_flood_is_bounded(agent: Agent) -> None:
     agent.engine.open_peer("call", "bob", 2, False)
     for _ in range(SIGNALS * 2):
