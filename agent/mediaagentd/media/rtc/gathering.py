@@ -21,7 +21,7 @@ from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.guard import GuardedProtocol, mark
 from mediaagentd.media.rtc.ice import Server
 from mediaagentd.media.rtc.names import Names
-from mediaagentd.media.rtc.servers import Found, in_turn, reflexive, relayed
+from mediaagentd.media.rtc.servers import Found, give_back, in_turn, reflexive, relayed
 
 LOOPBACK = "127.0.0.1"
 
@@ -138,7 +138,7 @@ class Gatherer:
                 partial(relayed, make, component, server, self._names, tally, self._authority)
                 for server in turn
             ]
-            asked.append(in_turn(relays))
+            asked.append(in_turn(relays, discard=give_back))
         return asked
 
     async def _await(self, tasks: list[asyncio.Task[Found]]) -> list[Candidate]:

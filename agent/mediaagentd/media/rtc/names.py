@@ -37,7 +37,7 @@ class Names:
         """In its thread."""
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-        except OSError:
+        except (OSError, UnicodeError):  # the second for what is no name: "a..b"
             found = []
         addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
         try:

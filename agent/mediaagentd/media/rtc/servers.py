@@ -83,9 +83,13 @@ class _TurnTcp(_Guarded, turn.TurnClientTcpProtocol):
     """TURN over TCP or TLS."""
 
 
-async def in_turn(attempts: Sequence[Callable[[], Coroutine[Any, Any, T]]], stagger: float = STAGGER) -> T:
+async def in_turn(
+    attempts: Sequence[Callable[[], Coroutine[Any, Any, T]]],
+    stagger: float = STAGGER,
+    discard: Callable[[T], None] = lambda _: None,
+) -> T:
     """What the first success gives; each begins `stagger` seconds after the one before it, or when that has
-    failed. Raises the last one's error when all fail.
+    failed. Another one at the same instant is discarded. Raises the last one's error when all fail.
     """
     running: set[asyncio.Task[T]] = set()
     waiting = list(reversed(attempts))
@@ -97,10 +101,12 @@ async def in_turn(attempts: Sequence[Callable[[], Coroutine[Any, Any, T]]], stag
             done, running = await asyncio.wait(
                 running, timeout=stagger if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
-            for task in done:
-                if task.exception() is None:
-                    return task.result()
-                error = task.exception() or error
+            found = [task.result() for task in done if task.exception() is None]
+            for late in found[1:]:
+                discard(late)
+            if found:
+                return found[0]
+            error = next(filter(None, (task.exception() for task in done)), error)
         raise error
     finally:
         for task in running:
@@ -147,7 +153,15 @@ async def relayed(
         protocol.local_candidate = _candidate("relay", component, own, related)
         return protocol.local_candidate, protocol
 
-    return await in_turn([lambda address=each: ask(address) for each in addresses])  # type: ignore[misc]
+    attempts = [lambda address=each: ask(address) for each in addresses]
+    return await in_turn(attempts, discard=give_back)
+
+
+def give_back(found: Found) -> None:
+    """Ends a relay that nobody needs: it would be kept for as long as the process lives."""
+    _, relay = found
+    if relay is not None:
+        relay.transport.close()
 
 
 async def _connect(server: Server, address: str, tally: Tally, authority: Path | None) -> _TurnUdp | _TurnTcp:
