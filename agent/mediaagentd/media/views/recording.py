@@ -44,7 +44,11 @@ class Recorder:
         self._thread.start()
 
     def video(self, frame: VideoFrame) -> bool:
-        """Takes a picture; False when a keyframe is needed before the recording goes on."""
+        """Takes a picture; False when a keyframe is needed before the recording goes on. One that has failed
+        needs nothing any more: it would ask the far end for keyframes without end.
+        """
+        if not self.writing:
+            return True
         self._synced = self._synced or frame.keyframe
         if self._synced:
             try:
@@ -55,11 +59,12 @@ class Recorder:
 
     def audio(self, frame: AudioFrame) -> None:
         """Takes a packet of sound."""
-        if self._synced and self._with_sound:
+        if self._synced and self._with_sound and self.writing:
             try:
                 self._items.put_nowait(frame)
             except queue.Full:
-                _log.warning("recording_lost_sound")
+                self._synced = False  # the disk does not keep up: sound goes on with the next keyframe
+                _log.warning("recording_interrupted")
 
     def close(self) -> None:
         """Asks the thread to complete the file; a queue that is full loses its oldest packet for it."""
@@ -101,7 +106,14 @@ class Recorder:
             _log.error("recording_failed", error=str(error))
         finally:
             if file is not None:
-                file.close()
+                self._complete(file)
+
+    @staticmethod
+    def _complete(file: _File) -> None:
+        try:
+            file.close()
+        except (OSError, av.FFmpegError) as error:
+            _log.error("recording_incomplete", error=str(error))
 
 
 class _File:
