@@ -39,11 +39,12 @@ class Slots:
 class Playout:
     """All methods are called on the event loop and return at once, except `close`.
 
-    The thread runs while there are users. A sink that fails is replaced by none: the call goes on.
+    The thread runs while there are users. A sink that fails is replaced by none until it runs anew, with the
+    next call: the call goes on.
     """
 
     def __init__(self, sink: SoundSink) -> None:
-        self._sink = sink
+        self._sink = self._chosen = sink
         self._opened = False
         self._lock = threading.Lock()
         self._voices: dict[str, Voice] = {}
@@ -117,6 +118,8 @@ class Playout:
             due += SLOT
 
     def _open(self) -> None:
+        if self._sink is not self._chosen:
+            self._sink, self._opened = self._chosen, False
         if self._opened:
             return
         self._opened = True

@@ -68,7 +68,9 @@ class WavSink:
         self._blocks = 0
 
     def open(self) -> None:
-        """Makes the file, or empties it."""
+        """Makes the file, or empties it; not one that broke off."""
+        if self._blocks:
+            raise failed(str(self._path), "writing it failed before", NO_SPEAKER)
         try:
             self._handle = self._path.open("wb")
         except OSError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mediaagentd.errors import Refused
+from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.synthetic import tone
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.codec.opus import OpusEncoder
@@ -129,6 +129,31 @@ def test_a_sink_that_cannot_be_opened_leaves_the_call_alone(tmp_path: Path) -> N
     playout.add("alice")
     playout.push("alice", AudioFrame(b"x", 0, 0.0))
     playout.remove("alice")
+    playout.close()
+
+
+class Unplugged(Heard):
+    """A speaker that fails once, and was plugged in again."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.failed = threading.Event()
+
+    def write(self, samples: Samples) -> None:
+        if not self.failed.is_set():
+            self.failed.set()
+            raise Refused(Reason.DEVICE_FAILED, "unplugged")
+        super().write(samples)
+
+
+def test_a_sink_that_failed_is_tried_again_with_the_next_call() -> None:
+    speaker = Unplugged()
+    playout = Playout(speaker)
+    playout.add("alice")
+    assert speaker.failed.wait(5)
+    playout.remove("alice")
+    playout.add("bob")
+    assert speaker.full.wait(5)
     playout.close()
 
 
