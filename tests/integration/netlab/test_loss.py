@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(unavailable() is not None, reason=str(unavailabl
 LEARNING = 4.0
 """Seconds until both ends know of the loss."""
 
-MEASURED = 8.0
+MEASURED = 6.0
 
 
 async def test_a_fifth_lost_is_neither_heard_nor_seen() -> None:

@@ -93,7 +93,7 @@ async def test_a_far_end_that_slept_is_connected_anew(request: pytest.FixtureReq
 @pytest.mark.timeout(2100)
 async def test_a_far_and_lossy_path_keeps_the_call(request: pytest.FixtureRequest) -> None:
     """1,200 ms there and back, a fifth lost each way; half an hour with --campaign."""
-    seconds = 1800.0 if request.config.getoption("--campaign") else 6.0
+    seconds = 1800.0 if request.config.getoption("--campaign") else 4.0
     alice = settings("alice", microphone="synthetic", codecs=(VideoCodec.VP8,))
     bob = settings("bob", microphone="synthetic", codecs=(VideoCodec.VP8,))
     async with Lab("ann", "bob") as lab, NetPair(lab, alice, bob) as pair:
