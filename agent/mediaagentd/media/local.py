@@ -14,7 +14,7 @@ import structlog
 from mediaagentd.errors import Refused
 from mediaagentd.media import devices
 from mediaagentd.media.capture.errors import failed
-from mediaagentd.media.capture.types import Captured, PictureSink, RawSound, VideoSource
+from mediaagentd.media.capture.types import Captured, CaptureSink, Lost, PictureSink, RawSound, VideoSource
 from mediaagentd.media.codec.opus import OpusEncoder
 from mediaagentd.media.codec.shared import SharedEncoder
 from mediaagentd.media.codec.video import VideoEncoder
@@ -207,7 +207,7 @@ class LocalStreams:
             for taker in self._takers:
                 taker(captured)
 
-        self._devices.submit(source.start, take, lost)
+        self._devices.submit(_begin, source, take, lost)
 
     def _retake(self) -> None:
         """Who gets raw pictures: nobody for a stream that the camera encodes itself."""
@@ -257,6 +257,15 @@ class LocalStreams:
     def _close_encoders(self, keep: frozenset[Stream]) -> None:
         for stream in self._encoders.keys() - keep:
             self._encoders.pop(stream).close()
+
+
+def _begin(source: VideoSource, take: CaptureSink, lost: Lost) -> None:
+    """In the thread of the devices, which would keep what goes wrong there to itself."""
+    try:
+        source.start(take, lost)
+    except Exception as error:
+        _log.exception("camera_not_started")
+        lost(failed("camera", f"{type(error).__name__}: {error}"))
 
 
 def camera_lost() -> Refused:

@@ -8,6 +8,7 @@ keyframe, since a picture is of no use without the ones before it.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,9 @@ from mediaagentd.media.router import KeyframeGate
 from mediaagentd.media.types import Size, VideoFrame
 
 _log = structlog.stdlib.get_logger()
+
+REST = 2.0
+"""Seconds without pictures after an encoder has failed, before it begins anew."""
 
 DECODER_QUEUE = 30
 """Pictures that may wait for a decoder: one second."""
@@ -55,13 +59,15 @@ class SharedEncoder:
         self._bitrate = encoder.bitrate
         self._shape = Shape()
         self._limit = RateLimit(0)
+        self._rests_until = -math.inf
         self.dropped = 0
         """Pictures that came while the encoder was busy."""
 
     def offer(self, picture: RawPicture) -> None:
         """Encodes the picture as soon as the encoder is free; a newer one takes its place."""
         with self._lock:
-            if self._closed or not self._limit.allows(picture.captured):
+            resting = picture.captured < self._rests_until
+            if self._closed or resting or not self._limit.allows(picture.captured):
                 return
             if self._running:
                 self.dropped += self._waiting is not None
@@ -115,9 +121,11 @@ class SharedEncoder:
                 self._loop.call_soon_threadsafe(self._hand_over, frame)
             elif keyframe:
                 self.request_keyframe()
-        except Exception as error:  # a codec library that fails must not end the thread unseen
+        except Exception as error:  # a codec library that fails must neither end the thread nor the picture
             _log.error("video_encoder_failed", codec=self._encoder.codec.value, error=str(error))
-            self.close()
+            self._encoder.begin_anew()
+            with self._lock:
+                self._rests_until, self._waiting = picture.captured + REST, None
 
     def _hand_over(self, frame: VideoFrame) -> None:
         if not self._closed:

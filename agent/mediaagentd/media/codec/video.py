@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -11,7 +12,7 @@ from av.video.frame import PictureType
 
 from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec.live_rate import set_vpx_rate, set_x264_rate
-from mediaagentd.media.codec.tuning import Tuning, options
+from mediaagentd.media.codec.tuning import SOFTWARE, Tuning, options
 from mediaagentd.media.types import VIDEO_CLOCK, Size, VideoCodec, VideoFrame
 
 _log = structlog.stdlib.get_logger()
@@ -80,6 +81,10 @@ class VideoEncoder:
         if not followed:
             _log.warning("video_encoder_rebuilt", codec=self.codec.value, bitrate=bitrate)
             self._context = None
+
+    def begin_anew(self) -> None:
+        """After a failure: the next picture is a keyframe of a new stream, by an encoder of software."""
+        self._context, self._tuning = None, replace(self._tuning, h264=SOFTWARE[VideoCodec.H264])
 
     def encode(self, picture: RawPicture, *, keyframe: bool) -> VideoFrame | None:
         """The encoded picture; None when the encoder left it out to keep its rate.

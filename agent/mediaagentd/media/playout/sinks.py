@@ -92,10 +92,12 @@ class WavSink:
         if self._file is not None:
             with contextlib.suppress(Refused):
                 self._flush()
-            self._file.close()
+            with contextlib.suppress(OSError):  # a full disk: what was written before stays
+                self._file.close()
             self._file = None
         if self._handle is not None:
-            self._handle.close()
+            with contextlib.suppress(OSError):
+                self._handle.close()
 
     def _flush(self) -> None:
         assert self._file is not None

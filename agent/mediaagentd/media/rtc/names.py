@@ -29,8 +29,13 @@ class Names:
         if running is None:
             if len(self._running) >= LOOKUPS:
                 return ()
-            running = self._running[host] = asyncio.get_running_loop().create_future()
-            threading.Thread(target=self._look_up, args=(host, running), daemon=True, name="names").start()
+            running = asyncio.get_running_loop().create_future()
+            thread = threading.Thread(target=self._look_up, args=(host, running), daemon=True, name="names")
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads
+                return ()
+            self._running[host] = running
         return await asyncio.shield(running)
 
     def _look_up(self, host: str, asked: asyncio.Future[tuple[str, ...]]) -> None:

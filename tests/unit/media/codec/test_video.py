@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -13,7 +14,8 @@ from mediaagentd.media.capture.planes import luma_of
 from mediaagentd.media.capture.synthetic import SyntheticCamera
 from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec import live_rate, video
-from mediaagentd.media.codec.shared import DECODER_QUEUE, SharedDecoder, smaller
+from mediaagentd.media.codec.shared import DECODER_QUEUE, SharedDecoder, SharedEncoder, smaller
+from mediaagentd.media.codec.tuning import Tuning
 from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 
@@ -148,3 +150,19 @@ def test_a_smaller_picture_keeps_its_counter_and_its_time() -> None:
     assert (small.frame.width, small.frame.height, small.captured) == (320, 240, picture.captured)
     assert read_counter(luma_of(small.frame)) == 1234
     assert smaller(picture, 1.0) is picture
+
+
+async def test_an_encoder_that_fails_rests_and_begins_anew_by_software() -> None:
+    executor, given = Held(), asyncio.Queue[VideoFrame]()
+    encoder = VideoEncoder(VideoCodec.H264, 30, 400_000, 0.0, Tuning(h264="of hardware that is gone"))
+    shared = SharedEncoder(encoder, executor, asyncio.get_running_loop(), given.put_nowait)
+    picture = SyntheticCamera(SIZE, 30).picture(7).frame
+    shared.offer(RawPicture(picture, 10.0))
+    executor.jobs[0]()
+    shared.offer(RawPicture(picture, 11.9))
+    assert len(executor.jobs) == 1, "it rests"
+    shared.offer(RawPicture(picture, 12.1))
+    executor.jobs[1]()
+    frame = await asyncio.wait_for(given.get(), 5)
+    assert frame.keyframe
+    assert frame.captured == 12.1

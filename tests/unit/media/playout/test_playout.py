@@ -122,6 +122,13 @@ def test_a_wav_file_is_valid_while_it_is_written(tmp_path: Path) -> None:
     sink.close()
 
 
+def test_a_full_disk_ends_a_file_without_a_word_at_its_close() -> None:
+    sink = WavSink(Path("/dev/full"))
+    sink.open()
+    sink.write(tone(440.0)[:AUDIO_FRAME])
+    sink.close()
+
+
 def test_a_sink_that_cannot_be_opened_leaves_the_call_alone(tmp_path: Path) -> None:
     with pytest.raises(Refused):
         WavSink(tmp_path / "nowhere" / "x.wav").open()
