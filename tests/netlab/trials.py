@@ -64,7 +64,7 @@ class Trial:
 TRIALS = (
     Trial("clean", (Phase(16.0, Impairment(delay=0.010)),), Bounds(0.99, fps=27, gap=0.3)),
     Trial("moderate", (Phase(24.0, MODERATE),), Bounds(0.98, fps=25, gap=0.5)),
-    Trial("international", (Phase(34.0, INTERNATIONAL),), Bounds(0.94, fps=12, gap=2.0)),
+    Trial("international", (Phase(34.0, INTERNATIONAL),), Bounds(0.97, fps=12, gap=2.0)),
     Trial("spiky", (Phase(LEARNING, SPIKY[0].impairment), *SPIKY), Bounds(0.96, fps=25, gap=0.8)),
     *(
         Trial(f"loss {loss}", (Phase(20.0, round_trip(0.1, loss / 100)),), Bounds(sound, fps, gap))
