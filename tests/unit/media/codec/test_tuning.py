@@ -68,8 +68,7 @@ def test_this_machine_is_measured_and_what_is_found_works(monkeypatch: pytest.Mo
     found = measuring.measure()
     assert {cost.encoder for cost in found} >= {"libx264", "libvpx"}
     assert all(cost.encode > 0 and cost.decode > 0 for cost in found)
-    x264 = {cost.effort: cost.encode for cost in found if cost.encoder == "libx264"}
-    assert x264[Effort.FAST] < x264[Effort.BALANCED]
+    assert {cost.effort for cost in found if cost.encoder == "libx264"} == set(Effort)
 
 
 @pytest.mark.parametrize("effort", list(Effort))
