@@ -36,5 +36,5 @@ def test_picture_and_sound_of_a_clap_are_captured_together() -> None:
     assert heard
     for captured in (*seen, *heard):
         assert claps(captured)
-    for captured in (seen, heard):
-        assert min(abs(each - round(each)) for each in captured) < 0.001, "no clap begins with a second"
+    for claps_of_one in (seen, heard):
+        assert min(abs(captured - round(captured)) for captured in claps_of_one) < 0.001
