@@ -14,7 +14,7 @@ import aiortc.codecs
 import aiortc.rtp
 import pylibsrtp
 import pytest
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, rtcdtlstransport
 from aiortc.codecs.h264 import H264Encoder, H264PayloadDescriptor
 from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
 from aiortc.rtcdtlstransport import RTCDtlsTransport, State
@@ -26,12 +26,14 @@ from mediaagentd.media.rtc.audio_sender import AudioSender
 from mediaagentd.media.rtc.consent import Consent
 from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.guard import GuardedProtocol
+from mediaagentd.media.rtc.handshake import datagrams
 from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.rtc.video_receiver import VideoReceiver
 from mediaagentd.media.rtc.video_sender import VideoSender
 from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import VideoCodec
+from OpenSSL import SSL
 
 
 def test_the_versions_are_those_that_were_read() -> None:
@@ -196,6 +198,42 @@ async def test_packets_are_sent_as_the_library_sends_them(connection: RTCPeerCon
     for step, source in steps.items():
         assert source in inspect.getsource(step)
     assert not inspect.iscoroutinefunction(aioice.turn.TurnTransport.sendto)
+
+
+async def test_what_openssl_writes_leaves_by_us(connection: RTCPeerConnection) -> None:
+    """Every way in which the library says something of DTLS goes through one method of the instance."""
+    library = inspect.getsource(rtcdtlstransport)
+    assert library.count("bio_read(") == 1
+    assert "bio_read(" in inspect.getsource(RTCDtlsTransport._write_ssl)
+    for says in (RTCDtlsTransport._do_handshake, RTCDtlsTransport._recv_next, RTCDtlsTransport.stop):
+        assert "await self._write_ssl()" in inspect.getsource(says)
+    transport, said = seams.dtls_transport(connection), list[bytes]()
+
+    async def say(written: bytes) -> None:
+        said.append(written)
+
+    seams.take_dtls(transport, say)
+    context = SSL.Context(SSL.DTLS_METHOD)
+    transport._ssl = SSL.Connection(context)
+    transport._ssl.set_connect_state()
+    with pytest.raises(SSL.WantReadError):
+        transport._ssl.do_handshake()
+    await transport._write_ssl()
+    await transport._write_ssl()
+    (hello,) = said
+    assert hello[0] == 22
+    assert datagrams(hello) == [hello], "a whole record"
+    assert not seams.lacks_our_flight(transport)
+    for state, role, lacks in (
+        (State.CONNECTING, "client", True),
+        (State.CONNECTING, "server", True),
+        (State.CONNECTED, "client", False),
+        (State.CONNECTED, "server", True),
+    ):
+        transport._state, transport._role = state, role
+        assert seams.lacks_our_flight(transport) is lacks
+    assert not seams.say_again(transport, [hello]), "no way yet"
+    transport._state, transport._ssl = State.NEW, None
 
 
 async def test_packets_come_to_us_by_the_instance_fields_of_the_library(

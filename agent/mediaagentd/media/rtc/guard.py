@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -20,11 +21,12 @@ QUEUE_BOUND = 2048
 REMOTE_CANDIDATES = 128
 """Remote candidates, those learned from checks too, beyond which new sources are not looked at."""
 
+RETRIES = (0.1, 0.1, 0.1, 0.2, 0.2, 0.3)
 RETRY = 0.5
-RETRY_MOST = 1.0
 PATIENCE = 25.0
 """Seconds between the repetitions of a request, first and later, and until it has failed. The library
-doubles the pause up to 16 s: a network that comes back would not be noticed for as long."""
+doubles the pause up to 16 s: a network that comes back would not be noticed for as long. RFC 8445 section
+14.3 begins with 0.5 s, browsers ask every 48 ms."""
 
 ANSWER = 5.0
 """Seconds that an answer to a request that is not repeated may take."""
@@ -115,7 +117,7 @@ class GuardedProtocol(library.StunProtocol):
 
     def _stun(self, data: bytes, addr: tuple[str, int]) -> None:
         if not self._is_wanted(data, addr):
-            return self._gate.tally.add()
+            return None if self._is_late(data, addr) else self._gate.tally.add()
         try:
             super().datagram_received(data, addr)
         except Exception:  # whatever a hostile datagram provokes ends here
@@ -135,6 +137,12 @@ class GuardedProtocol(library.StunProtocol):
         if not is_signed(data, self._password) or not self._gate.may_ask(addr, self._loop.time()):
             return False
         return self._gate.trusts(addr) or len(self.receiver._remote_candidates) < REMOTE_CANDIDATES
+
+    def _is_late(self, data: bytes, addr: tuple[str, int]) -> bool:
+        """Whether it is a further answer of the far end's to a request that was repeated."""
+        return data[:2] in (_SUCCESS.to_bytes(2, "big"), _ERROR.to_bytes(2, "big")) and self._gate.trusts(
+            addr
+        )
 
     def _data(self, data: bytes) -> None:
         stranger = data[0] >= 128 and not is_rtcp(data) and not self._gate.may_stream(data[8:12])
@@ -157,8 +165,5 @@ def mark(sock: socket.socket | None) -> None:
 
 
 def _pauses() -> Iterator[float]:
-    left, pause = PATIENCE, RETRY
-    while left > 0:
-        yield pause
-        left -= pause
-        pause = RETRY_MOST
+    yield from RETRIES
+    yield from itertools.repeat(RETRY, round((PATIENCE - sum(RETRIES)) / RETRY))

@@ -22,6 +22,7 @@ from mediaagentd.media.rtc.audio_sender import AudioSender
 from mediaagentd.media.rtc.consent import Consent
 from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.gathering import Gatherer
+from mediaagentd.media.rtc.handshake import Handshake
 from mediaagentd.media.rtc.ice import IceServer, servers, unusable
 from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.trickle import Trickle
@@ -104,6 +105,7 @@ class Peer:
         self._connection = _connection(self._codecs)
         self._trickle = Trickle(self._connection, observer.on_candidate)
         self._gate = Gate()
+        self._handshake = Handshake(seams.dtls_transport(self._connection))
         self._wire = Wire(seams.dtls_transport(self._connection), self._gate)
         self._audio_out, self._video_out, self._audio_in, self._video_in = _streams(
             self._connection, self._wire, observer, self._round_trip

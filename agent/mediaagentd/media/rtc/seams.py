@@ -5,6 +5,7 @@ holds each against the pinned version, so that an upgrade fails loudly.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
@@ -20,6 +21,9 @@ from pylibsrtp import Session
 from pylibsrtp._binding import ffi, lib
 
 from mediaagentd.media.rtc.sound import Sound
+
+_ALL = 1 << 16
+"""Bytes of DTLS to read at once; a flight is one or two thousand."""
 
 
 def swap(transceiver: RTCRtpTransceiver, sender: Any, receiver: Any) -> None:
@@ -64,6 +68,43 @@ def send_rtcp(transport: RTCDtlsTransport, packet: bytes) -> None:
     """
     way, session = outgoing(transport)
     way.transport.sendto(session.protect_rtcp(packet), way.address)
+
+
+def take_dtls(transport: RTCDtlsTransport, say: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
+    """Lets `say` send what OpenSSL has written: records of DTLS, all that there are."""
+
+    async def write() -> None:
+        ssl, written = transport._ssl, b""
+        with contextlib.suppress(SSL.Error):
+            while ssl is not None:
+                written += ssl.bio_read(_ALL)
+        if written:
+            await say(written)
+
+    transport.__dict__["_write_ssl"] = write
+
+
+async def send_dtls(transport: RTCDtlsTransport, datagram: bytes) -> None:
+    """Sends it as the library does. Raises: ConnectionError."""
+    await transport.transport._send(datagram)
+
+
+def lacks_our_flight(transport: RTCDtlsTransport) -> bool:
+    """Whether the far end may not have what our end of the handshake said last: while it lasts, and the
+    server's last flight after it, which nothing answers.
+    """
+    state = transport._state
+    return state is State.CONNECTING or (state is State.CONNECTED and transport._role == "server")
+
+
+def say_again(transport: RTCDtlsTransport, datagrams: Sequence[bytes]) -> bool:
+    """Sends them once more; False, and not, when the far end has them or there is no way to it."""
+    pair = transport.transport._connection._nominated.get(1)
+    if pair is None or not lacks_our_flight(transport):
+        return False
+    for datagram in datagrams:
+        pair.protocol.transport.sendto(datagram, pair.remote_addr)
+    return True
 
 
 class Slots:

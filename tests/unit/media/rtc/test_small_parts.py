@@ -193,6 +193,17 @@ async def test_empty_and_foreign_datagrams_are_dropped() -> None:
     assert len(logs) == 1
 
 
+@pytest.mark.parametrize("kind", [0x0101, 0x0111])
+async def test_a_second_answer_of_the_far_end_is_nothing_to_log(kind: int) -> None:
+    """A request that was repeated is answered more than once."""
+    sink = Sink()
+    answer = struct.pack("!HHI12s", kind, 0, 0x2112A442, b"x" * 12)
+    assert not sink.receive(answer)
+    assert sink.protocol._gate.tally.count == 0
+    sink.protocol.datagram_received(answer, ("192.0.2.2", 1))
+    assert sink.protocol._gate.tally.count == 1
+
+
 async def test_dtls_and_rtp_pass() -> None:
     sink = Sink()
     assert sink.receive(bytes([22]) + b"x" * 20)
