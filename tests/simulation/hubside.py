@@ -128,41 +128,22 @@ class HubSide:
         self._leases.in_call(world.now, self.calls.values())
         if isinstance(given, hub.Login | hub.RenewLease):
             self._leases.heard(world.now, given.token)
+        torn = bool(world.faults.torn and world.random.random() < world.faults.torn)
+        reply = self._perform(given, effects, torn)
+        if len(self.calls) != len(self.core.calls()):
+            raise Broken(f"the disk holds {sorted(self.calls)}, the core {self.core.calls()}")
+        if torn:
+            self.crash()
+            raise Unreachable
+        self.check_leases()
+        self._set_timer()
+        return reply
+
+    def _perform(self, given: hub.Input, effects: tuple[hub.Effect, ...], torn: bool) -> hub.Call | None:
+        """What is stored is stored; what is told is not when the hub is about to die. The reply."""
         reply: hub.Call | None = None
-        torn = world.faults.torn and world.random.random() < world.faults.torn
         for effect in effects:
             match effect:
-                case hub.PutUser(user_id):
-                    self.users.add(user_id)
-                case hub.PutDevice(user_id, device_id):
-                    self.known.pop((user_id, device_id), None)
-                    self.known[user_id, device_id] = None
-                case hub.DropDevice(user_id, device_id):
-                    del self.known[user_id, device_id]
-                case hub.PutSession(session):
-                    self.sessions[session.token] = session
-                case hub.DropSession(token, kicked_by):
-                    if isinstance(given, hub.Tick):
-                        self._leases.dropped(world.now, token, self.calls.values())
-                    self._drop(token, kicked_by)
-                case hub.PutCall(call):
-                    if isinstance(given, hub.Invite | hub.InviteMore):
-                        inviter = self.sessions[given.token].user_id
-                        self._pace.told(self.now, inviter, self.disk.get(call.call_id), call)
-                    self._put(given, call)
-                case hub.DropCall(call_id):
-                    self.disk.pop(call_id, None)
-                case hub.PutGroup(group):
-                    self.groups[group.group_id] = group
-                case hub.DropGroup(group_id):
-                    del self.groups[group_id]
-                case hub.PutMissed(missed):
-                    name = missed.user_id, missed.invite_id
-                    self.missed[name] = missed
-                    self.owed.setdefault(name, tuple(d for u, d in self.known if u == missed.user_id))
-                case hub.DropMissed(user_id, invite_ids):
-                    for invite_id in invite_ids:
-                        self.missed.pop((user_id, invite_id), None)
                 case hub.PushCall(token, call):
                     if not torn:
                         self.push(token, call_types.CallChanged(told(call, self.now)))
@@ -174,14 +155,43 @@ class HubSide:
                 case hub.Reply(answer):
                     reply = answer if isinstance(answer, hub.Call) else None
                     self._promised(given, reply)
-        if len(self.calls) != len(self.core.calls()):
-            raise Broken(f"the disk holds {sorted(self.calls)}, the core {self.core.calls()}")
-        if torn:
-            self.crash()
-            raise Unreachable
-        self.check_leases()
-        self._set_timer()
+                case _:
+                    self._store(given, effect)
         return reply
+
+    def _store(self, given: hub.Input, effect: hub.Effect) -> None:
+        match effect:
+            case hub.PutUser(user_id):
+                self.users.add(user_id)
+            case hub.PutDevice(user_id, device_id):
+                self.known.pop((user_id, device_id), None)
+                self.known[user_id, device_id] = None
+            case hub.DropDevice(user_id, device_id):
+                del self.known[user_id, device_id]
+            case hub.PutSession(session):
+                self.sessions[session.token] = session
+            case hub.DropSession(token, kicked_by):
+                if isinstance(given, hub.Tick):
+                    self._leases.dropped(self._world.now, token, self.calls.values())
+                self._drop(token, kicked_by)
+            case hub.PutCall(call):
+                if isinstance(given, hub.Invite | hub.InviteMore):
+                    inviter = self.sessions[given.token].user_id
+                    self._pace.told(self.now, inviter, self.disk.get(call.call_id), call)
+                self._put(given, call)
+            case hub.DropCall(call_id):
+                self.disk.pop(call_id, None)
+            case hub.PutGroup(group):
+                self.groups[group.group_id] = group
+            case hub.DropGroup(group_id):
+                del self.groups[group_id]
+            case hub.PutMissed(missed):
+                name = missed.user_id, missed.invite_id
+                self.missed[name] = missed
+                self.owed.setdefault(name, tuple(d for u, d in self.known if u == missed.user_id))
+            case hub.DropMissed(user_id, invite_ids):
+                for invite_id in invite_ids:
+                    self.missed.pop((user_id, invite_id), None)
 
     def check_leases(self) -> None:
         """Nobody is kept for longer than it may be silent. Broken."""

@@ -126,3 +126,22 @@ def failure(effects: tuple[t.Effect, ...], op: int) -> Reason:
 
 
 UNREACHABLE = Refused(Reason.HUB_UNREACHABLE, "away")
+FULL = Refused(Reason.CALL_FULL, "six are in it")
+
+
+def asked(user: str, by: str, name: str = "i2", state: t.MemberState = S.PENDING, order: int = 0) -> t.Member:
+    """A member who was asked in later, by somebody in the call."""
+    device = f"{user}-1" if state is S.JOINED else ""
+    return t.Member(user, state, device, order, invitation=t.Invitation(name, by, 30.0))
+
+
+def commands(stage: Stage) -> list[t.HubCommand]:
+    return [effect.command for effect in stage.effects if isinstance(effect, t.Hub)]
+
+
+def in_group(stage: Stage) -> Stage:
+    """Ann has called bob and cid; bob is in, cid is not."""
+    stage.dial(AUDIO, ("bob", "cid"))
+    stage.push(joined("ann"), joined("bob", 2), pending("cid"), revision=2, type_=AUDIO, is_group=True)
+    stage.tell(t.PeerUp("c1", "bob", 2))
+    return stage

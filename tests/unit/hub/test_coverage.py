@@ -12,7 +12,10 @@ ROOMS = (
     "calls", "core", "devices", "effects", "exchange", "groups", "inputs", "ledger", "missed", "quotas",
     "registry", "rights", "sessions", "types", "values",
 )  # fmt: skip
-STORIES = ("core", "devices", "group_calls", "groups", "missed", "quotas", "rights")
+STORIES = (
+    "core", "devices", "group_calls", "groups", "joining", "missed", "quotas", "refusals", "rights",
+    "sessions",
+)  # fmt: skip
 
 
 def test_every_branch_of_the_pure_rooms_is_tested(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from mediaagentd.hub.types import (
     CreateGroup,
     EndReason,
     Hangup,
-    Input,
     JoinCall,
     Login,
     Logout,
@@ -25,7 +24,7 @@ from mediaagentd.hub.types import (
     Tick,
 )
 
-from tests.unit.hub.town import LIMITS, Hub, S, end, states
+from tests.unit.hub.town import LIMITS, Hub, S, end, refused, states
 
 MULTI = replace(LIMITS, policy=Policy.MULTI, devices=3)
 
@@ -36,12 +35,6 @@ def hub() -> Hub:
     hub = Hub("ann", "bob", "cat", limits=MULTI)
     hub.login("bob", "d2")
     return hub
-
-
-def refused(hub: Hub, command: Input) -> Refused:
-    with pytest.raises(Refused) as it:
-        hub.do(command)
-    return it.value
 
 
 def test_nobody_is_kicked(hub: Hub) -> None:

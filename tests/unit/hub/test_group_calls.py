@@ -8,40 +8,16 @@ import pytest
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.types import (
     Accept,
-    Call,
     EndReason,
     Hangup,
-    Input,
-    InviteMore,
     JoinCall,
-    Logout,
     Member,
-    MemberState,
     Reject,
-    RemoveGroupMembers,
     SwitchCallType,
     Tick,
 )
 
-from tests.unit.hub.town import LIMITS, Hub, S, end, states
-
-EVERYONE = ("ann", "bob", "cat", "dan", "eve", "fay")
-
-
-def more(who: str, *users: str, invite: str = "j1", timeout: float | None = 20.0, n: str = "m") -> InviteMore:
-    return InviteMore(f"{who}/d1", "c1", invite, users, timeout, n)
-
-
-def state(call: Call | None, user: str) -> MemberState:
-    assert call is not None
-    return next(m.state for m in call.members if m.user_id == user)
-
-
-def refused(hub: Hub, command: Input) -> Refused:
-    with pytest.raises(Refused) as it:
-        hub.do(command)
-    return it.value
-
+from tests.unit.hub.town import EVERYONE, LIMITS, Hub, S, end, more, refused, state, states
 
 # ------------------------------------------------------------------------------ through a group
 
@@ -311,132 +287,3 @@ def test_into_a_groups_call_only_its_members_are_asked() -> None:
     strange = refused(hub, more("ann", "dan"))
     assert (strange.reason, strange.metadata["user_id"]) == (Reason.NOT_A_GROUP_MEMBER, "dan")
     assert state(hub.do(more("ann", "cat")), "cat") is S.PENDING
-
-
-# ------------------------------------------------------------------------------ joining by oneself
-
-
-def test_a_member_joins_the_running_call_of_its_group() -> None:
-    hub = Hub(*EVERYONE)
-    hub.group("ann", "bob", "cat")
-    hub.invite("ann", "bob", group_id="g")
-    call = hub.do(JoinCall("cat/d1", group_id="g"))
-    assert states(call) == [S.JOINED, S.PENDING, S.JOINED]
-    assert hub.told() == {"ann/d1", "bob/d1", "cat/d1"}
-    assert hub.do(JoinCall("cat/d1", call_id="c1")) is call, "its first reply was lost"
-    assert hub.pushed == []
-    assert state(hub.do(JoinCall("bob/d1", call_id="c1")), "bob") is S.JOINED, "what rings is accepted"
-
-
-def test_who_was_invited_comes_back_by_the_calls_id() -> None:
-    hub = Hub(*EVERYONE)
-    hub.invite("ann", "bob", "cat")
-    hub.do(Accept("bob/d1", "i1"))
-    hub.do(Reject("cat/d1", "i1", False))
-    assert state(hub.do(JoinCall("cat/d1", "c1")), "cat") is S.JOINED
-    hub.do(Hangup("bob/d1", "c1"))
-    call = hub.do(JoinCall("bob/d1", "c1"))
-    assert call is not None
-    assert [m.join_order for m in call.members] == [1, 4, 3], "a new connection"
-    assert refused(hub, JoinCall("dan/d1", "c1")).reason is Reason.CALL_UNKNOWN
-
-
-def test_one_who_is_engaged_cannot_join() -> None:
-    hub = Hub(*EVERYONE)
-    hub.group("ann", "bob", "cat")
-    hub.connect("cat", "dan")
-    hub.invite("ann", "bob", group_id="g")
-    assert refused(hub, JoinCall("cat/d1", group_id="g")).reason is Reason.CALL_IN_PROGRESS
-
-
-def test_what_cannot_be_joined() -> None:
-    hub = Hub(*EVERYONE)
-    hub.group("ann", "bob")
-    assert refused(hub, JoinCall("bob/d1", group_id="none")).reason is Reason.GROUP_UNKNOWN
-    assert refused(hub, JoinCall("bob/d1", group_id="g")).reason is Reason.CALL_UNKNOWN
-    assert refused(hub, JoinCall("bob/d1", call_id="none")).reason is Reason.CALL_UNKNOWN
-    hub.invite("ann", group_id="g")
-    assert refused(hub, JoinCall("eve/d1", call_id="c1")).reason is Reason.NOT_A_GROUP_MEMBER
-    hub.do(Hangup("ann/d1", "c1"))
-    assert refused(hub, JoinCall("bob/d1", call_id="c1")).reason is Reason.CALL_UNKNOWN
-
-
-def test_one_removed_from_the_group_does_not_come_back() -> None:
-    hub = Hub(*EVERYONE)
-    hub.group("ann", "bob", "cat")
-    hub.invite("ann", group_id="g")
-    hub.do(Accept("bob/d1", "i1"))
-    hub.do(Accept("cat/d1", "i1"))
-    hub.do(Hangup("cat/d1", "c1"))
-    hub.ask(RemoveGroupMembers("ann/d1", "g", ("cat",)))
-    assert refused(hub, JoinCall("cat/d1", call_id="c1")).reason is Reason.NOT_A_GROUP_MEMBER
-
-
-# ------------------------------------------------------------------------------ lost and remembered
-
-
-def test_a_lost_device_leaves_and_the_others_stay() -> None:
-    hub = Hub(*EVERYONE)
-    hub.invite("ann", "bob", "cat")
-    hub.do(Accept("bob/d1", "i1"))
-    hub.do(Accept("cat/d1", "i1"))
-    hub.do(Logout("bob/d1"))
-    assert states(hub.calls["c1"]) == [S.JOINED, S.LEFT, S.JOINED]
-    assert hub.told() == {"ann/d1", "cat/d1"}
-
-
-def test_what_later_invitations_left_behind_is_forgotten_with_the_call() -> None:
-    hub = Hub(*EVERYONE, limits=replace(LIMITS, remembered=1))
-    hub.group("ann", "bob", "cat")
-    hub.invite("ann", "bob", group_id="g")
-    hub.do(more("ann", "cat"))
-    hub.do(Hangup("ann/d1", "c1"))
-    hub.connect("dan", "eve")
-    hub.do(Hangup("dan/d1", "c2"))
-    assert list(hub.disk) == ["c2"]
-    ledger = hub.core._ledger
-    assert set(ledger._by_invite) == {"i2"}
-    assert set(ledger._invites) == {"c2"}
-    assert ledger._by_group == {}
-
-
-def test_a_newer_call_of_the_group_keeps_its_place_when_the_older_is_forgotten() -> None:
-    hub = Hub(*EVERYONE, limits=replace(LIMITS, remembered=1))
-    hub.group("ann", "bob")
-    hub.invite("ann", group_id="g")
-    hub.do(Hangup("ann/d1", "c1"))
-    hub.invite("ann", group_id="g")
-    hub.connect("dan", "eve")
-    hub.do(Hangup("dan/d1", "c3"))
-    assert list(hub.disk) == ["c2", "c3"]
-    call = hub.do(JoinCall("bob/d1", group_id="g"))
-    assert call is not None
-    assert call.call_id == "c2"
-
-
-def test_a_repeated_invitation_makes_no_second_call_after_a_crash_either() -> None:
-    hub = Hub(*EVERYONE)
-    hub.invite("ann", "bob", request_id="same")
-    over = hub.do(Reject("bob/d1", "i1", False))
-    hub.restart()
-    assert hub.invite("ann", "bob", request_id="same") == over
-    assert hub.core.welcome("bob/d1") == (over,)
-
-
-def test_what_a_restart_forgets_is_not_more_than_before() -> None:
-    hub = Hub(*EVERYONE, limits=replace(LIMITS, remembered=2))
-    for n in (1, 2, 3):
-        hub.invite("ann", "bob")
-        hub.do(Hangup("ann/d1", f"c{n}"))
-    assert list(hub.disk) == ["c2", "c3"]
-    hub.limits = replace(hub.limits, remembered=1)
-    hub.restart()
-    assert refused(hub, Hangup("ann/d1", "c2")).reason is Reason.CALL_UNKNOWN
-    assert hub.do(Hangup("ann/d1", "c3")) is not None
-
-
-def test_the_callers_data_travel_with_the_call() -> None:
-    hub = Hub(*EVERYONE)
-    call = hub.invite("ann", "bob", user_data=b"\x00door")
-    assert hub.core.welcome("bob/d1") == (call,)
-    assert call.user_data == b"\x00door"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+from mediaagentd.errors import Refused
 from mediaagentd.hub.core import Core
 from mediaagentd.hub.types import (
     Accept,
@@ -21,6 +23,7 @@ from mediaagentd.hub.types import (
     Group,
     Input,
     Invite,
+    InviteMore,
     Limits,
     Login,
     MemberState,
@@ -40,6 +43,7 @@ from mediaagentd.hub.types import (
 
 LIMITS = Limits(lease=30.0, members=3, remembered=4)
 S = MemberState
+EVERYONE = ("ann", "bob", "cat", "dan", "eve", "fay")
 
 
 class Hub:
@@ -167,3 +171,18 @@ def end(call: Call | None) -> tuple[EndReason | None, str]:
     assert call is not None
     assert call.ended
     return call.end_reason, call.ended_by
+
+
+def more(who: str, *users: str, invite: str = "j1", timeout: float | None = 20.0, n: str = "m") -> InviteMore:
+    return InviteMore(f"{who}/d1", "c1", invite, users, timeout, n)
+
+
+def state(call: Call | None, user: str) -> MemberState:
+    assert call is not None
+    return next(m.state for m in call.members if m.user_id == user)
+
+
+def refused(hub: Hub, command: Input) -> Refused:
+    with pytest.raises(Refused) as it:
+        hub.do(command)
+    return it.value

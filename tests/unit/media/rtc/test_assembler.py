@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, field
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from mediaagentd.media.rtc.assembler import (
     ECHO,
     ECHO_FROM,
@@ -25,33 +20,7 @@ from mediaagentd.media.rtc.assembler import (
 )
 from mediaagentd.media.rtc.payload import Payload
 
-STEP = 3000
-
-
-@dataclass
-class Stream:
-    """A sender: pictures cut into packets with running numbers."""
-
-    sequence: int = 0
-    timestamp: int = 0
-    packets: list[tuple[int, int, bool, Payload]] = field(default_factory=list)
-
-    def picture(self, parts: int = 1, *, key: bool = False, text: str = "") -> list[int]:
-        """Adds a picture; returns the indices of its packets."""
-        first = len(self.packets)
-        for index in range(parts):
-            data = f"{text or first}.{index};".encode()
-            payload = Payload(data, opens=key and index == 0, key=key and index == 0)
-            self.packets.append((self.sequence & 0xFFFF, self.timestamp & 0xFFFFFFFF, False, payload))
-            self.sequence += 1
-        number, timestamp, _, payload = self.packets[-1]
-        self.packets[-1] = (number, timestamp, True, payload)
-        self.timestamp += STEP
-        return list(range(first, len(self.packets)))
-
-
-def feed(assembler: Assembler, stream: Stream, indices: list[int], now: float = 0.0) -> list[Picture]:
-    return [picture for index in indices for picture in assembler.push(*stream.packets[index], now)]
+from tests.unit.media.rtc.sender import STEP, Stream, feed
 
 
 @pytest.fixture
@@ -294,71 +263,6 @@ def test_what_is_asked_for_over_a_long_path_is_asked_for_twice(
     feed(assembler, stream, stream.picture(), 0.0)
     asked = [tick / 1000 for tick in range(int(asked_at[-1] * 1000) + 3) if assembler.poll(tick / 1000).lost]
     assert asked == pytest.approx(asked_at, abs=0.002)
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    seed=st.integers(0, 2**32),
-    loss=st.floats(0, 0.4),
-    repeat=st.floats(0, 0.2),
-    repaired=st.floats(0, 1),
-    start=st.integers(0, 0xFFFF),
-)
-def test_whatever_the_network_does_only_decodable_pictures_come_out(
-    seed: int, loss: float, repeat: float, repaired: float, start: int
-) -> None:
-    """Every picture is byte for byte one that was sent, in order, and after a gap comes a keyframe."""
-    rng = random.Random(seed)
-    stream, assembler = Stream(sequence=start, timestamp=rng.getrandbits(32)), Assembler()
-    sent: dict[bytes, tuple[int, bool]] = {}
-    wire: list[tuple[float, int]] = []
-    by_number: dict[int, int] = {}
-    released: list[Picture] = []
-    now, key_wanted = 0.0, True
-
-    def deliver(until: float) -> None:
-        while (ready := [item for item in wire if item[0] <= until]) or (
-            (due := assembler.deadline()) is not None and due <= until
-        ):
-            if ready:
-                item = min(ready)
-                wire.remove(item)
-                released.extend(assembler.push(*stream.packets[item[1]], item[0]))
-            poll(max(until - 0.033, 0.0) if not ready else item[0])
-            if not ready:
-                poll(until)
-                break
-
-    def poll(at: float) -> None:
-        nonlocal key_wanted
-        requests = assembler.poll(at)
-        key_wanted = key_wanted or requests.keyframe
-        for number in requests.lost:
-            if number in by_number and rng.random() < repaired:
-                wire.append((at + rng.uniform(0.02, 0.2), by_number[number]))
-
-    for index in range(120):
-        key, key_wanted = key_wanted, False
-        indices = stream.picture(rng.randint(1, 8), key=key, text=f"p{index}")
-        data = b"".join(stream.packets[i][3].data for i in indices)
-        sent[data] = (index, key)
-        for i in indices:
-            by_number[stream.packets[i][0]] = i
-            if rng.random() >= loss:
-                wire.append((now + rng.uniform(0.0, 0.02), i))
-            if rng.random() < repeat:
-                wire.append((now + rng.uniform(0.0, 0.3), i))
-        now += 0.033
-        deliver(now)
-    last = -1
-    for picture in released:
-        index, key = sent[picture.data]
-        assert picture.keyframe == key
-        assert index > last
-        assert index == last + 1 or key
-        last = index
-    if loss == 0:
-        assert len(released) >= 119
 
 
 def test_a_picture_that_never_ends_although_its_packets_come_is_given_up(

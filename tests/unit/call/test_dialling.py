@@ -1,0 +1,211 @@
+"""What comes of a dial."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mediaagentd.call import machine
+from mediaagentd.call import types as t
+from mediaagentd.errors import Reason, Refused
+
+from tests.unit.call.stage import (
+    UNREACHABLE,
+    VIDEO,
+    S,
+    Stage,
+    call,
+    failure,
+    has,
+    joined,
+    member,
+    over,
+    pending,
+)
+
+DIAL = t.Dial(2, ("bob",), VIDEO, 20.0, "", "r2")
+
+
+def test_dial_is_real_with_the_hubs_reply() -> None:
+    ann = Stage()
+    invite = t.Invite(("bob",), VIDEO, 20.0, "", "r1")
+    assert ann.tell(t.Dial(1, ("bob",), VIDEO, 20.0, "", "r1")) == (t.Hub(1, invite),)
+    assert ann.phase() is None
+    effects = ann.tell(t.HubDone(1, call(joined("ann"), pending("bob"))))
+    assert ann.phase() is t.Phase.DIALLING
+    assert effects == (
+        t.ProbeCamera(-1), t.Hub(0, t.SetAvailability("c1", True, False)), t.Done(1),
+    )  # fmt: skip
+    assert ann.names() == ["CallChanged"]
+
+
+def test_a_dial_that_the_hub_refuses_leaves_nothing() -> None:
+    ann = Stage()
+    before = ann.state
+    ann.tell(DIAL)
+    effects = ann.tell(t.HubFailed(2, Refused(Reason.USER_UNKNOWN, "no such user")))
+    assert failure(effects, 2) is Reason.USER_UNKNOWN
+    assert ann.state == before
+    assert ann.events == ()
+
+
+def test_a_dial_that_the_hub_does_not_answer_fails() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    assert failure(ann.tick(), 2) is Reason.HUB_UNREACHABLE
+    assert ann.now == 10.0
+    assert machine.deadline(ann.state) is None
+
+
+def test_a_dial_whose_reply_names_no_call_fails() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    assert failure(ann.tell(t.HubDone(2, None)), 2) is Reason.INTERNAL
+
+
+def test_a_dial_to_a_busy_user_is_over_at_once() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    hub = over(call(joined("ann"), member("bob", S.BUSY)), t.EndReason.BUSY, "bob")
+    assert ann.tell(t.HubDone(2, hub)) == (t.Done(2),)
+    assert ann.names() == ["LineBusy", "CallChanged", "CallEnded"]
+    assert ann.end == (t.EndReason.BUSY, "bob")
+
+
+def test_a_call_without_the_caller_is_none() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    assert ann.tell(t.HubDone(2, call(joined("eve"), pending("bob")))) == (t.Done(2),)
+    assert ann.phase() is None
+
+
+def test_the_same_request_makes_no_second_call() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    assert ann.tell(t.Dial(3, ("bob",), VIDEO, 20.0, "", "r2")) == ()
+    effects = ann.tell(t.HubDone(2, call(joined("ann"), pending("bob"))))
+    assert effects[-2:] == (t.Done(2), t.Done(3))
+    assert ann.tell(t.Dial(4, ("bob",), VIDEO, 20.0, "", "r2")) == (t.Done(4),)
+
+
+def test_a_request_whose_call_is_over_here_is_done_without_a_second_end() -> None:
+    ann = Stage().dial()
+    ann.tell(t.Hangup(5))
+    ann.tell(t.Dial(6, ("bob",), VIDEO, 20.0, "", "r1"))
+    hub = over(call(joined("ann"), member("bob", S.CANCELLED), revision=2), t.EndReason.CANCELLED, "ann")
+    assert ann.tell(t.HubDone(6, hub)) == (t.Done(6),)
+    assert ann.events == ()
+
+
+def test_a_request_that_had_failed_and_was_taken_back_makes_a_call_when_it_is_repeated() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.tell(t.HubFailed(2, UNREACHABLE))
+    ann.push(joined("ann"), pending("bob"))  # it had come true, and is left
+    again = replace(DIAL, op=3)
+    ann.tell(again)
+    gone = over(call(member("ann", S.LEFT), member("bob", S.CANCELLED), revision=2), t.EndReason.CANCELLED)
+    (asked,) = ann.tell(t.HubDone(3, gone))
+    assert asked == t.Hub(3, t.Invite(("bob",), VIDEO, 20.0, "", "c1"))
+    assert ann.events == ()
+    assert ann.tell(replace(DIAL, op=4)) == ()
+    effects = ann.tell(t.HubDone(3, call(joined("ann"), pending("bob"), name="2")))
+    assert effects[-2:] == (t.Done(3), t.Done(4))
+    assert ann.phase() is t.Phase.DIALLING
+    assert ann.tell(replace(DIAL, op=5)) == (t.Done(5),)
+
+
+def test_such_a_request_makes_a_call_also_when_somebody_had_asked_us_into_that_one() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.tell(t.Hangup(3))
+    ann.tell(t.HubDone(2, call(joined("ann"), pending("bob"), pending("cid"))))
+    asked = t.Member("ann", S.PENDING, invitation=t.Invitation("i9", "bob"))
+    ann.push(asked, joined("bob", 2), pending("cid"), revision=5)
+    assert ann.phase() is t.Phase.RINGING
+    gone = replace(asked, state=S.CANCELLED)
+    end = over(call(gone, member("bob", S.LEFT), revision=6), t.EndReason.HANGUP, "bob")
+    ann.tell(t.CallChanged(end))
+    ann.tell(replace(DIAL, op=4))
+    (again,) = ann.tell(t.HubDone(4, end))
+    assert again == t.Hub(4, t.Invite(("bob",), VIDEO, 20.0, "", "c1"))
+
+
+def test_what_comes_of_it_again_is_bounded_by_the_hubs_patience() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.tell(t.HubFailed(2, UNREACHABLE))
+    ann.push(joined("ann"), pending("bob"))
+    ann.tell(replace(DIAL, op=3))
+    for _ in range(3):
+        ann.tell(t.HubDone(3, call(joined("ann"), pending("bob"))))
+    assert failure(ann.tick(), 3) is Reason.HUB_UNREACHABLE
+    assert ann.now == 10.0
+
+
+def test_the_push_may_come_before_the_reply() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    assert ann.push(joined("ann"), pending("bob")) == ()
+    ann.push(joined("ann"), joined("bob", 2), revision=2)
+    ann.tell(t.HubDone(2, call(joined("ann"), pending("bob"))))
+    assert ann.phase() is t.Phase.CONNECTING
+    assert has(ann.effects, t.OpenPeer)
+
+
+def test_even_the_last_push_may_come_before_the_reply() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    end = over(call(joined("ann"), member("bob", S.REJECTED), revision=2), t.EndReason.REJECTED, "bob")
+    ann.tell(t.CallChanged(end))
+    ann.tell(t.HubDone(2, call(joined("ann"), pending("bob"))))
+    assert ann.names() == ["Rejected", "CallChanged", "CallEnded"]
+
+
+def test_glare_the_other_call_rings_when_ours_is_refused() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.push(joined("bob"), pending("ann"))
+    ann.push(joined("bob", audio=True), pending("ann"), revision=2)
+    assert ann.phase() is None
+    effects = ann.tell(t.HubFailed(2, Refused(Reason.CALL_IN_PROGRESS, "it rings")))
+    assert failure(effects, 2) is Reason.CALL_IN_PROGRESS
+    assert ann.names() == ["Invited", "CallChanged"]
+    assert ann.state.call is not None
+    assert ann.state.call.hub.revision == 2
+
+
+def test_an_old_reply_of_a_held_call_does_not_win() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.push(joined("bob"), pending("ann"), revision=3)
+    ann.tell(t.HubDone(77, call(joined("bob"), pending("ann"), revision=2)))
+    ann.tell(t.HubFailed(2, UNREACHABLE))
+    assert ann.state.call is not None
+    assert ann.state.call.hub.revision == 3
+
+
+def test_the_call_of_a_dial_that_failed_is_left() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.tell(t.HubFailed(2, UNREACHABLE))
+    assert ann.push(joined("ann"), pending("bob")) == (t.Hub(0, t.Leave("c1")),)
+    assert ann.push(joined("ann"), pending("bob"), revision=2) == ()
+    assert ann.events == ()
+
+
+def test_hangup_while_a_dial_waits() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    effects = ann.tell(t.Hangup(3))
+    assert failure(effects, 2) is Reason.NO_CALL
+    assert effects[-1] == t.Done(3)
+    assert ann.tell(t.HubDone(2, call(joined("ann"), pending("bob")))) == (t.Hub(0, t.Leave("c1")),)
+    assert ann.tell(t.HubDone(2, None)) == ()
+
+
+def test_hangup_while_a_dial_waits_does_not_reject_what_rings() -> None:
+    ann = Stage()
+    ann.tell(DIAL)
+    ann.push(joined("bob"), pending("ann"))
+    ann.tell(t.Hangup(3))
+    assert ann.phase() is t.Phase.RINGING
