@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 import subprocess
@@ -21,7 +22,7 @@ from tests.netlab import (
     round_trip,
     unavailable,
 )
-from tests.netlab.lab import in_thread
+from tests.netlab.lab import PREFIX, in_thread
 from tests.netlab.probe import throughput
 
 SO_SNDBUFFORCE = 32
@@ -88,6 +89,29 @@ async def test_packets_that_are_handed_over_together_are_lost_one_by_one() -> No
     finished = [count for run, count in arrived.items() if run < max(arrived)]
     assert {1, 2, 3, 4} & set(finished)
     assert 1.5 < sum(finished) / max(arrived) < 3.5
+
+
+async def test_labs_that_begin_at_once_clear_away_what_a_dead_one_left() -> None:
+    left = _namespaces_of_a_dead_lab()
+
+    async def begun() -> None:
+        async with Lab("ann"):
+            assert not set(left) & _namespaces()
+
+    await asyncio.gather(*(begun() for _ in range(4)))
+
+
+def _namespaces_of_a_dead_lab() -> list[str]:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    names = [f"{PREFIX}-{dead.pid}-0-{number}" for number in range(10)]
+    for name in names:
+        subprocess.run(["ip", "netns", "add", name], check=True)
+    return names
+
+
+def _namespaces() -> set[str]:
+    return set(os.listdir("/run/netns"))
 
 
 def _addresses(namespace: str) -> list[str]:
