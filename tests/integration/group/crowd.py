@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import av
+import numpy as np
 from mediaagent import Event
 from mediaagentd.demo.actor import Actor, having
+from mediaagentd.demo.pictures import Luma, luma_of_image, shows_label
 
 from tests.integration import processes
 
 NAMES = ("alice", "bob", "carol", "dave", "eve")
+SIZE = 480, 640
 
 
 @dataclass
@@ -40,6 +45,26 @@ class Crowd:
             await self.answer(actor, marks[actor.name])
         for one, other in pairs(actors):
             await one.expect(Event.USER_ENTER, marks[one.name], having(user_id=other.name), within=30)
+
+
+async def portrait(viewer: Actor, name: str) -> Luma:
+    """A snapshot of that user whose label can be read. On a busy machine many users' pictures are small or
+    coarse for a while; each snapshot is of the next picture.
+    """
+    async with asyncio.timeout(30):
+        while True:
+            snapshot = await viewer.agent.take_snapshot(name)
+            luma = as_made(luma_of_image(snapshot.image))
+            if shows_label(luma, name):
+                return luma
+
+
+def as_made(luma: Luma) -> Luma:
+    """At the size of the camera, of which a weak path gets a smaller one."""
+    if luma.shape == SIZE:
+        return luma
+    frame = av.VideoFrame.from_ndarray(luma, format="gray").reformat(width=SIZE[1], height=SIZE[0])
+    return frame.to_ndarray().astype(np.uint8, copy=False)
 
 
 def pairs(actors: Sequence[Actor]) -> Iterator[tuple[Actor, Actor]]:

@@ -8,10 +8,10 @@ import pytest
 from mediaagent import AgentError, Event
 from mediaagent.v1 import call_pb2
 from mediaagentd.demo.actor import having
-from mediaagentd.demo.pictures import counter_of, luma_of_image, shows_label
+from mediaagentd.demo.pictures import counter_of
 from mediaagentd.demo.watching import watching
 
-from tests.integration.group.crowd import Crowd, pairs
+from tests.integration.group.crowd import Crowd, pairs, portrait
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,10 +25,7 @@ async def test_five_see_each_other(crowd: Crowd) -> None:
             async with watching(viewer, name) as watch, asyncio.timeout(20):
                 await watch.more_numbers(3)
             assert watch.numbers == sorted(set(watch.numbers))
-        snapshot = await viewer.agent.take_snapshot(others[0])
-        luma = luma_of_image(snapshot.image)
-        assert shows_label(luma, others[0])
-        assert counter_of(luma) is not None
+        assert counter_of(await portrait(viewer, others[0])) is not None
         stats = await viewer.agent.stats()
         assert {peer.user_id for peer in stats.peers} == set(others)
         assert all(peer.video_received.frames > 10 for peer in stats.peers)
