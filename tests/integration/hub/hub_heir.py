@@ -1,6 +1,7 @@
-"""A hub that is loaded and waits for its hour: `python hub_heir.py SOCKET DATABASE APP KEY POLICY`.
+"""Hubs that are loaded once: `python hub_heir.py SOCKET DATABASE APP KEY POLICY`.
 
-Serves when a line comes by its input, says `ready` then, and goes on until it is killed.
+For each line that comes by its input a hub begins, in a process that has nothing left to load: `born PID` is
+said then, `ready` when it serves, and `dead` when it was killed. Nothing of gRPC lives before that process.
 """
 
 from __future__ import annotations
@@ -32,5 +33,10 @@ async def serve(socket: str, database: str, app_id: str, key: str, policy: str) 
 
 if __name__ == "__main__":
     os.dup2(2, 1)  # what is logged is not for who listens to our words
-    if sys.stdin.readline():
-        asyncio.run(serve(*sys.argv[1:]))
+    while sys.stdin.readline():
+        if pid := os.fork():
+            os.write(_WORDS, f"born {pid}\n".encode())
+            os.waitpid(pid, 0)
+            os.write(_WORDS, b"dead\n")
+        else:
+            asyncio.run(serve(*sys.argv[1:]))

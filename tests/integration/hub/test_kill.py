@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections import defaultdict
 from functools import partial
@@ -27,50 +28,52 @@ LINES = 4
 
 
 class Dynasty:
-    """One hub after the other on the same socket and database; the next one is loaded while one lives."""
+    """One hub after the other on the same socket and database, all of them loaded already."""
 
     def __init__(self, directory: Path) -> None:
         self.target = f"unix:{directory}/hub.sock"
         self._arguments = (f"{directory}/hub.sock", f"{directory}/hub.sqlite", str(APP), KEY, "MULTI")
-        self._heir: asyncio.subprocess.Process | None = None
-        self._hub: asyncio.subprocess.Process | None = None
+        self._parent: asyncio.subprocess.Process
+        self._hub = 0
 
     async def __aenter__(self) -> Dynasty:
-        self._heir = await self._born()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for one in (self._hub, self._heir):
-            if one is not None and one.returncode is None:
-                one.kill()
-                await one.wait()
-
-    async def begin(self) -> None:
-        """The next one begins; it may not serve yet."""
-        assert self._heir is not None
-        assert self._heir.stdin is not None
-        self._heir.stdin.write(b"\n")
-        self._hub, self._heir = self._heir, await self._born()
-
-    async def ready(self) -> None:
-        """It serves."""
-        assert self._hub is not None
-        assert self._hub.stdout is not None
-        async with asyncio.timeout(30):
-            assert await self._hub.stdout.readline() == b"ready\n"
-
-    async def kill(self) -> None:
-        """It dies, wherever it is."""
-        assert self._hub is not None
-        self._hub.kill()
-        await self._hub.wait()
-
-    async def _born(self) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+        self._parent = await asyncio.create_subprocess_exec(
             sys.executable, str(RUNNER), *self._arguments,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )  # fmt: skip
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._hub:
+            await self.kill()
+        assert self._parent.stdin is not None
+        self._parent.stdin.close()
+        await self._parent.wait()
+
+    async def begin(self) -> None:
+        """The next one begins; it may not serve yet."""
+        assert self._parent.stdin is not None
+        self._parent.stdin.write(b"\n")
+        self._hub = int((await self._said("born")).split()[1])
+
+    async def ready(self) -> None:
+        """It serves."""
+        await self._said("ready")
+
+    async def kill(self) -> None:
+        """It dies, wherever it is."""
+        os.kill(self._hub, signal.SIGKILL)
+        await self._said("dead", "ready")
+        self._hub = 0
+
+    async def _said(self, word: str, *skipped: str) -> str:
+        assert self._parent.stdout is not None
+        async with asyncio.timeout(30):
+            while (line := (await self._parent.stdout.readline()).decode()).strip() in skipped:
+                continue
+        assert line.startswith(word), f"{line!r}, not {word}"
+        return line
 
 
 class Crowd:
