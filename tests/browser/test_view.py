@@ -36,11 +36,11 @@ class Call:
 @pytest.fixture
 async def call(tmp_path: Path) -> AsyncIterator[Call]:
     async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(processes.hub(tmp_path))
+        names = ("alice", "bob")
+        how = {"video_profile": "480p", "microphone": "synthetic:440"}
+        hub, daemons = await stack.enter_async_context(processes.house(tmp_path, *names, **how))
         actors = []
-        for name in ("alice", "bob"):
-            how = {"video_profile": "480p", "microphone": "synthetic:440"}
-            daemon = await stack.enter_async_context(processes.agent(tmp_path, name, hub, **how))
+        for name, daemon in zip(names, daemons, strict=True):
             actor = await stack.enter_async_context(Actor(name, daemon.socket))
             await actor.agent.login(name, hub.mint(name))
             actors.append(actor)

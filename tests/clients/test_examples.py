@@ -36,9 +36,7 @@ async def play(example: list[str], directory: Path, socket: Path, user_sig: str)
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: Path(example[1]).name)
 async def test_an_example_calls_bob_and_saves_what_he_shows(tmp_path: Path, example: list[str]) -> None:
     async with (
-        processes.hub(tmp_path) as hub,
-        processes.agent(tmp_path, "alice", hub, video_profile="480p") as alice,
-        processes.agent(tmp_path, "bob", hub, video_profile="480p", device_id="bob") as daemon,
+        processes.house(tmp_path, "alice", "bob", video_profile="480p") as (hub, (alice, daemon)),
         Actor("bob", daemon.socket) as bob,
     ):
         await bob.agent.login("bob", hub.mint("bob"))

@@ -26,11 +26,7 @@ def test_the_lock_names_no_host() -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
 @pytest.mark.skipif(not (NODE / "node_modules").is_dir(), reason="npm ci has not run in clients/node")
 async def test_the_story_from_node(tmp_path: Path) -> None:
-    async with (
-        processes.hub(tmp_path) as hub,
-        processes.agent(tmp_path, "alice", hub, video_profile="480p") as alice,
-        processes.agent(tmp_path, "bob", hub, video_profile="480p") as bob,
-    ):
+    async with processes.house(tmp_path, "alice", "bob", video_profile="480p") as (hub, (alice, bob)):
         process = await asyncio.create_subprocess_exec(
             "node", str(NODE / "story.mjs"), str(alice.socket), str(bob.socket),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

@@ -3,7 +3,7 @@
 A process is ready when it says so the way it says so to systemd (READY=1 on NOTIFY_SOCKET): nothing is
 polled, nothing sleeps. Each is ended by its own process id, and its log is shown when a test fails.
 
-    async with hub(tmp_path) as the_hub, agent(tmp_path, "ann", the_hub) as ann:
+    async with house(tmp_path, "ann") as (the_hub, (ann,)):
         async with ann.channel() as channel:
             await SessionServiceStub(channel).Login(LoginRequest(user_id="ann", user_sig=the_hub.mint("ann")))
 """
@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -195,7 +196,7 @@ def agent_environment(directory: Path, name: str, target: str, **settings: str) 
         "MEDIAAGENT_HUB_TARGET": target,
         "MEDIAAGENT_SOCKET": str(directory / name / "agent.sock"),
         "MEDIAAGENT_STATE_DIR": str(directory / name / "state"),
-        "MEDIAAGENT_DEVICE_ID": f"device-{name}",
+        "MEDIAAGENT_DEVICE_ID": name,
         "MEDIAAGENT_CAMERA": "synthetic",
         "MEDIAAGENT_MICROPHONE": "synthetic",
         "MEDIAAGENT_SPEAKER": "null",
@@ -220,3 +221,38 @@ async def agent(
     environment = agent_environment(directory, name, target, **settings)
     async with running(name, [command], directory / name, environment, prefix) as child:
         yield Agent(child, Path(environment["MEDIAAGENT_SOCKET"]), directory / name)
+
+
+@asynccontextmanager
+async def together(*daemons: AbstractAsyncContextManager[Agent]) -> AsyncIterator[list[Agent]]:
+    """Daemons that start together, since each is loading for most of its start, and leave together."""
+    async with AsyncExitStack() as stack:
+        async with asyncio.TaskGroup() as starting:
+            starts = [starting.create_task(stack.enter_async_context(daemon)) for daemon in daemons]
+        agents = [start.result() for start in starts]
+        try:
+            yield agents
+        finally:
+            for one in agents:
+                one.child.signal(signal.SIGTERM)  # each is waited for when its turn comes
+
+
+@asynccontextmanager
+async def household(
+    the_hub: AbstractAsyncContextManager[Hub], *daemons: AbstractAsyncContextManager[Agent]
+) -> AsyncIterator[tuple[Hub, list[Agent]]]:
+    """A hub that starts together with its daemons, and leaves after them."""
+    async with AsyncExitStack() as home, AsyncExitStack() as guests:
+        async with asyncio.TaskGroup() as starting:
+            host = starting.create_task(home.enter_async_context(the_hub))
+            inmates = starting.create_task(guests.enter_async_context(together(*daemons)))
+        yield host.result(), inmates.result()
+
+
+@asynccontextmanager
+async def house(directory: Path, *names: str, **settings: str) -> AsyncIterator[tuple[Hub, list[Agent]]]:
+    """A hub and a daemon of each of the names, all of them with these settings."""
+    port = free_port()
+    daemons = (agent(directory, name, f"127.0.0.1:{port}", **settings) for name in names)
+    async with household(hub(directory, port=port), *daemons) as started:
+        yield started

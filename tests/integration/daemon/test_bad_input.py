@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from mediaagent.v1 import call_pb2, event_pb2, group_pb2, history_pb2, media_pb2, session_pb2, view_pb2
 from mediaagentd.children import free_port
 
 from tests.integration.daemon.driver import WITHIN, Refusal, drive
-from tests.integration.processes import agent, hub
+from tests.integration.processes import Agent, agent, house, together
 
 AUDIO, VIDEO = call_pb2.CALL_TYPE_AUDIO, call_pb2.CALL_TYPE_VIDEO
 FRAMES = view_pb2.FramesView(format=view_pb2.FRAME_FORMAT_JPEG)
@@ -29,7 +30,7 @@ def said(refusal: Refusal, status: str, reason: str, *words: str) -> None:
 
 
 async def test_logins_that_must_fail(tmp_path: Path) -> None:
-    async with hub(tmp_path) as the_hub, agent(tmp_path, "ann", the_hub) as daemon, drive(daemon) as ann:
+    async with house(tmp_path, "ann") as (the_hub, (daemon,)), drive(daemon) as ann:
         good, foreign = the_hub.mint("ann"), the_hub.mint("ann", key="f" * 64)
         table = (
             (login("a b", good), "INVALID_ARGUMENT", "USER_ID_INVALID", ""),
@@ -63,7 +64,7 @@ async def test_nobody_is_logged_in(tmp_path: Path) -> None:
 
 
 async def test_commands_that_must_fail(tmp_path: Path) -> None:
-    async with hub(tmp_path) as the_hub, agent(tmp_path, "ann", the_hub) as daemon, drive(daemon) as ann:
+    async with house(tmp_path, "ann") as (the_hub, (daemon,)), drive(daemon) as ann:
         await ann.login(the_hub)
         rpc, view = ann.call, ann.view
         backwards = call_pb2.CallRequest(user_id="bob", type=AUDIO, timeout=Duration(seconds=-1))
@@ -120,9 +121,7 @@ async def test_commands_that_must_fail(tmp_path: Path) -> None:
 
 async def test_invitations_answered_wrongly(tmp_path: Path) -> None:
     async with (
-        hub(tmp_path) as the_hub,
-        agent(tmp_path, "ann", the_hub) as left,
-        agent(tmp_path, "bob", the_hub) as right,
+        house(tmp_path, "ann", "bob") as (the_hub, (left, right)),
         drive(left) as ann,
         drive(right) as bob,
     ):
@@ -154,27 +153,38 @@ def _without_override() -> Sequence[str]:
     return ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
 
 
+CAMERAS = {
+    "/dev/video99": ("NOT_FOUND", "DEVICE_NOT_FOUND", 60004),
+    "none": ("NOT_FOUND", "DEVICE_NOT_FOUND", 60004),
+    "file:{}/missing.mp4": ("NOT_FOUND", "DEVICE_NOT_FOUND", 60004),
+    "file:{}/text.mp4": ("UNAVAILABLE", "DEVICE_FAILED", 60004),
+    "file:{}/locked.mp4": ("PERMISSION_DENIED", "DEVICE_PERMISSION", 60005),
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def blind(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Agent]]:
+    """A daemon of each of these cameras."""
+    place = tmp_path_factory.mktemp("blind")
+    (place / "text.mp4").write_text("not a film")
+    (place / "locked.mp4").write_text("secret")
+    (place / "locked.mp4").chmod(0)
+    nowhere, prefix = f"127.0.0.1:{free_port()}", _without_override()
+    daemons = (
+        agent(place, f"ann{number}", nowhere, prefix=prefix, camera=camera.format(place))
+        for number, camera in enumerate(CAMERAS)
+    )
+    async with together(*daemons) as started:
+        yield dict(zip(CAMERAS, started, strict=True))
+
+
 @pytest.mark.parametrize(
-    ("camera", "status", "reason", "code"),
-    [
-        ("/dev/video99", "NOT_FOUND", "DEVICE_NOT_FOUND", 60004),
-        ("none", "NOT_FOUND", "DEVICE_NOT_FOUND", 60004),
-        ("file:{}/missing.mp4", "NOT_FOUND", "DEVICE_NOT_FOUND", 60004),
-        ("file:{}/text.mp4", "UNAVAILABLE", "DEVICE_FAILED", 60004),
-        ("file:{}/locked.mp4", "PERMISSION_DENIED", "DEVICE_PERMISSION", 60005),
-    ],
+    ("camera", "status", "reason", "code"), [(camera, *expected) for camera, expected in CAMERAS.items()]
 )
 async def test_cameras_that_do_not_open(
-    tmp_path: Path, camera: str, status: str, reason: str, code: int
+    blind: dict[str, Agent], camera: str, status: str, reason: str, code: int
 ) -> None:
-    (tmp_path / "text.mp4").write_text("not a film")
-    (tmp_path / "locked.mp4").write_text("secret")
-    (tmp_path / "locked.mp4").chmod(0)
-    nowhere = f"127.0.0.1:{free_port()}"
-    async with (
-        agent(tmp_path, "ann", nowhere, prefix=_without_override(), camera=camera.format(tmp_path)) as daemon,
-        drive(daemon) as ann,
-    ):
+    async with drive(blind[camera], "ann") as ann:
         refusal = await ann.refused(ann.media.OpenCamera(media_pb2.OpenCameraRequest(), timeout=WITHIN))
         said(refusal, status, reason)
         assert refusal.message

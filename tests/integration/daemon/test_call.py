@@ -7,14 +7,12 @@ from pathlib import Path
 from mediaagent.v1 import agent_pb2, call_pb2, event_pb2, media_pb2, session_pb2, view_pb2
 
 from tests.integration.daemon.driver import WITHIN, drive
-from tests.integration.processes import agent, hub
+from tests.integration.processes import agent, house
 
 
 async def test_two_daemons_call_each_other(tmp_path: Path) -> None:
     async with (
-        hub(tmp_path) as the_hub,
-        agent(tmp_path, "ann", the_hub, video_profile="480p") as left,
-        agent(tmp_path, "bob", the_hub, video_profile="480p") as right,
+        house(tmp_path, "ann", "bob", video_profile="480p") as (the_hub, (left, right)),
         drive(left) as ann,
         drive(right) as bob,
     ):
@@ -67,7 +65,7 @@ async def test_two_daemons_call_each_other(tmp_path: Path) -> None:
 
 
 async def test_echo_answers_and_a_client_that_comes_back_misses_nothing(tmp_path: Path) -> None:
-    async with hub(tmp_path) as the_hub, agent(tmp_path, "ann", the_hub) as left:
+    async with house(tmp_path, "ann") as (the_hub, (left,)):
         echo_settings = {"user_id": "echo", "user_sig": the_hub.mint("echo")}
         async with agent(tmp_path, "echo", the_hub, command="echo", **echo_settings), drive(left) as ann:
             await ann.login(the_hub)

@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from mediaagent.v1 import call_pb2, event_pb2, fault_pb2, fault_pb2_grpc, media_pb2, session_pb2
 
 from tests.integration.daemon.driver import WITHIN, Driver, drive
-from tests.integration.processes import agent, hub
+from tests.integration.processes import agent, house
 
 
 def seconds(value: float) -> Duration:
@@ -33,8 +33,7 @@ async def call_becomes(one: Driver, state: call_pb2.CallState.ValueType) -> None
 
 async def test_a_bad_day(tmp_path: Path) -> None:
     async with (
-        hub(tmp_path) as the_hub,
-        agent(tmp_path, "ann", the_hub, video_profile="480p", faults__enabled="true") as left,
+        house(tmp_path, "ann", video_profile="480p", faults__enabled="true") as (the_hub, (left,)),
         agent(
             tmp_path, "echo", the_hub, command="echo", user_id="echo", user_sig=the_hub.mint("echo")
         ) as right,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from mediaagent.v1 import call_pb2, event_pb2, session_pb2
 from mediaagentd.children import free_port
 
@@ -13,9 +15,11 @@ from tests.integration.daemon.driver import drive
 from tests.integration.processes import (
     KEY,
     Agent,
+    ChildProcess,
     Hub,
     agent,
     agent_environment,
+    house,
     hub,
     running,
     spawn,
@@ -46,9 +50,7 @@ async def test_second_daemon_in_the_state_directory_says_so(tmp_path: Path) -> N
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_leaving_hangs_up_and_removes_the_socket(tmp_path: Path, number: signal.Signals) -> None:
     async with (
-        hub(tmp_path) as the_hub,
-        agent(tmp_path, "ann", the_hub) as left,
-        agent(tmp_path, "bob", the_hub) as right,
+        house(tmp_path, "ann", "bob") as (the_hub, (left, right)),
         drive(left) as ann,
         drive(right) as bob,
     ):
@@ -70,20 +72,18 @@ async def test_leaving_hangs_up_and_removes_the_socket(tmp_path: Path, number: s
 
 async def test_the_newer_login_wins_and_the_older_is_told(tmp_path: Path) -> None:
     async with (
-        hub(tmp_path) as the_hub,
-        agent(tmp_path, "old", the_hub) as left,
-        agent(tmp_path, "new", the_hub) as right,
+        house(tmp_path, "old", "new") as (the_hub, (left, right)),
         drive(left, "ann") as old,
         drive(right, "ann") as new,
     ):
         await old.login(the_hub)
         await new.login(the_hub)
         kicked = (await old.event(event_pb2.EVENT_TYPE_KICKED_OUT)).kicked_out
-        assert kicked.device_id == "device-new"
+        assert kicked.device_id == "new"
         assert (await old.status()).session.state == session_pb2.SESSION_STATE_KICKED_OUT
         assert (await new.status()).session.state == session_pb2.SESSION_STATE_ONLINE
         await old.login(the_hub)
-        assert (await new.event(event_pb2.EVENT_TYPE_KICKED_OUT)).kicked_out.device_id == "device-old"
+        assert (await new.event(event_pb2.EVENT_TYPE_KICKED_OUT)).kicked_out.device_id == "old"
 
 
 async def test_starts_again_after_a_crash(tmp_path: Path) -> None:
@@ -108,37 +108,51 @@ async def test_logs_in_by_itself_when_the_hub_comes(tmp_path: Path) -> None:
             assert event.session_changed.session.state == session_pb2.SESSION_STATE_ONLINE
 
 
+MISTAKES: list[tuple[str, dict[str, str], int, str]] = [
+    ("run", {"MEDIAAGENT_LOG_LEVEL": "loud"}, 78, "log_level: "),
+    ("run --config /none.toml", {}, 78, "/none.toml: there is no such file"),
+    ("run", {"MEDIAAGENT_SOCKET": "/proc/none/agent.sock"}, 69, "/proc/none"),
+    ("run", {"MEDIAAGENT_LISTEN": "192.0.2.250:9"}, 69, "192.0.2.250:9"),
+    ("run --with-hub", {}, 78, "hub.keys: "),
+    ("hub", {}, 78, "hub.keys: "),
+    ("hub --listen 192.0.2.250:9", {"MEDIAAGENT_HUB__KEYS": KEY}, 69, "192.0.2.250:9"),
+    ("usersig a\\ b", {"MEDIAAGENT_HUB__KEYS": KEY}, 1, "user_id"),
+    ("usersig ann", {}, 78, "hub.keys: "),
+    ("echo", {}, 78, "user_id, user_sig: "),
+    ("dance", {}, 2, "dance"),
+    ("check", {"MEDIAAGENT_HUB_TARGET": "127.0.0.1:9"}, 1, "127.0.0.1:9 does not answer"),
+]
+"""A command, its environment, its exit code, and words of what it says."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mistaken(tmp_path_factory: pytest.TempPathFactory) -> list[ChildProcess]:
+    """Each of them, run to its end: all at once, since each is loading for most of its life."""
+    children = []
+    for arguments, environment, *_ in MISTAKES:
+        place = tmp_path_factory.mktemp("mistake")
+        places = {
+            "MEDIAAGENT_STATE_DIR": str(place),
+            "MEDIAAGENT_SOCKET": str(place / "agent.sock"),
+            "MEDIAAGENT_CAMERA": "none",
+        }
+        children.append(await spawn("child", shlex.split(arguments), place, {**places, **environment}))
+    for child in children:
+        await child.wait(60)
+    return children
+
+
 @pytest.mark.parametrize(
-    ("arguments", "environment", "code", "words"),
-    [
-        (["run"], {"MEDIAAGENT_LOG_LEVEL": "loud"}, 78, "log_level: "),
-        (["run", "--config", "/none.toml"], {}, 78, "/none.toml: there is no such file"),
-        (["run"], {"MEDIAAGENT_SOCKET": "/proc/none/agent.sock"}, 69, "/proc/none"),
-        (["run"], {"MEDIAAGENT_LISTEN": "192.0.2.250:9"}, 69, "192.0.2.250:9"),
-        (["run", "--with-hub"], {}, 78, "hub.keys: "),
-        (["hub"], {}, 78, "hub.keys: "),
-        (["hub", "--listen", "192.0.2.250:9"], {"MEDIAAGENT_HUB__KEYS": KEY}, 69, "192.0.2.250:9"),
-        (["usersig", "a b"], {"MEDIAAGENT_HUB__KEYS": KEY}, 1, "user_id"),
-        (["usersig", "ann"], {}, 78, "hub.keys: "),
-        (["echo"], {}, 78, "user_id, user_sig: "),
-        (["dance"], {}, 2, "dance"),
-        (["check"], {"MEDIAAGENT_HUB_TARGET": "127.0.0.1:9"}, 1, "127.0.0.1:9 does not answer"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
-)  # fmt: skip
-async def test_errors_for_people(
-    tmp_path: Path, arguments: list[str], environment: dict[str, str], code: int, words: str
-) -> None:
-    places = {
-        "MEDIAAGENT_STATE_DIR": str(tmp_path),
-        "MEDIAAGENT_SOCKET": str(tmp_path / "agent.sock"),
-        "MEDIAAGENT_CAMERA": "none",
-    }
-    child = await spawn("child", arguments, tmp_path, {**places, **environment})
-    assert await child.wait(30) == code
+    ("number", "code", "words"),
+    [(number, *expected) for number, (_, _, *expected) in enumerate(MISTAKES)],
+    ids=[" ".join((arguments, *environment)) for arguments, environment, *_ in MISTAKES],
+)
+def test_errors_for_people(mistaken: list[ChildProcess], number: int, code: int, words: str) -> None:
+    child = mistaken[number]
+    assert child.exit_code == code
     assert words in " ".join(child.tail().split())
     assert "Traceback" not in child.tail()
-    assert not (tmp_path / "agent.sock").exists()
+    assert not (child.log.parent / "agent.sock").exists()
 
 
 async def test_a_hub_in_the_same_process(tmp_path: Path) -> None:
@@ -152,7 +166,7 @@ async def test_a_hub_in_the_same_process(tmp_path: Path) -> None:
 
 
 async def test_usersig_for_scripts(tmp_path: Path) -> None:
-    async with hub(tmp_path) as the_hub, agent(tmp_path, "ann", the_hub) as daemon, drive(daemon) as ann:
+    async with house(tmp_path, "ann") as (_, (daemon,)), drive(daemon) as ann:
         child = await spawn("mint", ["usersig", "ann"], tmp_path, {"MEDIAAGENT_HUB__KEYS": KEY})
         assert await child.wait(30) == 0
         request = session_pb2.LoginRequest(user_id="ann", user_sig=child.tail().strip())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mediaagent import Event
 from mediaagent.v1 import call_pb2
+from mediaagentd.children import free_port
 from mediaagentd.demo.actor import Actor, having
 
 from tests.integration import processes
@@ -15,12 +16,16 @@ from tests.integration import processes
 async def test_a_microphone_that_is_not_there_and_comes_back(tmp_path: Path) -> None:
     sound = tmp_path / "voice.wav"
     async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(processes.hub(tmp_path))
+        port = free_port()
+        target = f"127.0.0.1:{port}"
+        daemons = (
+            processes.agent(tmp_path, "alice", target, microphone=f"file:{sound}"),
+            processes.agent(tmp_path, "bob", target),
+        )
+        household = processes.household(processes.hub(tmp_path, port=port), *daemons)
+        hub, started = await stack.enter_async_context(household)
         actors = []
-        for name, microphone in (("alice", f"file:{sound}"), ("bob", "synthetic")):
-            daemon = await stack.enter_async_context(
-                processes.agent(tmp_path, name, hub, microphone=microphone)
-            )
+        for name, daemon in zip(("alice", "bob"), started, strict=True):
             actor = await stack.enter_async_context(Actor(name, daemon.socket))
             await actor.agent.login(name, hub.mint(name))
             actors.append(actor)

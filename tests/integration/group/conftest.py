@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from mediaagentd.children import free_port
 
 from tests.integration import processes
 from tests.integration.group.crowd import NAMES, Crowd
@@ -22,17 +23,12 @@ asyncio.set_event_loop(None)
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crowd]:
     """The processes; the hub takes a lost device for lost after three seconds."""
     directory: Path = tmp_path_factory.mktemp("group")
-    async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(
-            processes.hub(directory, members="5", lease="3", call_lease="3")
-        )
-        starts = (
-            stack.enter_async_context(
-                processes.agent(directory, name, hub, device_id=name, video_profile="480p")
-            )
-            for name in NAMES
-        )
-        yield Crowd(hub, dict(zip(NAMES, await asyncio.gather(*starts), strict=True)))
+    port = free_port()
+    hub = processes.hub(directory, port=port, members="5", lease="3", call_lease="3")
+    target = f"127.0.0.1:{port}"
+    agents = (processes.agent(directory, name, target, video_profile="480p") for name in NAMES)
+    async with processes.household(hub, *agents) as (the_hub, started):
+        yield Crowd(the_hub, dict(zip(NAMES, started, strict=True)))
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from mediaagent import AgentError, Event
 from mediaagent.v1 import call_pb2, session_pb2
+from mediaagentd.children import free_port
 from mediaagentd.demo.actor import Actor, having
 
 from tests.integration import processes
@@ -43,20 +44,17 @@ class Home:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
     directory = tmp_path_factory.mktemp("devices")
+    port = free_port()
+    hub = processes.hub(directory, port=port, login_policy="multi")
+    target = f"127.0.0.1:{port}"
+    daemons = (processes.agent(directory, name, target, video_profile="480p") for name in DEVICES)
     async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(processes.hub(directory, login_policy="multi"))
-        starts = (
-            stack.enter_async_context(
-                processes.agent(directory, name, hub, device_id=name, video_profile="480p")
-            )
-            for name in DEVICES
-        )
-        agents = await asyncio.gather(*starts)
+        the_hub, agents = await stack.enter_async_context(processes.household(hub, *daemons))
         actors = [
             await stack.enter_async_context(Actor(name, agent.socket))
             for name, agent in zip(DEVICES, agents, strict=True)
         ]
-        yield Home(hub, *actors)
+        yield Home(the_hub, *actors)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

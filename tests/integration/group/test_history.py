@@ -108,7 +108,7 @@ async def test_a_daemon_that_is_killed_in_a_call_keeps_its_history(crowd: Crowd)
     assert left.reason == call_pb2.END_REASON_DEVICE_LOST
     directory = killed.directory.parent
     socket = directory / "d.sock"
-    daemon = processes.agent(directory, "dave", crowd.hub, device_id="dave", socket=str(socket))
+    daemon = processes.agent(directory, "dave", crowd.hub, socket=str(socket))
     async with daemon as again, Actor("dave", socket) as reborn:
         assert again.child.pid != killed.child.pid
         record = (await reborn.agent.history.page(size=1)).records[0]

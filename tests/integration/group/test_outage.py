@@ -2,62 +2,74 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from mediaagent import Event
+import pytest_asyncio
+from mediaagent import Agent, Event
 from mediaagent.v1 import call_pb2, session_pb2
-from mediaagentd.children import free_port
 from mediaagentd.demo.actor import Actor, having
 
 from tests.integration import processes
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NAMES = ("alice", "bob")
 ONLINE, RECONNECTING = session_pb2.SESSION_STATE_ONLINE, session_pb2.SESSION_STATE_RECONNECTING
 
 
 class Town:
-    """Two users in a call, and a hub that can be killed."""
+    """A hub that can be killed, and two users' daemons; the users in a call, with new clients each time."""
 
-    def __init__(self, directory: Path, port: int, stack: AsyncExitStack) -> None:
-        self._directory, self._port, self._stack = directory, port, stack
-        self.hub: processes.Hub
+    def __init__(self, directory: Path, hub: processes.Hub, agents: list[processes.Agent]) -> None:
+        self.directory = directory
+        self.hub = hub
+        self.agents = dict(zip(NAMES, agents, strict=True))
         self.alice: Actor
         self.bob: Actor
-        self.bobs: processes.Agent
-
-    async def start_hub(self) -> None:
-        context = processes.hub(self._directory, port=self._port)
-        self.hub = await self._stack.enter_async_context(context)
+        self.later = AsyncExitStack()
+        """What was started again, to be ended with the town."""
 
     async def kill_hub(self) -> None:
         self.hub.child.signal(signal.SIGKILL)
         await self.hub.child.wait()
 
+    async def start_hub(self) -> None:
+        """Its successor, at the same address."""
+        port = int(self.hub.target.rpartition(":")[2])
+        self.hub = await self.later.enter_async_context(processes.hub(self.directory, port=port))
+
+    async def restart(self, name: str) -> None:
+        """That daemon is killed, and another one takes its place."""
+        self.agents[name].child.signal(signal.SIGKILL)
+        await self.agents[name].child.wait()
+        # Elsewhere: gRPC gives a place where nobody answered some time before it looks there again.
+        socket = str(self.directory / f"{name}-again.sock")
+        again = processes.agent(self.directory, name, self.hub, video_profile="480p", socket=socket)
+        self.agents[name] = await self.later.enter_async_context(again)
+
     async def state(self, actor: Actor, since: int, state: session_pb2.SessionState.ValueType) -> None:
         await actor.expect(Event.SESSION_CHANGED, since, lambda it: it.session.state == state, within=20)
 
 
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def processes_of_town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    directory = tmp_path_factory.mktemp("outage")
+    async with processes.house(directory, *NAMES, video_profile="480p") as (hub, agents):
+        made = Town(directory, hub, agents)
+        async with made.later:
+            yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def town(processes_of_town: Town) -> AsyncIterator[Town]:
+    made = processes_of_town
     async with AsyncExitStack() as stack:
-        made = Town(tmp_path, free_port(), stack)
-        await made.start_hub()
-        agents = await asyncio.gather(
-            *(
-                stack.enter_async_context(
-                    processes.agent(tmp_path, name, made.hub, device_id=name, video_profile="480p")
-                )
-                for name in ("alice", "bob")
-            )
-        )
-        made.bobs = agents[1]
         made.alice, made.bob = [
-            await stack.enter_async_context(Actor(name, agent.socket))
-            for name, agent in zip(("alice", "bob"), agents, strict=True)
+            await stack.enter_async_context(Actor(name, made.agents[name].socket)) for name in NAMES
         ]
         for actor in (made.alice, made.bob):
             await actor.agent.login(actor.name, made.hub.mint(actor.name))
@@ -67,6 +79,9 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
         for actor in (made.alice, made.bob):
             await actor.expect(Event.USER_ENTER, 0)
         yield made
+        for name in NAMES:
+            async with Agent(made.agents[name].socket) as agent:
+                await agent.logout()  # Hangs up first.
 
 
 async def heard(actor: Actor) -> int:
@@ -102,9 +117,13 @@ async def test_what_ended_meanwhile_is_over(town: Town) -> None:
     marks = alice.mark, bob.mark
     await town.kill_hub()
     await town.state(alice, marks[0], RECONNECTING)
+    # Alice's device sleeps until the hub is there: awake, she gives it three seconds to say who hung up.
+    town.agents["alice"].child.signal(signal.SIGSTOP)
     await bob.agent.hangup()
     await bob.expect(Event.CALL_END, marks[1])
     await town.start_hub()
+    await town.state(bob, marks[1], ONLINE)
+    town.agents["alice"].child.signal(signal.SIGCONT)
     end = (await alice.expect(Event.CALL_END, marks[0], within=20)).call
     assert (end.end_reason, end.ended_by) == (call_pb2.END_REASON_HANGUP, "bob")
     # Both are free again, and the hub agrees.
@@ -115,12 +134,10 @@ async def test_what_ended_meanwhile_is_over(town: Town) -> None:
     await alice.expect(Event.INVITED, mark)
 
 
-async def test_a_hub_that_has_forgotten_everything_ends_the_call_on_both_sides(
-    town: Town, tmp_path: Path
-) -> None:
+async def test_a_hub_that_has_forgotten_everything_ends_the_call_on_both_sides(town: Town) -> None:
     marks = town.alice.mark, town.bob.mark
     await town.kill_hub()
-    for file in tmp_path.glob("hub.sqlite*"):  # noqa: ASYNC240 - a test's own directory
+    for file in town.directory.glob("hub.sqlite*"):
         file.unlink()
     await town.start_hub()
     for actor, mark in zip((town.alice, town.bob), marks, strict=True):
@@ -131,14 +148,12 @@ async def test_a_hub_that_has_forgotten_everything_ends_the_call_on_both_sides(
     await town.alice.expect(Event.INVITED, marks[0])
 
 
-async def test_an_agent_that_has_forgotten_leaves_the_call(town: Town, tmp_path: Path) -> None:
+async def test_an_agent_that_has_forgotten_leaves_the_call(town: Town) -> None:
     """Bob's daemon is killed and started again: what the hub still counts him in is left."""
     alice = town.alice
     mark = alice.mark
-    town.bobs.child.signal(signal.SIGKILL)
-    await town.bobs.child.wait()
-    bobs = processes.agent(tmp_path, "bob", town.hub, device_id="bob", socket=str(tmp_path / "b.sock"))
-    async with bobs, Actor("bob", tmp_path / "b.sock") as bob:
+    await town.restart("bob")
+    async with Actor("bob", town.agents["bob"].socket) as bob:
         await bob.agent.login("bob", town.hub.mint("bob"))
         end = (await alice.expect(Event.CALL_END, mark, within=20)).call
         assert (end.end_reason, end.ended_by) == (call_pb2.END_REASON_DEVICE_LOST, "bob")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from mediaagent.v1 import agent_pb2, call_pb2, event_pb2
+from mediaagentd.children import free_port
 
 from tests.integration.daemon.driver import WITHIN, Driver, drive
-from tests.integration.processes import agent, hub
+from tests.integration.processes import agent, household, hub
 from tests.netlab import CLEAN, LOST, Lab, unavailable
 
 pytestmark = pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
@@ -27,10 +28,16 @@ async def in_a_call(place: Path, family: int = 4) -> AsyncIterator[tuple[Lab, Dr
     async with Lab("hub", "ann", "bob", family=family) as lab:
         home = lab["hub"]
         address = home.address if family == 4 else f"[{home.address}]"
+        port = free_port()
+        daemons = (
+            agent(place, name, f"{address}:{port}", prefix=lab[name].prefix, video_profile="480p")
+            for name in ("ann", "bob")
+        )
         async with (
-            hub(place, address=address, prefix=home.prefix) as the_hub,
-            agent(place, "ann", the_hub, prefix=lab["ann"].prefix, video_profile="480p") as left,
-            agent(place, "bob", the_hub, prefix=lab["bob"].prefix, video_profile="480p") as right,
+            household(hub(place, port=port, address=address, prefix=home.prefix), *daemons) as (
+                the_hub,
+                (left, right),
+            ),
             drive(left) as ann,
             drive(right) as bob,
         ):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
+from mediaagentd.children import free_port
 from mediaagentd.demo.actor import Actor
 
 from tests.integration import processes
@@ -25,23 +25,22 @@ asyncio.set_event_loop(None)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     directory = tmp_path_factory.mktemp("story")
-    async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(processes.hub(directory))
-        agents = {}
-        for name, tone in TONES.items():
-            (directory / name).mkdir()
-            agents[name] = await stack.enter_async_context(
-                processes.agent(
-                    directory,
-                    name,
-                    hub,
-                    device_id=name,
-                    video_profile="480p",
-                    microphone=f"synthetic:{tone}",
-                    speaker=f"wav:{directory / name / 'heard.wav'}",
-                )
-            )
-        yield Stage(hub, agents)
+    port = free_port()
+    for name in TONES:
+        (directory / name).mkdir()
+    agents = (
+        processes.agent(
+            directory,
+            name,
+            f"127.0.0.1:{port}",
+            video_profile="480p",
+            microphone=f"synthetic:{tone}",
+            speaker=f"wav:{directory / name / 'heard.wav'}",
+        )
+        for name, tone in TONES.items()
+    )
+    async with processes.household(processes.hub(directory, port=port), *agents) as (hub, started):
+        yield Stage(hub, dict(zip(TONES, started, strict=True)))
 
 
 @pytest_asyncio.fixture(loop_scope="module")

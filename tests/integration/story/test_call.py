@@ -47,9 +47,11 @@ async def test_a_snapshot_shows_who_it_is(alice: Actor, bob: Actor) -> None:
 
 async def test_each_hears_the_others_tone(stage: Stage, alice: Actor, bob: Actor) -> None:
     await talk(alice, bob)
-    for listener, speaker in ((alice, "bob"), (bob, "alice")):
-        async with watching(listener, speaker) as watch:
-            sound = await listen(stage.heard(listener.name), watch, 2)
+    async with watching(alice, "bob") as of_bob, watching(bob, "alice") as of_alice:
+        sounds = await asyncio.gather(
+            listen(stage.heard("alice"), of_bob, 2), listen(stage.heard("bob"), of_alice, 2)
+        )
+    for listener, speaker, sound in ((alice, "bob", sounds[0]), (bob, "alice", sounds[1])):
         assert pitch_of(sound) == pytest.approx(TONES[speaker], abs=3)
         assert level_of(sound, TONES[speaker]) > 2_000
         assert level_of(sound, TONES[listener.name]) < 200
