@@ -18,6 +18,8 @@ from playwright.async_api import Page
 
 from tests.fakes.rtc import Picture, Recorder, decode, peer
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PICTURES = 15
 """Each way."""
 

@@ -14,6 +14,8 @@ from playwright.async_api import Page
 
 from tests.integration.media.pair import CALL, PATIENCE, settings, until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ATTEMPT = 2
 
 

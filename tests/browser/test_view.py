@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from mediaagent import AgentError, Event
 from mediaagent.v1 import call_pb2, view_pb2
 from mediaagentd.demo.actor import Actor, having
@@ -19,6 +20,8 @@ from mediaagentd.media.capture.pattern import read_counter
 from playwright.async_api import Page
 
 from tests.integration import processes
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PICTURES = 40
 CORNER = (160, 104)
@@ -33,7 +36,7 @@ class Call:
     bob: Actor
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def call(tmp_path: Path) -> AsyncIterator[Call]:
     async with AsyncExitStack() as stack:
         names = ("alice", "bob")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from mediaagentd.media.rtc.outlet import UDP_SEGMENT
@@ -111,7 +111,7 @@ def _namespaces_of_a_dead_lab() -> list[str]:
 
 
 def _namespaces() -> set[str]:
-    return set(os.listdir("/run/netns"))
+    return {path.name for path in Path("/run/netns").iterdir()}
 
 
 def _addresses(namespace: str) -> list[str]:
