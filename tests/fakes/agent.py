@@ -49,6 +49,7 @@ class FakeAgent(
         self.session = session_pb2.Session(state=session_pb2.SESSION_STATE_LOGGED_OUT, device_id="fake")
         self.current: call_pb2.Call | None = None
         self.media = media_pb2.LocalMedia(profile=media_pb2.VIDEO_PROFILE_720P, camera="synthetic")
+        self._camera = asyncio.Event()
         self.views: dict[str, view_pb2.View] = {}
         self.requests: list[Any] = []
         self.history, self.groups = FakeHistory(self._record), FakeGroups(self._record)
@@ -254,10 +255,12 @@ class FakeAgent(
 
     async def OpenCamera(self, request: Any, context: Any) -> media_pb2.OpenCameraResponse:
         self.media.is_camera_open = True
+        self._camera.set()
         return media_pb2.OpenCameraResponse(media=self.media)
 
     async def CloseCamera(self, request: Any, context: Any) -> media_pb2.CloseCameraResponse:
         self.media.is_camera_open = False
+        self._camera.clear()
         return media_pb2.CloseCameraResponse(media=self.media)
 
     async def SetMicMute(self, request: Any, context: Any) -> media_pb2.SetMicMuteResponse:
@@ -301,8 +304,10 @@ class FakeAgent(
         self.watching += 1
         try:
             for sequence in range(1, 1_000_000):
+                if not self.views[request.view_id].user_id:
+                    await self._camera.wait()
                 yield view_pb2.WatchViewResponse(data=b"jpeg", width=64, height=48, sequence=sequence)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # the pace of the pictures
         finally:
             self.watching -= 1
 

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ PYTHON_PATH = os.pathsep.join(
 )
 
 
+HASTY = "-c", "import sys; from mediaagent.cli import main, views; views.SILENCE = 0.1; sys.exit(main())"
+"""The command line, which says after a tenth of a second what else it says after three."""
+
+
 @dataclass
 class Ended:
     code: int
@@ -35,10 +39,18 @@ class Ended:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+def started(
+    socket: str, *arguments: str, **env: str
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    return running(("-m", "mediaagent"), socket, *arguments, **env)
+
+
 @asynccontextmanager
-async def started(socket: str, *arguments: str, **env: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(
+    program: tuple[str, str], socket: str, *arguments: str, **env: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "mediaagent", *arguments,
+        sys.executable, *program, *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHON_PATH, "MEDIAAGENT_SOCKET": socket, **env},
     )  # fmt: skip
@@ -220,6 +232,18 @@ async def test_view_saves_pictures(fake: FakeAgent, socket: str, tmp_path: Path)
     assert len(list((tmp_path / "p").iterdir())) == 3
     assert ended.json[-1]["sequence"] == "3"
     assert fake.views == {}
+
+
+async def test_view_of_a_closed_camera_says_why_nothing_comes(fake: FakeAgent, socket: str) -> None:
+    async with running(HASTY, socket, "view", "--count", "1") as process:
+        assert process.stderr is not None
+        line = await asyncio.wait_for(process.stderr.readline(), 15)
+        assert line == b"mediaagent: no picture yet: is the camera open?\n"
+        assert (await command(socket, "camera", "on")).code == 0
+        out, err = await asyncio.wait_for(process.communicate(), 15)
+        assert process.returncode == 0
+    assert b"64x48" in out
+    assert err == b"", "it is said once"
 
 
 async def test_events_are_lines(fake: FakeAgent, socket: str) -> None:
