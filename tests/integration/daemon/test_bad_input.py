@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from mediaagent.v1 import call_pb2, event_pb2, group_pb2, history_pb2, media_pb2, session_pb2, view_pb2
 from mediaagentd.children import free_port
 
-from tests.integration.daemon.driver import WITHIN, Refusal, drive
+from tests.integration.daemon.driver import WITHIN, Driver, Refusal, drive
 from tests.integration.processes import Agent, agent, house, together
 
 AUDIO, VIDEO = call_pb2.CALL_TYPE_AUDIO, call_pb2.CALL_TYPE_VIDEO
@@ -63,58 +64,78 @@ async def test_nobody_is_logged_in(tmp_path: Path) -> None:
         said(refusal, "UNAVAILABLE", "HUB_UNREACHABLE", "hub")
 
 
+Mistake = tuple[Awaitable[Any], str, str]
+"""A command, and the status and reason of its refusal."""
+
+PRECONDITION, INVALID, UNKNOWN = "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND"
+
+
+def wrong_calls(ann: Driver) -> tuple[Mistake, ...]:
+    rpc = ann.call
+    backwards = call_pb2.CallRequest(user_id="bob", type=AUDIO, timeout=Duration(seconds=-1))
+    return (
+        (rpc.Call(call_pb2.CallRequest(user_id="nobody", type=AUDIO)), UNKNOWN, "USER_UNKNOWN"),
+        (rpc.Call(call_pb2.CallRequest(user_id="ann", type=AUDIO)), INVALID, "INVITEES_INVALID"),
+        (rpc.Call(call_pb2.CallRequest(user_id="b b", type=AUDIO)), INVALID, "USER_ID_INVALID"),
+        (rpc.Call(call_pb2.CallRequest(user_id="bob")), INVALID, "FIELD_INVALID"),
+        (rpc.Call(backwards), INVALID, "FIELD_INVALID"),
+        (rpc.Accept(call_pb2.AcceptRequest(invite_id="none")), UNKNOWN, "INVITE_UNKNOWN"),
+        (rpc.Accept(call_pb2.AcceptRequest()), INVALID, "FIELD_INVALID"),
+        (rpc.Reject(call_pb2.RejectRequest(invite_id="none")), UNKNOWN, "INVITE_UNKNOWN"),
+        (rpc.GroupCall(call_pb2.GroupCallRequest(type=AUDIO)), INVALID, "INVITEES_INVALID"),
+        (rpc.InviteUsers(call_pb2.InviteUsersRequest(user_ids=["bob"])), PRECONDITION, "NO_CALL"),
+        (rpc.InviteUsers(call_pb2.InviteUsersRequest()), INVALID, "FIELD_INVALID"),
+        (rpc.JoinGroupCall(call_pb2.JoinGroupCallRequest()), INVALID, "FIELD_INVALID"),
+        (rpc.SwitchToAudioCall(call_pb2.SwitchToAudioCallRequest()), PRECONDITION, "SWITCH_NOT_ALLOWED"),
+        (rpc.SwitchToVideoCall(call_pb2.SwitchToVideoCallRequest()), PRECONDITION, "SWITCH_NOT_ALLOWED"),
+    )  # fmt: skip
+
+
+def wrong_questions(ann: Driver) -> tuple[Mistake, ...]:
+    group, history = ann.group, ann.history
+    strange = history_pb2.ListRecordsRequest(page_token="x")
+    return (
+        (group.GetGroup(group_pb2.GetGroupRequest(group_id="none")), UNKNOWN, "GROUP_UNKNOWN"),
+        (group.GetGroup(group_pb2.GetGroupRequest(group_id="a b")), INVALID, "FIELD_INVALID"),
+        (history.GetRecord(history_pb2.GetRecordRequest(record_id="9")), UNKNOWN, "RECORD_UNKNOWN"),
+        (history.ListRecords(strange), INVALID, "FIELD_INVALID"),
+        (history.DeleteRecords(history_pb2.DeleteRecordsRequest()), INVALID, "FIELD_INVALID"),
+        (ann.media.SetVideoQuality(media_pb2.SetVideoQualityRequest()), INVALID, "FIELD_INVALID"),
+    )  # fmt: skip
+
+
+def wrong_views(ann: Driver) -> tuple[Mistake, ...]:
+    view = ann.view
+    remote = view_pb2.StartRemoteViewRequest(user_id="bob", view_id="v", frames=FRAMES)
+    kindless = view_pb2.StartLocalViewRequest(view_id="v")
+    placeless = view_pb2.StartLocalViewRequest(view_id="a b", frames=FRAMES)
+    return (
+        (view.StartRemoteView(remote), UNKNOWN, "USER_NOT_IN_CALL"),
+        (view.StopRemoteView(view_pb2.StopRemoteViewRequest(view_id="v")), UNKNOWN, "VIEW_UNKNOWN"),
+        (view.StopLocalView(view_pb2.StopLocalViewRequest(view_id="v")), UNKNOWN, "VIEW_UNKNOWN"),
+        (view.WatchView(view_pb2.WatchViewRequest(view_id="v")).read(), UNKNOWN, "VIEW_UNKNOWN"),
+        (view.StartLocalView(kindless), INVALID, "FIELD_INVALID"),
+        (view.StartLocalView(placeless), INVALID, "FIELD_INVALID"),
+        (view.TakeSnapshot(view_pb2.TakeSnapshotRequest(user_id="bob")), UNKNOWN, "USER_NOT_IN_CALL"),
+        (view.TakeSnapshot(view_pb2.TakeSnapshotRequest()), PRECONDITION, "NO_VIDEO"),
+    )  # fmt: skip
+
+
 async def test_commands_that_must_fail(tmp_path: Path) -> None:
     async with house(tmp_path, "ann") as (the_hub, (daemon,)), drive(daemon) as ann:
         await ann.login(the_hub)
-        rpc, view = ann.call, ann.view
-        backwards = call_pb2.CallRequest(user_id="bob", type=AUDIO, timeout=Duration(seconds=-1))
-        remote = view_pb2.StartRemoteViewRequest(user_id="bob", view_id="v", frames=FRAMES)
-        kindless = view_pb2.StartLocalViewRequest(view_id="v")
-        placeless = view_pb2.StartLocalViewRequest(view_id="a b", frames=FRAMES)
-        quality = media_pb2.SetVideoQualityRequest()
-        strange = history_pb2.ListRecordsRequest(page_token="x")
-        precondition, invalid, unknown = "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND"
-        table = (
-            (rpc.Call(call_pb2.CallRequest(user_id="nobody", type=AUDIO)), "NOT_FOUND", "USER_UNKNOWN"),
-            (rpc.Call(call_pb2.CallRequest(user_id="ann", type=AUDIO)), invalid, "INVITEES_INVALID"),
-            (rpc.Call(call_pb2.CallRequest(user_id="b b", type=AUDIO)), invalid, "USER_ID_INVALID"),
-            (rpc.Call(call_pb2.CallRequest(user_id="bob")), "INVALID_ARGUMENT", "FIELD_INVALID"),
-            (rpc.Call(backwards), "INVALID_ARGUMENT", "FIELD_INVALID"),
-            (rpc.Accept(call_pb2.AcceptRequest(invite_id="none")), "NOT_FOUND", "INVITE_UNKNOWN"),
-            (rpc.Accept(call_pb2.AcceptRequest()), "INVALID_ARGUMENT", "FIELD_INVALID"),
-            (rpc.Reject(call_pb2.RejectRequest(invite_id="none")), "NOT_FOUND", "INVITE_UNKNOWN"),
-            (rpc.GroupCall(call_pb2.GroupCallRequest(type=AUDIO)), invalid, "INVITEES_INVALID"),
-            (rpc.InviteUsers(call_pb2.InviteUsersRequest(user_ids=["bob"])), precondition, "NO_CALL"),
-            (rpc.InviteUsers(call_pb2.InviteUsersRequest()), invalid, "FIELD_INVALID"),
-            (rpc.JoinGroupCall(call_pb2.JoinGroupCallRequest()), invalid, "FIELD_INVALID"),
-            (ann.group.GetGroup(group_pb2.GetGroupRequest(group_id="none")), "NOT_FOUND", "GROUP_UNKNOWN"),
-            (ann.group.GetGroup(group_pb2.GetGroupRequest(group_id="a b")), invalid, "FIELD_INVALID"),
-            (ann.history.GetRecord(history_pb2.GetRecordRequest(record_id="9")), unknown, "RECORD_UNKNOWN"),
-            (ann.history.ListRecords(strange), invalid, "FIELD_INVALID"),
-            (ann.history.DeleteRecords(history_pb2.DeleteRecordsRequest()), invalid, "FIELD_INVALID"),
-            (rpc.SwitchToAudioCall(call_pb2.SwitchToAudioCallRequest()), precondition, "SWITCH_NOT_ALLOWED"),
-            (rpc.SwitchToVideoCall(call_pb2.SwitchToVideoCallRequest()), precondition, "SWITCH_NOT_ALLOWED"),
-            (view.StartRemoteView(remote), "NOT_FOUND", "USER_NOT_IN_CALL"),
-            (view.StopRemoteView(view_pb2.StopRemoteViewRequest(view_id="v")), "NOT_FOUND", "VIEW_UNKNOWN"),
-            (view.StopLocalView(view_pb2.StopLocalViewRequest(view_id="v")), "NOT_FOUND", "VIEW_UNKNOWN"),
-            (view.WatchView(view_pb2.WatchViewRequest(view_id="v")).read(), "NOT_FOUND", "VIEW_UNKNOWN"),
-            (view.StartLocalView(kindless), "INVALID_ARGUMENT", "FIELD_INVALID"),
-            (view.StartLocalView(placeless), "INVALID_ARGUMENT", "FIELD_INVALID"),
-            (view.TakeSnapshot(view_pb2.TakeSnapshotRequest(user_id="bob")), "NOT_FOUND", "USER_NOT_IN_CALL"),
-            (view.TakeSnapshot(view_pb2.TakeSnapshotRequest()), "FAILED_PRECONDITION", "NO_VIDEO"),
-            (ann.media.SetVideoQuality(quality), "INVALID_ARGUMENT", "FIELD_INVALID"),
-        )  # fmt: skip
-        for rpc_call, status, reason in table:
+        for rpc_call, status, reason in (*wrong_calls(ann), *wrong_questions(ann), *wrong_views(ann)):
             refusal = await ann.refused(rpc_call)
             said(refusal, status, reason)
             assert refusal.message
         # One at a time: while the hub is asked, another call would be a second one.
+        rpc = ann.call
         call = call_pb2.GroupCallRequest(type=AUDIO, group_id="none")
-        said(await ann.refused(rpc.GroupCall(call)), unknown, "GROUP_UNKNOWN", "none")
+        said(await ann.refused(rpc.GroupCall(call)), UNKNOWN, "GROUP_UNKNOWN", "none")
         by_call = call_pb2.JoinGroupCallRequest(call_id="none")
-        said(await ann.refused(rpc.JoinGroupCall(by_call)), unknown, "CALL_UNKNOWN", "none")
+        said(await ann.refused(rpc.JoinGroupCall(by_call)), UNKNOWN, "CALL_UNKNOWN", "none")
         by_group = call_pb2.JoinGroupCallRequest(group_id="none")
-        said(await ann.refused(rpc.JoinGroupCall(by_group)), unknown, "GROUP_UNKNOWN", "none")
+        said(await ann.refused(rpc.JoinGroupCall(by_group)), UNKNOWN, "GROUP_UNKNOWN", "none")
         codes = [(await ann.event(event_pb2.EVENT_TYPE_ERROR)).error_raised.code for _ in range(2)]
         assert sorted(codes) == [60001, 60002], "the calls of the table are under way together"
 

@@ -208,12 +208,7 @@ async def test_floods_of_an_authentic_far_end_are_bounded(stage: Stage) -> None:
     """PLI, NACK, REMB and synchronization sources without end: little is done for them, the call goes on."""
     alice, bob = await stage.pair(VideoCodec.VP8)
     picture = Picture(VideoCodec.VP8)
-    for index in range(5):
-        bob.peer.send_video(picture.frame())
-        bob.peer.send_audio(opus(index))
-        alice.peer.send_audio(opus(index))
-    await alice.seen.until_received(5)
-    await bob.seen.until(lambda: len(bob.seen.audio) == 5)
+    await _talk_begins(alice, bob, picture)
     out = seams.dtls_transport(alice.peer._connection)
     ssrc, ours = bob.peer._video_out._ssrc, 7
     asked, sent = bob.seen.keyframe_requests, bob.peer.stats().video_sent.repaired
@@ -246,3 +241,12 @@ async def test_floods_of_an_authentic_far_end_are_bounded(stage: Stage) -> None:
     assert not bob.seen.closed
     bob.peer.send_video(picture.frame())
     await alice.seen.until(lambda: len(alice.seen.video) >= 6)
+
+
+async def _talk_begins(alice: End, bob: End, picture: Picture) -> None:
+    for index in range(5):
+        bob.peer.send_video(picture.frame())
+        bob.peer.send_audio(opus(index))
+        alice.peer.send_audio(opus(index))
+    await alice.seen.until_received(5)
+    await bob.seen.until(lambda: len(bob.seen.audio) == 5)
