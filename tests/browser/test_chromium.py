@@ -57,7 +57,8 @@ async def camera(end: Peer, seen: Recorder, codec: VideoCodec) -> AsyncIterator[
                 end.send_video(picture.frame(key=key))
             end.send_audio(AudioFrame(SILENCE, count * AUDIO_FRAME, time.monotonic()))
             count += 1
-            await asyncio.sleep(max(0.0, started + count * 0.02 - time.monotonic()))
+            pace = started + count * 0.02 - time.monotonic()
+            await asyncio.sleep(max(0.0, pace))
 
     task = asyncio.create_task(run())
     try:

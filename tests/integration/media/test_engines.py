@@ -25,6 +25,9 @@ from mediaagentd.media.views.types import LOCAL, FileView, FrameFormat, FramesVi
 from tests.fakes.media_rtsp import RtspCamera
 from tests.integration.media.pair import CALL, Pair, PeerDown, PeerUp, settings, until, within
 
+OBSERVED = 0.3
+"""Seconds in which nothing may be sent: 15 packets otherwise."""
+
 
 async def first(watch: AsyncIterator[Picture], count: int) -> list[Picture]:
     """The first pictures of a view."""
@@ -112,7 +115,7 @@ async def test_sound_arrives_and_stops_when_muted(tmp_path: Path) -> None:
         pair.bob.engine.set_sending(False, False)
         sent = pair.bob.figures().stats.audio_sent.packets
         await until(lambda: pair.alice.figures().audio_slots_played >= sent - 10)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(OBSERVED)
         assert pair.bob.figures().stats.audio_sent.packets <= sent + 1
         assert pair.alice.figures().audio_slots_concealed < 5
     with wave.open(str(heard)) as reader:

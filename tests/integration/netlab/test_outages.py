@@ -19,6 +19,9 @@ pytestmark = pytest.mark.skipif(unavailable() is not None, reason=str(unavailabl
 OUTAGES = ((5.0, 1.0), (20.0, 1.5), (60.0, 4.0))
 """Seconds without a network, and in which the picture is to be back."""
 
+ASLEEP = 40.0
+"""Seconds that a far end sleeps: longer than consent lasts."""
+
 LOAD = 2.0
 """Seconds more on a machine that others use too; the figure itself is told."""
 
@@ -80,7 +83,7 @@ async def test_a_far_end_that_slept_is_connected_anew(request: pytest.FixtureReq
         await pair.alice.look()
         await pair.alice.until_seen(10)
         os.kill(pair.bob.pid, signal.SIGSTOP)
-        await asyncio.sleep(40.0)
+        await asyncio.sleep(ASLEEP)
         woke = time.monotonic()
         os.kill(pair.bob.pid, signal.SIGCONT)
         took = await back(pair.alice, woke)

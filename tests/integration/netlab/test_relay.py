@@ -27,6 +27,8 @@ pytestmark = [
 
 SECRET = "a test's"
 PORT, TLS_PORT = 3478, 5349
+COUNTED = 0.3
+"""Seconds in which packets are counted; a call has at least 15 of them."""
 
 
 def certified(host: Host, place: Path) -> Path:
@@ -108,7 +110,7 @@ async def leaves_the_relay(pair: NetPair, turn: Host) -> None:
     async with asyncio.timeout(10):
         while True:  # the old connection lingers for two seconds
             count = await asyncio.to_thread(arrived, turn)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(COUNTED)
             if await asyncio.to_thread(arrived, turn) - count < 5:
                 break
     shown = len(await pair.alice.seen())

@@ -18,6 +18,9 @@ from tests.netlab import CLEAN, LOST, Lab, unavailable
 
 pytestmark = pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
 
+AFTERWARDS = 3.0
+"""Seconds that a call which came back is to stay."""
+
 LOAD = 2.0
 """Seconds more on a machine that others use too; the figure itself is told."""
 
@@ -94,7 +97,7 @@ async def test_a_device_without_any_network_comes_back(
         took = await asyncio.gather(*(until_heard(each, came) for each in (ann, bob)))
         print(f"\nno network for {seconds:g} s: sound back after {took[0]:.2f} and {took[1]:.2f} s")
         assert max(took) < 15.0
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(AFTERWARDS)
 
 
 async def until_heard(driver: Driver, since: float) -> float:

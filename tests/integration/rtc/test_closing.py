@@ -67,8 +67,11 @@ async def test_close_in_each_phase_leaves_nothing(stage: Stage, phase: str) -> N
     if phase in ("answered", "connecting"):
         answer = await bob.peer.accept_offer(offer)
     if phase == "connecting":
+        checking = asyncio.Event()
+        seams.ice_transport(alice.peer._connection).on("statechange", checking.set)
         await alice.peer.accept_answer(answer)
-        await asyncio.sleep(0.03)
+        async with asyncio.timeout(peer.CLOSE_TIMEOUT):
+            await checking.wait()
     async with asyncio.timeout(peer.CLOSE_TIMEOUT):
         await asyncio.gather(alice.peer.close(), bob.peer.close())
     await until_no_tasks_but(before)

@@ -23,6 +23,9 @@ from tests.integration.rtc.conftest import Stage
 
 MAPPED = "198.51.100.7 4242 typ srflx"
 
+OBSERVED = 0.1
+"""Seconds in which nothing is to happen; it used to at once."""
+
 
 class StunServer(asyncio.DatagramProtocol):
     """Answers each binding request with an address that it makes up, `after` seconds."""
@@ -164,7 +167,7 @@ async def test_ice_waits_for_a_candidate_that_may_still_come(stage: Stage, dead:
         answer = await bob.peer.accept_offer(offer)
         await bob.peer.close()
         await alice.accept_answer(re.sub(r"a=candidate:.*\r\n", "", answer))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(OBSERVED)
         transport = seams.ice_transport(alice._connection)
         assert transport.state == "checking"
         assert not seen.closed
