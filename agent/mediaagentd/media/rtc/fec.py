@@ -157,8 +157,12 @@ class FecDecoder:
 
     def _solved(self) -> list[Recovered]:
         found = []
-        for number in sorted(pivot for pivot, row in self._rows.items() if len(row.factors) == 1):
-            source = _unpacked(self._rows.pop(number).value)
+        numbers = sorted(pivot for pivot, row in self._rows.items() if len(row.factors) == 1)
+        rows = [
+            self._rows.pop(number) for number in numbers
+        ]  # before what is learned lets others be forgotten
+        for number, row in zip(numbers, rows, strict=True):
+            source = _unpacked(row.value)
             if source is not None:
                 self._learn(number, source)
                 found.append(Recovered(number & 0xFFFF, source))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 
 from mediaagentd.media.rtc import transport_wide
@@ -125,7 +126,18 @@ def test_both_descriptions_agree() -> None:
     assert f"a=extmap:2 {URI}" in offered.split("m=video")[1]
     assert "a=rtcp-fb:97 transport-cc" in offered
     assert "a=rtcp-fb:98" not in offered
+    assert re.findall(r"a=fmtp.*(?=\r)", offered) == [
+        "a=fmtp:97 x-google-start-bitrate=600",
+        "a=fmtp:98 apt=97",
+    ]
     answered = transport_wide.answer(OFFER, offered)
     assert transport_wide.agreed(offered, answered) == 2
     assert transport_wide.answer(OFFER, OFFER) == OFFER
     assert transport_wide.agreed(offered, OFFER) is None
+
+
+def test_the_start_joins_what_a_codec_says_already() -> None:
+    h264 = OFFER.replace("VP8/90000", "H264/90000\r\na=fmtp:97 packetization-mode=1")
+    offered = transport_wide.offer(h264)
+    assert "a=fmtp:97 packetization-mode=1;x-google-start-bitrate=600\r\n" in offered
+    assert offered.count("a=fmtp:97") == 1
