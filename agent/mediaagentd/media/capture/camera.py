@@ -3,7 +3,7 @@
 A read of a device may block for ever and cannot be interrupted (a V4L2 DQBUF of a camera that was
 pulled out). So each attempt reads in a thread of its own, and a supervisor that never touches the device
 gives it up when nothing has come for `STALL` seconds: the thread is abandoned, what it may still deliver
-is ignored, and the device is opened anew.
+is ignored, and the device is opened anew, unless too many threads hang in it already (`abandoned`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from mediaagentd.errors import Refused
+from mediaagentd.media.capture import abandoned
 from mediaagentd.media.capture.errors import failed
 from mediaagentd.media.capture.types import Captured, CaptureSink, Lost, VideoReader
 
@@ -126,6 +127,10 @@ class _Attempt:
         self.latest = time.monotonic()
 
     def start(self, sink: CaptureSink) -> None:
+        if abandoned.hangs(self._name):
+            self.failure = failed(self._name, "its driver does not answer")
+            self.ended.set()
+            return
         self._thread = threading.Thread(
             target=self._run, args=(sink,), name=f"capture {self._name}", daemon=True
         )
@@ -139,7 +144,7 @@ class _Attempt:
         """Waits a little for the thread's end and then leaves it alone."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(JOIN)
+            abandoned.leave(self._name, self._thread, JOIN)
 
     def _run(self, sink: CaptureSink) -> None:
         try:

@@ -9,6 +9,7 @@ import math
 import stat
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from mediaagentd.media.settings import without_credentials
 from mediaagentd.media.types import VideoCodec, VideoFrame, VideoProfile
 
 
-class LiveCamera:
+class LiveCamera(ABC):
     """A `VideoReader`: `open_device` says from where. `raw_wanted` is asked for each packet whether somebody
     wants pictures; without it everybody does, and nothing that is encoded is handed out.
     """
@@ -44,9 +45,9 @@ class LiveCamera:
         self._ready: deque[Captured] = deque()
         self._latest = -math.inf
 
+    @abstractmethod
     def open_device(self) -> InputContainer:
         """Opens it. Raises: Refused."""
-        raise NotImplementedError
 
     def open(self) -> None:
         """See `VideoReader.open`."""

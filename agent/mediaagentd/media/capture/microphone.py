@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.capture import abandoned
 from mediaagentd.media.capture.errors import NO_MICROPHONE, failed, not_found
 from mediaagentd.media.capture.types import AudioReader, Lost, RawSound, SoundSink
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME
@@ -46,7 +47,9 @@ def channels_of(device: str | None, kind: str, *, stereo: bool) -> int:
 
 
 class ThreadedMicrophone:
-    """A microphone that reads in its own thread; `stop` abandons a thread that does not end."""
+    """A microphone that reads in its own thread; `stop` abandons a thread that does not end, `abandoned.MOST`
+    of them at the most.
+    """
 
     def __init__(self, factory: Callable[[], AudioReader], name: str) -> None:
         self._factory = factory
@@ -57,6 +60,9 @@ class ThreadedMicrophone:
     def start(self, sink: SoundSink, lost: Lost) -> None:
         """See `AudioSource.start`."""
         assert self._thread is None, "started twice"
+        if abandoned.hangs(self._name):
+            lost(failed(self._name, "its driver does not answer", NO_MICROPHONE))
+            return
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(sink, lost, self._stopping), name=f"microphone {self._name}", daemon=True
@@ -68,7 +74,7 @@ class ThreadedMicrophone:
         self._stopping.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
-            thread.join(JOIN)
+            abandoned.leave(self._name, thread, JOIN)
 
     def _run(self, sink: SoundSink, lost: Lost, stopping: threading.Event) -> None:
         reader = self._factory()
