@@ -349,7 +349,7 @@ def _authority(key: str, path: Path | None) -> Path | None:
 def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings:
     """What is "auto" is measured, unless effort or encoder are told: who tells one has tried it."""
     measures = config.video_effort == config.video_encoder == "auto"
-    effort = "balanced" if config.video_effort == "auto" else config.video_effort
+    effort = "fast" if config.video_effort == "auto" else config.video_effort
     profile = "720p" if config.video_profile == "auto" else config.video_profile
     return MediaSettings(
         camera=config.camera,

@@ -20,6 +20,9 @@ HARDWARE = ("h264_nvenc", "h264_qsv", "h264_v4l2m2m")
 BUDGET = 20.0
 """Milliseconds of one core that encoding and decoding a picture may take: 60 % of it at 30 a second."""
 
+SPARE = 4.5
+"""The same, up to which a machine has so much to spare that it tries harder than it must."""
+
 MEASURED_PIXELS = 1280 * 720
 
 
@@ -35,7 +38,7 @@ class Tuning:
     """The H.264 encoder's name and the effort of encoders of software."""
 
     h264: str = "libx264"
-    effort: Effort = Effort.BALANCED
+    effort: Effort = Effort.FAST
 
     def encoder(self, codec: VideoCodec) -> str:
         """The encoder of that codec, as FFmpeg calls it."""
@@ -74,14 +77,12 @@ class Choice:
 
 
 def choose(costs: Sequence[Cost]) -> Choice:
-    """Hardware first; then the greatest effort with which 720p stays within `BUDGET`; without any cost the
-    default.
+    """Hardware first; more effort than the least where 720p stays within `SPARE` with it; without any cost
+    the default.
     """
     hardware = [cost for cost in costs if cost.encoder in HARDWARE]
-    effort = Effort.BALANCED
-    balanced = [cost for cost in costs if cost.effort is effort]
-    if balanced and min(cost.total for cost in [*hardware, *balanced]) > BUDGET:
-        effort = Effort.FAST
+    balanced = [cost.total for cost in costs if cost.effort is Effort.BALANCED and cost not in hardware]
+    effort = Effort.BALANCED if balanced and min(balanced) <= SPARE else Effort.FAST
     usable = [*hardware[:1], *(cost for cost in costs if cost.effort is effort and cost not in hardware)]
     best = {codec: [cost for cost in usable if cost.codec is codec] for codec in VideoCodec}
     found = [costs_of[0] for costs_of in best.values() if costs_of]
@@ -109,7 +110,7 @@ def _pixels(profile: VideoProfile) -> int:
 # --- what FFmpeg is told -------------------------------------------------------------------------------
 
 _X264 = (
-    "no-deblock=0:deblock=0,0:partitions=i4x4:no-dct-decimate=1"
+    "no-deblock=0:deblock=0,0:partitions=i4x4:deadzone-inter=15:deadzone-intra=8"
     ":repeat-headers=1:scenecut=0:sliced-threads=0:keyint=infinite"
 )
 _X264_SEARCH = {Effort.FAST: 0, Effort.BALANCED: 1}
