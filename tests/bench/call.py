@@ -23,8 +23,8 @@ RUNS = 3
 
 
 WHY = (
-    "Encoding and decoding this picture take 4.5 to 5 ms of CPU, about 0.14 core, by themselves; the rest is packets, "
-    "pictures and sound in Python."
+    "Encoding and decoding this picture take 4.5 to 5 ms of CPU, about 0.14 core, by themselves; the rest is "
+    "packets, pictures and sound in Python."
 )
 
 
