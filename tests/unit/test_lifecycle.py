@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from mediaagentd import lifecycle
+from mediaagentd.media import engine
 
 SCRIPT = """
 import asyncio, sys
@@ -85,3 +87,8 @@ async def test_who_was_told_to_ignore_the_terminals_end_does() -> None:
         status = Path(f"/proc/{process.pid}/status").read_text()  # noqa: ASYNC240 - of the kernel
         ignored = int(status.split("SigIgn:")[1].split()[0], 16)
         assert ignored & 1 << signal.SIGHUP - 1
+
+
+def test_media_stops_within_a_step_of_the_daemons_stop() -> None:
+    """Else it is cancelled before its threads are told."""
+    assert engine.STOP < lifecycle.STEP_WITHIN < lifecycle.STOP_WITHIN

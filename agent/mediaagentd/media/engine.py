@@ -32,8 +32,10 @@ from mediaagentd.media.warmup import warm_up
 
 _log = structlog.stdlib.get_logger()
 
-STOP = 4.0
-"""Seconds that `stop` may take."""
+STOP = 1.8
+"""Seconds that `stop` may take: less than a step of the daemon's stop (`lifecycle.STEP_WITHIN`), which would
+cut it short before its threads are told.
+"""
 
 CODEC_THREADS = 2
 PICTURE_THREADS = 1

@@ -14,14 +14,16 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from aiortc.codecs.h264 import PACKET_MAX
+
 from mediaagentd.media.rtc.galois import inverse, product, scaled, total
 from mediaagentd.media.rtc.reception import Unwrapper
 
 WINDOW: Final = 64
 """Packets that a repair packet is made of at most: two thirds of a second of pictures at 0.8 Mbit/s."""
 
-LONGEST: Final = 1400
-"""Bytes of a payload; a longer one is not protected."""
+LONGEST: Final = PACKET_MAX
+"""Bytes of a payload, as long as ours are cut; a longer one is not protected."""
 
 _SOURCE: Final = struct.Struct("!HBI")  # bytes of the payload, marker and payload type, timestamp
 _REPAIR: Final = struct.Struct("!HBH")  # first sequence number, packets, key of the factors

@@ -5,10 +5,15 @@ from __future__ import annotations
 import random
 import struct
 
+import pylibsrtp
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from mediaagentd.media.rtc import outlet
 from mediaagentd.media.rtc.fec import LONGEST, WINDOW, FecDecoder, FecEncoder, Recovered, Source
+
+HEADERS = 12 + 4 + 16
+"""Bytes of an RTP header with as many extensions as we negotiate, and some to spare."""
 
 
 def source(number: int, size: int | None = None) -> Source:
@@ -98,6 +103,9 @@ def test_a_packet_that_is_too_long_is_not_protected() -> None:
     encoder.add(1, source(1, LONGEST), 1.0)
     (stand_in,) = encoder.repairs()
     assert decoder.repair(stand_in) == [Recovered(1, source(1, LONGEST))]
+    assert len(stand_in) + HEADERS <= outlet.SLOT - pylibsrtp.SRTP_MAX_TRAILER_LEN, (
+        "it has a place to be sealed in"
+    )
 
 
 def test_the_share_is_kept_over_many_packets() -> None:
