@@ -160,9 +160,7 @@ class FecDecoder:
     def _solved(self) -> list[Recovered]:
         found = []
         numbers = sorted(pivot for pivot, row in self._rows.items() if len(row.factors) == 1)
-        rows = [
-            self._rows.pop(number) for number in numbers
-        ]  # before what is learned lets others be forgotten
+        rows = [self._rows.pop(number) for number in numbers]  # learning lets old rows be forgotten
         for number, row in zip(numbers, rows, strict=True):
             source = _unpacked(row.value)
             if source is not None:

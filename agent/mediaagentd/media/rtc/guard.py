@@ -140,9 +140,8 @@ class GuardedProtocol(library.StunProtocol):
 
     def _is_late(self, data: bytes, addr: tuple[str, int]) -> bool:
         """Whether it is a further answer of the far end's to a request that was repeated."""
-        return data[:2] in (_SUCCESS.to_bytes(2, "big"), _ERROR.to_bytes(2, "big")) and self._gate.trusts(
-            addr
-        )
+        kind = int.from_bytes(data[:2], "big")
+        return kind in (_SUCCESS, _ERROR) and self._gate.trusts(addr)
 
     def _data(self, data: bytes) -> None:
         stranger = data[0] >= 128 and not is_rtcp(data) and not self._gate.may_stream(data[8:12])
