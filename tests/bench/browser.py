@@ -26,7 +26,7 @@ RUNS = 2
 FULL = 1_400_000
 """Bits a second of video that count as the full rate: 1.5 Mbit/s with its headers."""
 
-WHY = "Where the browser's first probe found too little (both share two cores here), it adds 7 % a second."
+WHY = "Where the browser's first probe finds too little, it adds 7 % a second; why it does is not known."
 """Of the ramp."""
 
 WINDOW = 1.0
