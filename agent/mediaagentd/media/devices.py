@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -131,6 +134,24 @@ def make_microphone(name: str, *, stereo: bool = False) -> AudioSource | None:
     else:
         factory = lambda: SoundCardReader(name, stereo=stereo)  # noqa: E731
     return ThreadedMicrophone(factory, name)
+
+
+class MakeMicrophone(Protocol):
+    """`make_microphone`, or another's."""
+
+    def __call__(self, name: str, *, stereo: bool = False) -> AudioSource | None:
+        """See there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Where cameras and microphones come from, and `thread`, in which they are opened, probed and closed, one
+    after the other.
+    """
+
+    thread: Executor
+    camera: Callable[[str, VideoProfile, str, Callable[[], bool]], VideoSource] = make_camera
+    microphone: MakeMicrophone = make_microphone
 
 
 def _hertz(name: str) -> float:

@@ -65,6 +65,7 @@ class MediaEngine:
             settings,
             codecs=self._codecs,
             pictures=self._pictures,
+            hardware=devices.Hardware(ThreadPoolExecutor(1, "devices")),
             tasks=self._tasks,
             report=report,
             send_signal=send_signal,

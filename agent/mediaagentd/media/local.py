@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +18,7 @@ from mediaagentd.media.capture.types import Captured, CaptureSink, Lost, Picture
 from mediaagentd.media.codec.opus import OpusEncoder
 from mediaagentd.media.codec.shared import SharedEncoder
 from mediaagentd.media.codec.video import VideoEncoder
+from mediaagentd.media.devices import Hardware
 from mediaagentd.media.grading import Shape, Stream
 from mediaagentd.media.listening import Listening
 from mediaagentd.media.passage import Passage
@@ -59,6 +60,7 @@ class LocalStreams:
         self,
         settings: MediaSettings,
         executor: Executor,
+        hardware: Hardware,
         *,
         on_video: Callable[[Stream, VideoFrame], None],
         on_audio: Callable[[AudioFrame], None],
@@ -71,7 +73,8 @@ class LocalStreams:
         self._on_video = on_video
         self._camera_lost = camera_lost
         self._loop = asyncio.get_running_loop()
-        self._devices = ThreadPoolExecutor(1, thread_name_prefix="devices")
+        self._hardware = hardware
+        self._devices = hardware.thread
         self._origin = time.monotonic()
         self._names = (settings.camera, settings.microphone)
         self._profile = settings.profile
@@ -91,7 +94,7 @@ class LocalStreams:
         self._sound = _SoundEncoder(settings.sound, self._origin, self._loop, on_audio)
         self._listening = Listening(
             self._devices,
-            make=lambda: devices.make_microphone(self._names[1], stereo=settings.sound.stereo),
+            make=lambda: hardware.microphone(self._names[1], stereo=settings.sound.stereo),
             take=self._sound.take,
             lost=microphone_lost,
             found=microphone_found,
@@ -183,7 +186,7 @@ class LocalStreams:
         if self.is_camera_lost():
             raise camera_lost()
         name, label = self._names[0], self._settings.label
-        return devices.make_camera(name, self._profile, label, lambda: bool(self._takers))
+        return self._hardware.camera(name, self._profile, label, lambda: bool(self._takers))
 
     def _start_camera(self) -> None:
         try:

@@ -12,6 +12,7 @@ from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import MicrophoneFailed, MicrophoneOpened, PeerDown, PeerUp, Report
 from mediaagentd.errors import Refused
 from mediaagentd.media import router
+from mediaagentd.media.devices import Hardware
 from mediaagentd.media.early import EarlySignals, LinkKey
 from mediaagentd.media.figures import figures_of
 from mediaagentd.media.grading import Stream
@@ -49,6 +50,7 @@ class Switchboard:
         *,
         codecs: Executor,
         pictures: Executor,
+        hardware: Hardware,
         tasks: Tasks,
         report: Callable[[Report], None],
         send_signal: Callable[[str, str, Signal], None],
@@ -65,6 +67,7 @@ class Switchboard:
         self.local = LocalStreams(
             settings,
             codecs,
+            hardware,
             on_video=self._on_local_video,
             on_audio=self._on_local_audio,
             camera_lost=camera_lost,

@@ -55,6 +55,10 @@ class Playout:
         """From now on this user is heard."""
         with self._lock:
             self._voices.setdefault(user_id, Voice())
+        self._begin()
+
+    def _begin(self) -> None:
+        """Has the thread run."""
         if self._thread is None or not self._thread.is_alive() or self._stopping.is_set():
             self._stopping = threading.Event()
             self._thread = threading.Thread(

@@ -1,0 +1,227 @@
+"""One end of a virtual call: a switchboard whose devices tick on the loop and whose threads are turns of
+it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import numpy as np
+from mediaagentd.call.signal import Signal
+from mediaagentd.call.types import PeerUp, Report
+from mediaagentd.media.capture.pattern import read_counter
+from mediaagentd.media.capture.synthetic import SyntheticCamera, speech
+from mediaagentd.media.capture.types import CaptureSink, Lost, RawSound, SoundSink
+from mediaagentd.media.devices import Hardware
+from mediaagentd.media.early import LinkKey
+from mediaagentd.media.playout.delay import SLOT
+from mediaagentd.media.playout.playout import Playout
+from mediaagentd.media.playout.sinks import NullSink
+from mediaagentd.media.settings import MediaSettings, PeerFigures
+from mediaagentd.media.switchboard import Switchboard
+from mediaagentd.media.tasks import Tasks
+from mediaagentd.media.types import AUDIO_FRAME, VideoProfile
+from mediaagentd.media.views.types import FrameFormat, FramesView, View
+
+from tests.netlab.messages import Seen
+from tests.virtual.network import Network
+
+CALL = "call-1"
+SIGNALLING = 0.030
+"""Seconds that a signal takes."""
+
+CODING = 0.004
+"""Seconds that a picture takes to be encoded or decoded."""
+
+
+class Turns(Executor):
+    """Instead of threads: each piece of work is done `after` seconds, in turn."""
+
+    def __init__(self, after: float = 0.0) -> None:
+        self._after = after
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        asyncio.get_running_loop().call_later(self._after, self._do, future, fn, args, kwargs)
+        return future
+
+    def _do(self, future: Future[Any], fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+
+
+class Ticking:
+    """Calls `tick` every `interval` seconds."""
+
+    def __init__(self, interval: float, tick: Callable[[], None]) -> None:
+        self._interval = interval
+        self._tick = tick
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Now, and from now on."""
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
+            self._timer = loop.call_at(loop.time() + self._interval, self._on_timer)
+
+    def end(self) -> None:
+        """No more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_timer(self) -> None:
+        assert self._timer is not None
+        self._timer = asyncio.get_running_loop().call_at(self._timer.when() + self._interval, self._on_timer)
+        self._tick()
+
+
+class Camera:
+    """A `VideoSource` of the synthetic camera's pictures."""
+
+    def __init__(self, profile: VideoProfile) -> None:
+        self._pictures = SyntheticCamera(profile.size, profile.fps)
+        self._ticking = Ticking(1 / profile.fps, self._take)
+        self._number = 0
+        self._sink: CaptureSink
+
+    def probe(self) -> None:
+        """It works."""
+
+    def start(self, sink: CaptureSink, _lost: Lost) -> None:
+        """See `VideoSource`."""
+        self._sink = sink
+        self._ticking.begin()
+
+    def stop(self) -> None:
+        """See `VideoSource`."""
+        self._ticking.end()
+
+    def _take(self) -> None:
+        self._number += 1
+        self._sink(self._pictures.picture(self._number))
+
+
+class Microphone:
+    """An `AudioSource` of the synthetic microphone's voice."""
+
+    def __init__(self) -> None:
+        self._blocks = speech().reshape(-1, AUDIO_FRAME)
+        self._ticking = Ticking(SLOT, self._take)
+        self._number = 0
+        self._sink: SoundSink
+
+    def start(self, sink: SoundSink, _lost: Lost) -> None:
+        """See `AudioSource`."""
+        self._sink = sink
+        self._ticking.begin()
+
+    def stop(self) -> None:
+        """See `AudioSource`."""
+        self._ticking.end()
+
+    def _take(self) -> None:
+        self._number += 1
+        block = self._blocks[self._number % len(self._blocks)]
+        self._sink(RawSound(block, asyncio.get_running_loop().time()))
+
+
+class LoopPlayout(Playout):
+    """Plays on the loop, not in a thread."""
+
+    def __init__(self) -> None:
+        super().__init__(NullSink())
+        self._ticking = Ticking(SLOT, lambda: self._tick(asyncio.get_running_loop().time()))
+
+    def _begin(self) -> None:
+        self._ticking.begin()
+
+    def close(self) -> None:
+        """See `Playout`."""
+        self._ticking.end()
+
+
+class VirtualEnd:
+    """One user's media; `other` hears its signals."""
+
+    def __init__(self, network: Network, host: str, user_id: str, settings: MediaSettings) -> None:
+        self.user_id = user_id
+        self.other: VirtualEnd
+        self.seen: list[Seen] = []
+        self.up = asyncio.Event()
+        self._tasks = Tasks()
+        self._watching: asyncio.Task[None] | None = None
+        self._network, self._host = network, host
+        hardware = Hardware(Turns(), camera=_camera, microphone=_microphone)
+        self.board = Switchboard(
+            settings,
+            codecs=Turns(CODING),
+            pictures=Turns(),
+            hardware=hardware,
+            tasks=self._tasks,
+            report=self._report,
+            send_signal=self._send,
+            camera_lost=lambda refused: None,
+            make_peer=None,
+        )
+        self.board.playout = self._playout = LoopPlayout()
+
+    def call(self, *, offers: bool) -> None:
+        """Connects with the other, sends sound and pictures, and looks at the other's."""
+        with self._network.at(self._host):
+            self.board.set_camera_open(True)
+            self.board.set_sending(True, True)
+            self.board.open(LinkKey(CALL, self.other.user_id, 1), offers)
+
+    async def look(self) -> None:
+        """From now on the other's pictures are decoded and their numbers read."""
+        await self.board.gallery.start(View("seen", self.other.user_id, FramesView(FrameFormat.I420)), ())
+        self._watching = asyncio.create_task(self._watch())
+
+    def figures(self) -> PeerFigures:
+        """Of the connection with the other."""
+        (figures,) = self.board.figures(None)
+        return figures
+
+    async def close(self) -> None:
+        """Ends everything."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        self.board.gallery.end_all()
+        self.board.close_all()
+        await asyncio.wrap_future(self.board.local.close())
+        await asyncio.gather(*self._tasks.running)
+        self._playout.close()
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        async for picture in self.board.gallery.watch("seen"):
+            assert picture.size is not None
+            width, height = picture.size.width, picture.size.height
+            luma = np.frombuffer(picture.data, np.uint8)[: width * height].reshape(height, width)
+            self.seen.append(Seen(loop.time(), read_counter(luma), claps=False))
+
+    def _report(self, report: Report) -> None:
+        if isinstance(report, PeerUp):
+            self.up.set()
+
+    def _send(self, call_id: str, _user_id: str, signal: Signal) -> None:
+        asyncio.get_running_loop().call_later(SIGNALLING, self.other._receive, call_id, self.user_id, signal)
+
+    def _receive(self, call_id: str, sender: str, signal: Signal) -> None:
+        with self._network.at(self._host):
+            self.board.receive(call_id, sender, signal)
+
+
+def _camera(_name: str, profile: VideoProfile, _label: str, _raw_wanted: Callable[[], bool]) -> Camera:
+    return Camera(profile)
+
+
+def _microphone(name: str, *, stereo: bool = False) -> Microphone:
+    return Microphone()
