@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import multiprocessing
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import VideoProfile
 
-from tests.netlab.course import SAMPLE, Record
+from tests.netlab.course import SAMPLE, Course, Record
 from tests.netlab.trials import TRIALS, Outcome, Trial
 from tests.virtual.clock import play
 from tests.virtual.end import VirtualEnd
@@ -60,24 +65,47 @@ async def _call(network: Network, trial: Trial) -> Outcome:
     return Outcome(trial, starts, records)
 
 
+def _play(task: tuple[Trial, int]) -> tuple[int, list[Course]]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    trial, seed = task
+    return seed, run(trial, seed).whole()
+
+
 def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", help="trials; all")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--profile", choices=[each.name for each in VideoProfile])
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--profile", choices=[each.name for each in VideoProfile], default="P480")
     options = parser.parse_args()
-    for trial in TRIALS:
-        if options.names and trial.name not in options.names:
-            continue
-        if options.profile:
-            trial = replace(trial, profile=VideoProfile[options.profile])
-        for seed in range(options.first, options.first + options.seeds):
-            began = time.monotonic()
-            outcome = run(trial, seed)
-            took = time.monotonic() - began
-            for course in outcome.whole():
-                print(f"{trial.name} {seed} ({took:.1f} s): {course}", flush=True)
+    seeds = range(options.first, options.first + options.seeds)
+    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+        for trial in TRIALS:
+            if options.names and trial.name not in options.names:
+                continue
+            small = replace(trial, profile=VideoProfile[options.profile])
+            courses = []
+            for seed, both in pool.imap(_play, [(small, seed) for seed in seeds]):
+                courses += both
+                for course in both:
+                    print(f"{trial.name} {seed}: {course}", flush=True)
+            print(f"{trial.name}, {len(courses)} ends: {summary(courses)}", flush=True)
+
+
+def summary(courses: Sequence[Course]) -> str:
+    """Median and worst of the figures."""
+    figures = {
+        "fps": (min, [each.fps for each in courses]),
+        "gap": (max, [each.gap for each in courses]),
+        "sound": (min, [each.sound for each in courses]),
+        "made up": (max, [float(each.concealed) for each in courses]),
+        "lip sync": (max, [abs(each.lip_sync or 0.0) for each in courses]),
+    }
+    return ", ".join(
+        f"{name} {statistics.median(values):.3f} ({worst(values):.3f})"
+        for name, (worst, values) in figures.items()
+    )
 
 
 if __name__ == "__main__":
