@@ -19,6 +19,7 @@ from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import VideoProfile
 
 from tests.netlab.course import SAMPLE, Course, Record
+from tests.netlab.profiles import Impairment
 from tests.netlab.trials import TRIALS, Outcome, Trial
 from tests.virtual.clock import play
 from tests.virtual.end import VirtualEnd
@@ -29,7 +30,9 @@ CONNECTING = 30.0
 
 
 def run(trial: Trial, seed: int) -> Outcome:
-    """A call through all phases."""
+    """A call through all phases. It connects before the first one: how large a handshake is differs by some
+    bytes, and with them all that follows.
+    """
     return play(lambda network: _call(network, trial), seed)
 
 
@@ -43,15 +46,14 @@ async def _call(network: Network, trial: Trial) -> Outcome:
     ends[0].other, ends[1].other = ends[1], ends[0]
     records = [Record() for _ in ends]
     starts: list[float] = []
-    network.impair(trial.phases[0].impairment)
+    network.impair(Impairment(delay=trial.phases[0].impairment.delay))
     for end in ends:
         end.call(offers=end is ends[1])
     async with asyncio.timeout(CONNECTING):
         await asyncio.gather(*(end.up.wait() for end in ends))
     await asyncio.gather(*(end.look() for end in ends))
     for number, phase in enumerate(trial.phases):
-        if number:
-            network.impair(phase.impairment)
+        network.impair(phase.impairment)
         starts.append(time.monotonic())
         while time.monotonic() < starts[-1] + phase.seconds:
             for end, record in zip(ends, records, strict=True):

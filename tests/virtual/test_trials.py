@@ -1,0 +1,42 @@
+"""Half a minute of a call over each bad network, in seconds, and the same each time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from mediaagentd.media.types import VideoProfile
+
+from tests.netlab.profiles import Impairment, Phase
+from tests.netlab.trials import TRIALS, Bounds, Trial
+from tests.virtual.clock import Stuck, play
+from tests.virtual.network import Network
+from tests.virtual.trials import run
+
+SEED = 1
+BORNE = ("moderate", "international", "loss 30", "fall and rise")
+
+SHORT = Trial("short", (Phase(5.0, Impairment(delay=0.050, loss=0.20)),), Bounds(0.9, fps=20, gap=1.0))
+
+
+@pytest.mark.parametrize("name", BORNE)
+def test_a_profile_is_borne(name: str) -> None:
+    trial = next(each for each in TRIALS if each.name == name)
+    outcome = run(replace(trial, profile=VideoProfile.P480), SEED)
+    assert not outcome.misses()
+
+
+def test_the_same_seed_is_the_same_call_and_another_one_is_another() -> None:
+    trial = replace(SHORT, profile=VideoProfile.P480)
+    first, again, other = (run(trial, seed) for seed in (SEED, SEED, SEED + 1))
+    assert [record.seen for record in first.records] == [record.seen for record in again.records]
+    assert [record.seen for record in first.records] != [record.seen for record in other.records]
+
+
+def test_who_waits_for_what_never_comes_is_told() -> None:
+    async def story(_: Network) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(Stuck):
+        play(story, SEED)
