@@ -52,7 +52,7 @@ async def _call(network: Network, trial: Trial) -> Outcome:
     async with asyncio.timeout(CONNECTING):
         await asyncio.gather(*(end.up.wait() for end in ends))
     await asyncio.gather(*(end.look() for end in ends))
-    for number, phase in enumerate(trial.phases):
+    for phase in trial.phases:
         network.impair(phase.impairment)
         starts.append(time.monotonic())
         while time.monotonic() < starts[-1] + phase.seconds:

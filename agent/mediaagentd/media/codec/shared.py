@@ -1,8 +1,8 @@
 """Encoders and decoders that run in the codec threads and are shared by everyone who wants their stream.
 
 Hand-over to the event loop is one `call_soon_threadsafe` a picture. Queues: an encoder holds one waiting
-picture, the newest; a decoder holds `DECODER_QUEUE`, and when that is full drops all and waits for a
-keyframe, since a picture is of no use without the ones before it.
+picture, the newest; a decoder holds `DECODER_QUEUE`, and when that is full, or it is `BEHIND`, drops all and
+waits for a keyframe, since a picture is of no use without the ones before it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ _log = structlog.stdlib.get_logger()
 REST = 2.0
 """Seconds without pictures after an encoder has failed, before it begins anew."""
 
-DECODER_QUEUE = 30
-"""Pictures that may wait for a decoder: one second."""
+DECODER_QUEUE = 300
+"""Pictures that may wait for a decoder: what one repair lets go after five seconds, 60 a second."""
+
+BEHIND = 1.0
+"""Seconds that one may wait; more is a decoder that is too slow."""
 
 
 class SharedEncoder:
@@ -167,7 +170,7 @@ class SharedDecoder:
         self._sinks = sinks
 
     def push(self, frame: VideoFrame) -> None:
-        """Takes the next picture of the stream, in order."""
+        """Takes the next picture of the stream, in order; `captured` is when it is to be shown."""
         with self._lock:
             if self._closed or not self._accept(frame):
                 return
@@ -189,13 +192,16 @@ class SharedDecoder:
     def _accept(self, frame: VideoFrame) -> bool:
         if frame.keyframe:
             self._synced = True
-        elif len(self._queue) >= DECODER_QUEUE:
+        elif self._queue and self._is_behind(frame.captured):
             self.dropped += len(self._queue)
             self._queue.clear()
             self._synced = False
             self._want_keyframe()
         self.dropped += not self._synced
         return self._synced
+
+    def _is_behind(self, now: float) -> bool:
+        return len(self._queue) >= DECODER_QUEUE or now - self._queue[0].captured > BEHIND
 
     def _run(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from mediaagentd.media.rtc import seams
 
 PAUSES = (0.05, 0.1, 0.2, 0.4, *[0.8] * 12)
-"""Seconds before each copy of a flight: ten seconds in all. OpenSSL's own timer is the 1 s of RFC 6347 section
+"""Seconds before each copy of a flight, ten in all. OpenSSL's own timer is the 1 s of RFC 6347 section
 4.2.4.1, doubled each time, and cannot be set from Python; browsers begin with 50 ms.
 """
 

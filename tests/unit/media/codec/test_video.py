@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from mediaagentd.media.capture.planes import luma_of
 from mediaagentd.media.capture.synthetic import SyntheticCamera
 from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec import live_rate, video
-from mediaagentd.media.codec.shared import DECODER_QUEUE, SharedDecoder, SharedEncoder, smaller
+from mediaagentd.media.codec.shared import BEHIND, DECODER_QUEUE, SharedDecoder, SharedEncoder, smaller
 from mediaagentd.media.codec.tuning import Tuning
 from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
@@ -106,25 +107,53 @@ class Held(Executor):
         return Future()
 
 
-def test_a_decoder_begins_at_a_keyframe_and_drops_rather_than_grows() -> None:
+def at_once(frames: list[VideoFrame]) -> list[VideoFrame]:
+    """The pictures as one repair lets all of them go."""
+    return [replace(frame, captured=5.0) for frame in frames]
+
+
+def one_after_the_other(frames: list[VideoFrame]) -> list[VideoFrame]:
+    """The pictures as they come 30 a second, more than a second of them."""
+    assert frames[-1].captured - frames[0].captured > BEHIND
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("come", "count"), [(at_once, DECODER_QUEUE + 3), (one_after_the_other, 33)], ids=["full", "behind"]
+)
+def test_a_decoder_begins_at_a_keyframe_and_drops_rather_than_grows(
+    come: Callable[[list[VideoFrame]], list[VideoFrame]], count: int
+) -> None:
     asked = threading.Event()
     executor = Held()
     shown: list[RawPicture] = []
     decoder = SharedDecoder(executor, asked.set)
     decoder.set_sinks((shown.append,))
-    frames = encode(VideoEncoder(VideoCodec.H264, 30, 300_000), range(DECODER_QUEUE + 3))
+    frames = come(encode(VideoEncoder(VideoCodec.H264, 30, 300_000), range(count)))
     decoder.push(frames[1])
     assert decoder.dropped == 1
     assert not executor.jobs
     for frame in frames:
         decoder.push(frame)
-    assert asked.is_set(), "an overflow asks for a keyframe"
+    assert asked.is_set(), "it asks for a keyframe"
     executor.jobs[0]()
     assert shown == []
     decoder.push(frames[0])
     executor.jobs[1]()
     assert len(shown) == decoder.decoded == 1
     assert decoder.size == SIZE
+
+
+def test_all_that_a_repair_lets_go_at_once_is_decoded() -> None:
+    """Five seconds of pictures may have waited for one packet."""
+    executor = Held()
+    shown: list[RawPicture] = []
+    decoder = SharedDecoder(executor, lambda: pytest.fail("no keyframe is needed"))
+    decoder.set_sinks((shown.append,))
+    for frame in at_once(encode(VideoEncoder(VideoCodec.H264, 30, 300_000), range(150))):
+        decoder.push(frame)
+    executor.jobs[0]()
+    assert len(shown) == 150
 
 
 def test_damaged_data_asks_for_a_keyframe() -> None:
