@@ -60,10 +60,10 @@ run: setup
 
 test: setup-dev clients/node/node_modules/.installed
 	@.ci/install-packages chromium=chromium turnserver=coturn openssl=openssl pulseaudio=pulseaudio pactl=pulseaudio-utils Xvfb=xvfb '/usr/lib/*/libSDL2-2.0.so.0=libsdl2-2.0-0' nft=nftables ip=iproute2
-	$(BIN)/python -m pytest -q tests/unit tests/simulation tests/integration tests/clients tests/browser --seeds $(SEEDS)
+	$(BIN)/python -m pytest -q tests/unit tests/simulation tests/virtual tests/integration tests/clients tests/browser --seeds $(SEEDS)
 
 unit: setup-dev
-	$(BIN)/python -m pytest -q tests/unit tests/simulation --seeds $(SEEDS)
+	$(BIN)/python -m pytest -q tests/unit tests/simulation tests/virtual --seeds $(SEEDS)
 
 integration: setup-dev clients/node/node_modules/.installed
 	$(BIN)/python -m pytest -q tests/integration tests/clients tests/browser

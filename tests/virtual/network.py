@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -16,6 +17,9 @@ from tests.netlab.wire import Wire
 HEADERS = 28
 """Bytes of IPv4 and UDP in front of each datagram."""
 
+PROVES = 300
+"""Packets from which the share of those lost says something."""
+
 HOSTS = ("10.0.0.1", "10.0.0.2")
 
 _host: ContextVar[str] = ContextVar("host")
@@ -27,20 +31,29 @@ class Direction:
     the laboratory leaves it to nftables.
     """
 
+    impairment: Impairment
     wire: Wire
     chance: random.Random
-    loss: float = 0.0
     sent: int = 0
     arrived: int = 0
 
     def carry(self, size: int, now: float) -> tuple[float, ...]:
         """When it arrives."""
         self.sent += 1
-        if self.chance.random() < self.loss:
+        if self.chance.random() < self.impairment.filtered_loss:
             return ()
         times = self.wire.carry(size, now)
         self.arrived += bool(times)
         return times
+
+    def check(self) -> None:
+        """Raises: AssertionError when another share was lost than should be; a full queue loses more."""
+        what = self.impairment
+        if self.sent < PROVES or what.rate:
+            return
+        lost = 1 - self.arrived / self.sent
+        spread = math.sqrt(what.loss * (1 - what.loss) * (2 * what.burst - 1) / self.sent)
+        assert abs(lost - what.loss) <= 5 * spread, f"{lost:.3f} lost, not {what.loss}"
 
 
 class Network:
@@ -54,15 +67,21 @@ class Network:
         self.impair(CLEAN)
 
     def impair(self, impairment: Impairment) -> None:
-        """From now on, both ways."""
+        """From now on, both ways. Raises: AssertionError when what was did not do what it says."""
+        self.check()
         self.directions = {
             host: Direction(
+                impairment,
                 Wire(impairment, 2 * self._seed + way),
                 random.Random(f"{self._seed} {host}"),
-                impairment.filtered_loss,
             )
             for way, host in enumerate(HOSTS)
         }
+
+    def check(self) -> None:
+        """See `Direction`."""
+        for direction in self.directions.values():
+            direction.check()
 
     @contextlib.contextmanager
     def at(self, host: str) -> Iterator[None]:

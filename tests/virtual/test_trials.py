@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 from dataclasses import replace
 
 import pytest
 from mediaagentd.media.types import VideoProfile
 
-from tests.netlab.profiles import Impairment, Phase
+from tests.netlab.profiles import INTERNATIONAL, Impairment, Phase, round_trip
 from tests.netlab.trials import TRIALS, Bounds, Trial
 from tests.virtual.clock import Stuck, play
 from tests.virtual.network import Network
-from tests.virtual.trials import run
+from tests.virtual.trials import connect, run
 
 SEED = 1
 BORNE = ("moderate", "international", "loss 30", "fall and rise")
@@ -25,6 +26,16 @@ def test_a_profile_is_borne(name: str) -> None:
     trial = next(each for each in TRIALS if each.name == name)
     outcome = run(replace(trial, profile=VideoProfile.P480), SEED)
     assert not outcome.misses()
+
+
+@pytest.mark.parametrize(
+    "impairment", [round_trip(0.1, 0.3), INTERNATIONAL], ids=["loss 30", "international"]
+)
+def test_connecting_takes_a_second_and_not_ten(impairment: Impairment) -> None:
+    """OpenSSL says nothing again here: its timer goes by another clock."""
+    seconds = [connect(impairment, seed) for seed in range(30)]
+    assert statistics.median(seconds) < 1.0
+    assert max(seconds) < 6.0
 
 
 def test_the_same_seed_is_the_same_call_and_another_one_is_another() -> None:

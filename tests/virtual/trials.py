@@ -36,21 +36,38 @@ def run(trial: Trial, seed: int) -> Outcome:
     return play(lambda network: _call(network, trial), seed)
 
 
-async def _call(network: Network, trial: Trial) -> Outcome:
-    settings = MediaSettings(
-        camera="synthetic", microphone="synthetic", speaker="null", profile=trial.profile
-    )
-    ends = [
-        VirtualEnd(network, host, name, settings) for host, name in zip(HOSTS, ("alice", "bob"), strict=True)
-    ]
+def connect(impairment: Impairment, seed: int) -> float:
+    """Seconds until both ends are connected over that path."""
+    return play(lambda network: _connect(network, impairment), seed)
+
+
+async def _connect(network: Network, impairment: Impairment) -> float:
+    network.impair(impairment)
+    began = time.monotonic()
+    ends = await _connected(network, VideoProfile.P480)
+    took = time.monotonic() - began
+    for end in ends:
+        await end.close()
+    return took
+
+
+async def _connected(network: Network, profile: VideoProfile) -> list[VirtualEnd]:
+    settings = MediaSettings(camera="synthetic", microphone="synthetic", speaker="null", profile=profile)
+    names = zip(HOSTS, ("alice", "bob"), strict=True)
+    ends = [VirtualEnd(network, host, name, settings) for host, name in names]
     ends[0].other, ends[1].other = ends[1], ends[0]
-    records = [Record() for _ in ends]
-    starts: list[float] = []
-    network.impair(Impairment(delay=trial.phases[0].impairment.delay))
     for end in ends:
         end.call(offers=end is ends[1])
     async with asyncio.timeout(CONNECTING):
         await asyncio.gather(*(end.up.wait() for end in ends))
+    return ends
+
+
+async def _call(network: Network, trial: Trial) -> Outcome:
+    network.impair(Impairment(delay=trial.phases[0].impairment.delay))
+    ends = await _connected(network, trial.profile)
+    records = [Record() for _ in ends]
+    starts: list[float] = []
     await asyncio.gather(*(end.look() for end in ends))
     for phase in trial.phases:
         network.impair(phase.impairment)
@@ -60,6 +77,7 @@ async def _call(network: Network, trial: Trial) -> Outcome:
                 record.readings.append((time.monotonic(), end.figures()))
             await asyncio.sleep(SAMPLE)
     starts.append(time.monotonic())
+    network.check()
     for end, record in zip(ends, records, strict=True):
         record.readings.append((time.monotonic(), end.figures()))
         record.seen = end.seen

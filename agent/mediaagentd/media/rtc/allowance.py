@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-SHARE: Final = 0.6
-"""Bytes that may be sent again for each that was sent: 20 % loss, each repair sent twice."""
+SHARE: Final = 0.9
+"""Bytes that may be sent again for each that was sent: 30 % loss, each repair sent twice, and again when both
+are lost. Without anything left a picture stands: with 0.6 for 1.5 s in one call of forty.
+"""
 
 STEADY: Final = 4_000
 """Bytes a second on top: sound that is asked for, the last packets before a pause."""

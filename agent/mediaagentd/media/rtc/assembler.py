@@ -28,10 +28,19 @@ PROTECTED = 0.25
 TRIES = 10
 """NACKs for one packet, their echoes not counted."""
 
-ECHO = 0.030
+AGAIN = 1.1
+URGENT = 0.6
+AGAIN_LEAST = 0.040
+"""Round trips, and at least seconds, between two NACKs for one packet; and for the oldest, which all others
+wait for, once its repair is overdue. More than the half in which the sender takes two for one.
+"""
+
+ECHO = 0.25
+ECHO_MOST = 0.060
 ECHO_FROM = 0.090
-"""Seconds after which a NACK is said once more, and round trip from which on: it may be lost too, which would
-show a round trip later. The sender takes both for one: less than half a round trip is between them.
+"""Round trips, and at most seconds, after which a NACK is said once more, and round trip from which on: it
+may be lost too, which would show a round trip later. What comes right after it is often lost in the same run.
+Then the oldest, when overdue, is named with any other, too.
 """
 
 NACKS = 250
@@ -101,6 +110,7 @@ class _Missing:
     due: float
     tries: int = 0
     echoes: bool = False
+    said: float = 0.0
 
 
 class Assembler:
@@ -314,19 +324,29 @@ class Assembler:
         self._forget(min(later, default=max(lost, self._highest or lost) + 1))
 
     def _due(self, now: float) -> tuple[int, ...]:
-        far = self.round_trip is not None and self.round_trip >= ECHO_FROM
-        pause = max(0.04, 1.1 * (self.round_trip or 0.1)) - far * ECHO
         if self.tight and self._next is None and not self._openings:
             return ()  # nothing that is held can be shown
-        lost: list[int] = []
+        round_trip = self.round_trip or 0.0
+        echo = min(ECHO_MOST, ECHO * round_trip) if round_trip >= ECHO_FROM else 0.0
+        lost = list[int]()
+        oldest, blocking = next(iter(self._missing.items()), (0, None))
         for number, missing in self._missing.items():
             if missing.due > now or missing.tries >= TRIES or len(lost) >= NACKS:
                 continue
-            missing.echoes = far and not missing.echoes
+            missing.echoes = echo > 0 and not missing.echoes
             missing.tries += not missing.echoes
-            missing.due = now + (ECHO if missing.echoes else pause)
-            lost.append(number & 0xFFFF)
-        return tuple(lost)
+            pause = self._pause(urgent=missing is blocking and missing.tries > 1) - echo
+            missing.due = now + (echo if missing.echoes else pause)
+            missing.said = now
+            lost.append(number)
+        overdue = blocking is not None and blocking.tries > 1 and now >= blocking.said + echo
+        if lost and blocking is not None and overdue and oldest != lost[0]:
+            blocking.said = now
+            lost.insert(0, oldest)
+        return tuple(number & 0xFFFF for number in lost)
+
+    def _pause(self, *, urgent: bool) -> float:
+        return max(AGAIN_LEAST, (URGENT if urgent else AGAIN) * (self.round_trip or 0.1))
 
     def _watch_time(self) -> float:
         """When a picture that does not end although its packets come is given up; inf without one."""

@@ -27,6 +27,12 @@ class History:
             self._packets[place] = packet
             self._repeated[place] = NEVER
 
+    def has_repeated(self, sequence: int) -> bool:
+        """Whether that packet has been repeated."""
+        place = sequence % self._bound
+        packet = self._packets[place]
+        return packet is not None and packet.sequence_number == sequence and self._repeated[place] > NEVER
+
     def repeat(self, sequence: int, now: float, *, apart: float) -> Outbound | None:
         """The packet of that number, unless it is not known (any more) or has been repeated less than so many
         seconds before.

@@ -26,7 +26,7 @@ EXCESS: Final = 2.0
 """Times as many repair packets as are lost shall arrive: losses in a window vary."""
 
 MOST: Final = 0.6
-"""Repair packets for each other one, at most; what may be sent again otherwise (`allowance.SHARE`)."""
+"""Repair packets for each other one, at most: each pushes a picture out."""
 
 NAME: Final = "x-mediaagent-fec"
 """Encoding name; a far end of another kind has none such."""

@@ -43,7 +43,9 @@ from mediaagentd.media.rtc.history import History
 from mediaagentd.media.rtc.wire import Wire
 
 HEAVY_LOSS: Final = 0.08
-"""Fraction lost from which what is asked for again is sent twice: a lost repair costs a round trip."""
+"""Fraction lost from which what is asked for again is sent twice: a lost repair costs a round trip. What was
+lost again is, at any.
+"""
 
 ROUND_TRIP_WEIGHT: Final = 0.6
 
@@ -203,17 +205,19 @@ class Sender:
         """
         now = time.monotonic()
         self._allowance.accrue(now)
+        before = self._history.has_repeated(sequence)
         packet = self._history.repeat(sequence, now, apart=max(0.01, 0.5 * (self.round_trip or 0.0)))
         if packet is not None:
-            self._send_again(packet)
+            self._send_again(packet, before=before)
 
-    def _send_again(self, original: Outbound) -> None:
-        for _ in range(self._copies()):
+    def _send_again(self, original: Outbound, *, before: bool) -> None:
+        """`before`: it was sent again already, and asked for again."""
+        for _ in range(1 + self._wants_copy(before=before)):
             self._repair(original)
 
-    def _copies(self) -> int:
-        """How often what is asked for again is sent."""
-        return 1 + (self.fraction_lost >= HEAVY_LOSS and self._allowance.ample)
+    def _wants_copy(self, *, before: bool) -> bool:
+        """Whether what is asked for again is sent twice."""
+        return (before or self.fraction_lost >= HEAVY_LOSS) and self._allowance.ample
 
     def _repair(self, packet: Outbound) -> bool:
         """Sends it again; whether it does: within the allowance."""

@@ -39,6 +39,12 @@ OVERRUN: Final = 3.0
 REPAIRS: Final = 200
 """Packets that wait to be sent again; the oldest goes."""
 
+APART: Final = 0.25
+APART_MOST: Final = 0.060
+"""Round trips, and at most seconds, between a packet that is sent again and its copy: what is sent at once is
+often lost at once. Less than the far end waits before it asks anew.
+"""
+
 REST: Final = 0.05
 """Seconds after which it is looked again whether pictures may go on."""
 
@@ -66,6 +72,8 @@ class VideoSender(Sender):
         self._pause: asyncio.TimerHandle | None = None
         self._pacer = Pacer()
         self._repairs: deque[Outbound] = deque(maxlen=REPAIRS)
+        self._copies_due: deque[tuple[float, Outbound]] = deque(maxlen=REPAIRS)
+        self._copying: asyncio.TimerHandle | None = None
         self._picture_id = random.randrange(PICTURE_IDS)  # noqa: S311 - no secret
         self._bitrate: int | None = None
         self._keyframes = self._dropped = 0
@@ -81,8 +89,9 @@ class VideoSender(Sender):
 
     async def stop(self) -> None:
         """See `Sender`."""
-        if self._pause is not None:
-            self._pause.cancel()
+        for timer in (self._pause, self._copying):
+            if timer is not None:
+                timer.cancel()
         await super().stop()
 
     def push(self, frame: VideoFrame, codec: VideoCodec | None) -> None:
@@ -212,8 +221,28 @@ class VideoSender(Sender):
             self._pacer.sent(len(packet.payload), time.monotonic())
         return repeats
 
-    def _send_again(self, original: Outbound) -> None:
-        self._repairs.extend([original] * (1 if self.is_tight() else self._copies()))
+    def _send_again(self, original: Outbound, *, before: bool) -> None:
+        self._repairs.append(original)
+        if self._wants_copy(before=before):
+            due = time.monotonic() + min(APART_MOST, APART * (self.round_trip or 0.0))
+            self._copies_due.append((due, original))
+            if self._copying is None:
+                self._wait_for_copy()
+        self._send_waiting()
+
+    def _wants_copy(self, *, before: bool) -> bool:
+        """On a tight path only of what was lost again: there a copy is in the place of pictures."""
+        return super()._wants_copy(before=before) and (before or not self.is_tight())
+
+    def _wait_for_copy(self) -> None:
+        wait = max(0.0, self._copies_due[0][0] - time.monotonic())
+        self._copying = asyncio.get_running_loop().call_later(wait, self._on_copy_due)
+
+    def _on_copy_due(self) -> None:
+        self._copying = None
+        self._repairs.append(self._copies_due.popleft()[1])
+        if self._copies_due:
+            self._wait_for_copy()
         self._send_waiting()
 
     def _send_keyframe(self) -> None:
@@ -229,9 +258,16 @@ class VideoSender(Sender):
         self._allowance.bound(bitrate)
         self._tell()
         if over:
-            self._repairs.clear()  # of what was lost because it was too much
+            self._forget_repairs()  # of what was lost because it was too much
         if over > ABANDON:
             self._abandon()
+
+    def _forget_repairs(self) -> None:
+        self._repairs.clear()
+        self._copies_due.clear()
+        if self._copying is not None:
+            self._copying.cancel()
+            self._copying = None
 
     def _abandon(self) -> None:
         """Most of what was sent is lost: what waits is of no use, and too large for the path as it is now. A
