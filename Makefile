@@ -13,7 +13,7 @@ SEEDS ?= 20000
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test unit integration lint bench proto lock setup setup-dev clean
+.PHONY: help demo run test unit integration lint bench proto lock setup setup-dev setup-tests clean
 
 help:
 	@sed -n '3,8s/^# *//p' Makefile
@@ -58,15 +58,19 @@ run: setup
 
 # --- keeping it right -------------------------------------------------------------------------------
 
-test: setup-dev clients/node/node_modules/.installed
+# What the tests speak with. Laboratories need root: without it they say so and are not run.
+setup-tests: setup-dev clients/node/node_modules/.installed
 	@.ci/install-packages chromium=chromium turnserver=coturn openssl=openssl pulseaudio=pulseaudio pactl=pulseaudio-utils Xvfb=xvfb '/usr/lib/*/libSDL2-2.0.so.0=libsdl2-2.0-0' nft=nftables ip=iproute2
-	$(BIN)/python -m pytest -q tests/unit tests/simulation tests/virtual tests/integration tests/clients tests/browser --seeds $(SEEDS)
+
+# -rs: what was not run is named, with the reason.
+test: setup-tests
+	$(BIN)/python -m pytest -q -rs tests/unit tests/simulation tests/virtual tests/integration tests/clients tests/browser --seeds $(SEEDS)
 
 unit: setup-dev
 	$(BIN)/python -m pytest -q tests/unit tests/simulation tests/virtual --seeds $(SEEDS)
 
-integration: setup-dev clients/node/node_modules/.installed
-	$(BIN)/python -m pytest -q tests/integration tests/clients tests/browser
+integration: setup-tests
+	$(BIN)/python -m pytest -q -rs tests/integration tests/clients tests/browser
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -301,10 +301,11 @@ class FakeAgent(
     async def WatchView(self, request: Any, context: Any) -> AsyncIterator[view_pb2.WatchViewResponse]:
         if request.view_id not in self.views:
             await refuse(context, grpc.StatusCode.NOT_FOUND, "VIEW_UNKNOWN", "no view of that name")
+        view = self.views[request.view_id]
         self.watching += 1
         try:
             for sequence in range(1, 1_000_000):
-                if not self.views[request.view_id].user_id:
+                if not view.user_id:
                     await self._camera.wait()
                 yield view_pb2.WatchViewResponse(data=b"jpeg", width=64, height=48, sequence=sequence)
                 await asyncio.sleep(0.01)  # the pace of the pictures

@@ -16,7 +16,7 @@ from tests.virtual.network import Network
 from tests.virtual.trials import connect, run
 
 SEED = 1
-BORNE = ("moderate", "international", "loss 30", "fall and rise")
+BORNE = ("international", "loss 30", "fall and rise")
 
 SHORT = Trial("short", (Phase(5.0, Impairment(delay=0.050, loss=0.20)),), Bounds(0.9, fps=20, gap=1.0))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -126,7 +128,7 @@ MISTAKES: list[tuple[str, dict[str, str], int, str]] = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mistaken(tmp_path_factory: pytest.TempPathFactory) -> list[ChildProcess]:
+async def mistaken(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[ChildProcess]]:
     """Each of them, run to its end: all at once, since each is loading for most of its life."""
     children = []
     for arguments, environment, *_ in MISTAKES:
@@ -138,8 +140,11 @@ async def mistaken(tmp_path_factory: pytest.TempPathFactory) -> list[ChildProces
         }
         children.append(await spawn("child", shlex.split(arguments), place, {**places, **environment}))
     for child in children:
-        await child.wait(60)
-    return children
+        with contextlib.suppress(TimeoutError):  # its test fails, and no other
+            await child.wait(60)
+    yield children
+    for child in children:
+        await child.stop()
 
 
 @pytest.mark.parametrize(

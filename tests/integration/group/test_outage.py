@@ -119,11 +119,13 @@ async def test_what_ended_meanwhile_is_over(town: Town) -> None:
     await town.state(alice, marks[0], RECONNECTING)
     # Alice's device sleeps until the hub is there: awake, she gives it three seconds to say who hung up.
     town.agents["alice"].child.signal(signal.SIGSTOP)
-    await bob.agent.hangup()
-    await bob.expect(Event.CALL_END, marks[1])
-    await town.start_hub()
-    await town.state(bob, marks[1], ONLINE)
-    town.agents["alice"].child.signal(signal.SIGCONT)
+    try:
+        await bob.agent.hangup()
+        await bob.expect(Event.CALL_END, marks[1])
+        await town.start_hub()
+        await town.state(bob, marks[1], ONLINE)
+    finally:
+        town.agents["alice"].child.signal(signal.SIGCONT)
     end = (await alice.expect(Event.CALL_END, marks[0], within=20)).call
     assert (end.end_reason, end.ended_by) == (call_pb2.END_REASON_HANGUP, "bob")
     # Both are free again, and the hub agrees.

@@ -5,6 +5,7 @@ invitation that was acknowledged is lost, and none rings twice. More by `--kills
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -40,15 +41,14 @@ class Dynasty:
         self._parent = await asyncio.create_subprocess_exec(
             sys.executable, str(RUNNER), *self._arguments,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, start_new_session=True,
         )  # fmt: skip
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._hub:
-            await self.kill()
-        assert self._parent.stdin is not None
-        self._parent.stdin.close()
+        """The parent and whatever hub it has, in whatever state."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._parent.pid, signal.SIGKILL)
         await self._parent.wait()
 
     async def begin(self) -> None:

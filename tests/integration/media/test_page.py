@@ -39,7 +39,9 @@ class Page:
 
 
 def sent_by(side: Side) -> list[VideoFrame]:
-    """What goes to the other from now on: a camera on a busy machine may leave out a number."""
+    """What goes to the other from now on: a camera on a busy machine may leave out a number. It listens at
+    the peer itself, since a view of the camera would be one more encoder.
+    """
     sent: list[VideoFrame] = []
     leg = side.engine._board._links[side.other.user_id]._current
     assert leg is not None

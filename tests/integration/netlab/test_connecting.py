@@ -25,9 +25,10 @@ async def test_a_dozen_connections_through_thirty_percent_of_loss() -> None:
     async with Lab("ann", "bob") as lab:
         await lab.impair(lab["bob"], lossy)
         (await probe(lab["ann"], lab["bob"], 300)).check(lossy)
-        pairs = [await _called(lab) for _ in range(CONNECTIONS)]
-        ends = [end for pair in pairs for end in pair]
+        ends: list[tuple[Peer, Recorder]] = []
         try:
+            for _ in range(CONNECTIONS):
+                ends += await _called(lab)
             await asyncio.gather(*(seen.until(partial(_is_connected, seen), SECONDS) for _, seen in ends))
         finally:
             await asyncio.gather(*(one.close() for one, _ in ends))

@@ -71,6 +71,9 @@ def test_a_microphone_that_hangs_is_not_opened_without_end(driver: Driver) -> No
     assert told == ["hanging microphone: its driver does not answer"] * 2
     driver.answers.set()
     driver.until_held(0)
+    for thread in threading.enumerate():
+        if thread.name.endswith("hanging microphone"):
+            thread.join(PATIENCE)
     one = attempt()
     assert heard.wait(PATIENCE), "it answers again"
     one.stop()
