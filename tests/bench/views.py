@@ -33,8 +33,8 @@ ROUNDS = 7
 LEAST_FPS = 25.0
 GOAL = 0.01
 WHY = (
-    "From round to round it is 0.002 to 0.02: the machine's own changes are as large. Each picture and packet of"
-    " sound is written by a thread of the recording's."
+    "From round to round it is 0.002 to 0.02: the machine's own changes are as large. Each picture and packet"
+    " of sound is written by a thread of the recording's."
 )
 
 
