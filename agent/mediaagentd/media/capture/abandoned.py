@@ -10,7 +10,9 @@ import threading
 from collections import defaultdict
 
 MOST = 3
-"""Threads of one device that may hang; it is not opened again before one of them has come back."""
+"""Threads of one device that may hang; it is not opened again before one of them has come back. One counts
+from when it is left alone: who opens the device twice in that second may have one more.
+"""
 
 _lock = threading.Lock()
 _hanging: defaultdict[str, list[threading.Thread]] = defaultdict(list)
@@ -27,5 +29,7 @@ def leave(device: str, thread: threading.Thread, patience: float) -> None:
 def hangs(device: str) -> bool:
     """Whether as many threads as may be hang in this device's driver."""
     with _lock:
-        _hanging[device] = [each for each in _hanging[device] if each.is_alive()]
-        return len(_hanging[device]) >= MOST
+        hanging = [each for each in _hanging.pop(device, []) if each.is_alive()]
+        if hanging:
+            _hanging[device] = hanging
+        return len(hanging) >= MOST

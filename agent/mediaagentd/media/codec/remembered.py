@@ -19,7 +19,7 @@ from mediaagentd.media.codec.tuning import Choice, Cost, Effort, choose
 _log = structlog.stdlib.get_logger()
 
 FILE = "codecs.json"
-FORMAT = 1
+FORMAT = 2
 
 
 def choice(directory: Path, measure: Callable[[], list[Cost]] = measure) -> Choice:

@@ -1,6 +1,6 @@
 """How video is encoded on this machine: which encoder, how much effort. Pure.
 
-The figures behind the options are in `agent/DESIGN.md` (2026-11-24, tuned codecs).
+The figures behind the options are in `agent/DESIGN.md` (tuned codecs, the lighter effort).
 """
 
 from __future__ import annotations

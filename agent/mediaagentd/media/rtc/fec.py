@@ -22,6 +22,11 @@ from mediaagentd.media.rtc.reception import Unwrapper
 WINDOW: Final = 64
 """Packets that a repair packet is made of at most: two thirds of a second of pictures at 0.8 Mbit/s."""
 
+AHEAD: Final = 4 * WINDOW
+"""Packets beyond the last one that is known of which an equation may speak: more are lost at once on no path
+that is worth a repair, and each equation would be kept.
+"""
+
 LONGEST: Final = PACKET_MAX
 """Bytes of a payload, as long as ours are cut; a longer one is not protected."""
 
@@ -93,7 +98,7 @@ class FecDecoder:
     """The receiver's side: both methods return the packets that have so become known.
 
     Equations are kept solved as far as they can be (reduced row echelon form), each under its pivot, which
-    stands in no other. Bounded by the window, and by as many repair packets as other ones.
+    stands in no other. Bounded by the window, by `AHEAD`, and by as many repair packets as other ones.
     """
 
     def __init__(self) -> None:
@@ -134,7 +139,7 @@ class FecDecoder:
         start = self._sequences.unwrap(first)
         factors = dict(zip(range(start, start + count), _factors(key, count), strict=True))
         unknown = {number: factor for number, factor in factors.items() if number not in self._known}
-        if not unknown or min(unknown) < self._highest - 2 * WINDOW:
+        if not unknown or min(unknown) < self._highest - 2 * WINDOW or max(unknown) > self._highest + AHEAD:
             return []
         value = payload[_REPAIR.size :]
         for number in factors.keys() - unknown.keys():

@@ -21,12 +21,16 @@ QUEUE_BOUND = 2048
 REMOTE_CANDIDATES = 128
 """Remote candidates, those learned from checks too, beyond which new sources are not looked at."""
 
-RETRIES = (0.1, 0.1, 0.1, 0.2, 0.2, 0.3)
 RETRY = 0.5
 PATIENCE = 25.0
-"""Seconds between the repetitions of a request, first and later, and until it has failed. The library
-doubles the pause up to 16 s: a network that comes back would not be noticed for as long. RFC 8445 section
-14.3 begins with 0.5 s, browsers ask every 48 ms."""
+"""Seconds between the repetitions of a request, and until it has failed. The library doubles the pause up to
+16 s: a network that comes back would not be noticed for as long."""
+
+RETRIES = (0.1, 0.1, 0.1, 0.2, 0.2, 0.3)
+FEW = 16
+"""The first pauses, sooner than the 0.5 s of RFC 8445 section 14.3: browsers ask every 48 ms. Not where a far
+end names more candidates than that: it may name others' addresses for us to ask.
+"""
 
 ANSWER = 5.0
 """Seconds that an answer to a request that is not repeated may take."""
@@ -100,7 +104,7 @@ class GuardedProtocol(library.StunProtocol):
         exchange = Exchange(integrity_key)
         self.transactions[request.transaction_id] = exchange  # type: ignore[assignment] # in its place
         try:
-            for pause in (ANSWER,) if retransmissions == 0 else _pauses():
+            for pause in (ANSWER,) if retransmissions == 0 else self._pauses():
                 self.send_stun(request, addr)
                 if (await asyncio.wait([exchange.answer], timeout=pause))[0]:
                     break
@@ -115,9 +119,16 @@ class GuardedProtocol(library.StunProtocol):
             self._gate.trust(source, self._loop.time())
         return message, source
 
+    def _pauses(self) -> Iterator[float]:
+        retries = RETRIES if len(self.receiver._remote_candidates) <= FEW else ()
+        yield from retries
+        yield from itertools.repeat(RETRY, round((PATIENCE - sum(retries)) / RETRY))
+
     def _stun(self, data: bytes, addr: tuple[str, int]) -> None:
         if not self._is_wanted(data, addr):
-            return None if self._is_late(data, addr) else self._gate.tally.add()
+            if not self._is_late(data, addr):
+                self._gate.tally.add()
+            return
         try:
             super().datagram_received(data, addr)
         except Exception:  # whatever a hostile datagram provokes ends here
@@ -127,7 +138,7 @@ class GuardedProtocol(library.StunProtocol):
         """Before any of it is parsed, which costs ten to a hundred times as much. What is forged in the far
         end's name must not use up its rate, or its consent would starve (RFC 7675).
         """
-        if len(data) < 20 or data[4:8] != _COOKIE:
+        if not _is_stun(data):
             return False
         kind = data[0] << 8 | data[1]
         if kind in (_SUCCESS, _ERROR):
@@ -141,7 +152,7 @@ class GuardedProtocol(library.StunProtocol):
     def _is_late(self, data: bytes, addr: tuple[str, int]) -> bool:
         """Whether it is a further answer of the far end's to a request that was repeated."""
         kind = int.from_bytes(data[:2], "big")
-        return kind in (_SUCCESS, _ERROR) and self._gate.trusts(addr)
+        return _is_stun(data) and kind in (_SUCCESS, _ERROR) and self._gate.trusts(addr)
 
     def _data(self, data: bytes) -> None:
         stranger = data[0] >= 128 and not is_rtcp(data) and not self._gate.may_stream(data[8:12])
@@ -163,6 +174,5 @@ def mark(sock: socket.socket | None) -> None:
         return
 
 
-def _pauses() -> Iterator[float]:
-    yield from RETRIES
-    yield from itertools.repeat(RETRY, round((PATIENCE - sum(RETRIES)) / RETRY))
+def _is_stun(data: bytes) -> bool:
+    return len(data) >= 20 and data[4:8] == _COOKIE

@@ -10,7 +10,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from mediaagentd.media.rtc import seams
 
 PAUSES = (0.05, 0.1, 0.2, 0.4, *[0.8] * 12)
-"""Seconds before each copy of a flight, ten in all. OpenSSL's own timer is the 1 s of RFC 6347 section
+"""Seconds before each copy of a flight, over ten in all. OpenSSL's own timer is the 1 s of RFC 6347 section
 4.2.4.1, doubled each time, and cannot be set from Python; browsers begin with 50 ms.
 """
 
@@ -21,7 +21,8 @@ _HEADER = 13
 
 
 class Handshake:
-    """Says each flight of ours again until the next one, which proves that it came.
+    """Stands in for one transport. Says each flight of ours again until the next one, which proves that it
+    came; the server's last one, which nothing answers, as often as there are `PAUSES`.
 
     A copy is the same datagram: the far end's replay detection (RFC 6347 section 4.1.2.6) drops it when it
     has the first. Each of the four flights must come whole, and so must what asks for it again: with 30 %
@@ -44,7 +45,7 @@ class Handshake:
         self._wait(parts, PAUSES)
 
     def _wait(self, parts: Sequence[bytes], pauses: Sequence[float]) -> None:
-        wanted = pauses and seams.lacks_our_flight(self._transport)
+        wanted = bool(pauses) and seams.lacks_our_flight(self._transport)
         self._timer = self._loop.call_later(pauses[0], self._again, parts, pauses[1:]) if wanted else None
 
     def _again(self, parts: Sequence[bytes], pauses: Sequence[float]) -> None:

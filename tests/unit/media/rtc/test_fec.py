@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mediaagentd.media.rtc import outlet
-from mediaagentd.media.rtc.fec import LONGEST, WINDOW, FecDecoder, FecEncoder, Recovered, Source
+from mediaagentd.media.rtc.fec import AHEAD, LONGEST, WINDOW, FecDecoder, FecEncoder, Recovered, Source
 
 HEADERS = 12 + 4 + 16
 """Bytes of an RTP header with as many extensions as we negotiate, and some to spare."""
@@ -171,8 +171,19 @@ def test_a_far_end_that_lies_takes_little_room(seed: int) -> None:
         if rng.random() < 0.5:
             number = rng.randrange(65536)
             decoder.source(number, source(number))
-    assert len(decoder._rows) <= 600
+    assert len(decoder._rows) <= 2 * WINDOW + AHEAD
     assert len(decoder._known) <= 4 * WINDOW + 1
+
+
+def test_who_speaks_of_what_is_far_ahead_is_not_heard() -> None:
+    """Each such equation would be kept for ever: what comes never reaches it."""
+    decoder = FecDecoder()
+    for number in range(3000):
+        decoder.source(number, source(number))
+        first = (number + WINDOW + 10 * (number % 2900)) & 0xFFFF
+        decoder.repair(struct.pack("!HBH", first, WINDOW, number) + bytes(40))
+    assert 0 < len(decoder._rows) <= 2 * WINDOW + AHEAD
+    assert decoder._highest == 2999
 
 
 def test_more_repair_packets_than_other_ones_are_not_looked_at() -> None:
