@@ -26,12 +26,16 @@ from mediaagentd.media.rtc.reception import Reception
 from mediaagentd.media.rtc.wire import Wire
 
 MAX_SOURCES = 8
-"""Synchronization sources that we keep count of; a flood of new ones is ignored."""
+SILENT = 5.0
+"""Synchronization sources that we keep count of, and seconds without a packet after which one gives its place
+to a new one; a flood of new ones is ignored.
+"""
 
 
 @dataclass(slots=True)
 class _Source:
     reception: Reception
+    arrived: float = 0.0
     lsr: int = 0
     heard: float = 0.0
     clock: int = 1
@@ -110,9 +114,10 @@ class Receiver:
         if not self._enabled or codec is None:
             return
         now = time.monotonic()
-        source = self._source(packet.ssrc, codec.clockRate)
+        source = self._source(packet.ssrc, codec.clockRate, now)
         if source is None:
             return
+        source.arrived = now
         source.reception.add(packet.sequence_number, packet.timestamp, now)
         self._packets += 1
         self._octets += len(packet.payload)
@@ -130,14 +135,24 @@ class Receiver:
     def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
         raise NotImplementedError
 
-    def _source(self, ssrc: int, clock_rate: int) -> _Source | None:
+    def _source(self, ssrc: int, clock_rate: int, now: float) -> _Source | None:
         source = self._sources.get(ssrc)
-        if source is None and len(self._sources) < MAX_SOURCES:
+        if source is None and self._has_room(now):
             if not self._sources:
-                self._next_report = time.monotonic() + _apart()
+                self._next_report = now + _apart()
                 self._wake.set()
             source = self._sources[ssrc] = _Source(Reception(clock_rate), clock=clock_rate)
         return source
+
+    def _has_room(self, now: float) -> bool:
+        """For one more; a silent one goes for it."""
+        if len(self._sources) < MAX_SOURCES:
+            return True
+        stalest = min(self._sources, key=lambda ssrc: self._sources[ssrc].arrived)
+        silent = now - self._sources[stalest].arrived >= SILENT
+        if silent:
+            del self._sources[stalest]
+        return silent
 
     def _repair(
         self, packet: Inbound, codec: RTCRtpCodecParameters
