@@ -6,8 +6,11 @@ from collections import deque
 
 from mediaagentd.media.types import VideoFrame
 
-BOUND = 24
-"""Frames that may wait: 0.8 s. More means that the link is stuck, not slow."""
+BEHIND = 0.8
+"""Seconds that a frame may wait, by the newest one. More means that the link is stuck, not slow."""
+
+BOUND = 300
+"""Frames that may wait: a page gets at once what one repair of the far end's has let go (`codec.shared`)."""
 
 
 class VideoOutbox:
@@ -26,7 +29,7 @@ class VideoOutbox:
         if frame.keyframe:
             self._drop_waiting()
             self._synced = True
-        elif len(self._frames) >= self._bound:
+        elif self._frames and self._is_stuck(frame.captured):
             self._drop_waiting()
             self._synced = False
         if not self._synced:
@@ -34,6 +37,9 @@ class VideoOutbox:
             return True
         self._frames.append(frame)
         return False
+
+    def _is_stuck(self, now: float) -> bool:
+        return len(self._frames) >= self._bound or now - self._frames[0].captured > BEHIND
 
     @property
     def holds_keyframe(self) -> bool:

@@ -1,8 +1,8 @@
 """One `frames` view at work: pictures in, coded once, handed to every reader.
 
 Bounds: a view codes one picture at a time and leaves out what comes meanwhile; a reader of JPEG or I420 holds
-one picture, the newest; a reader of ENCODED holds `ENCODED_QUEUE` and, when that is full, loses all up to the
-next keyframe.
+one picture, the newest; a reader of ENCODED holds `ENCODED_QUEUE` and, when that is full or it is `BEHIND`,
+loses all up to the next keyframe.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from mediaagentd.media.views.types import DEFAULT_JPEG_QUALITY, FrameFormat, Fra
 
 _log = structlog.stdlib.get_logger()
 
-ENCODED_QUEUE = 60
-"""Encoded pictures that a reader may be behind: two seconds."""
+ENCODED_QUEUE = 300
+"""Encoded pictures that may wait for a reader: what one repair lets go after five seconds, 60 a second."""
+
+BEHIND = 2.0
+"""Seconds that one may wait; more is a reader that is too slow."""
 
 
 def epoch(monotonic: float) -> float:
@@ -51,7 +54,7 @@ class Reader:
         if picture.format is FrameFormat.ENCODED and not self._follows(picture):
             self._dropped += self._sequence > 0
             return False
-        if len(self._pictures) >= self._bound:
+        if len(self._pictures) >= self._bound or self._is_behind(picture):
             self._dropped += len(self._pictures)
             self._pictures.clear()
             if picture.format is FrameFormat.ENCODED and not picture.keyframe:
@@ -76,6 +79,11 @@ class Reader:
             await self._ready.wait()
         self._sequence += 1
         return replace(self._pictures.popleft(), sequence=self._sequence, dropped=self._dropped)
+
+    def _is_behind(self, picture: Picture) -> bool:
+        if not self._pictures or picture.format is not FrameFormat.ENCODED:
+            return False
+        return picture.captured - self._pictures[0].captured > BEHIND
 
     def _follows(self, picture: Picture) -> bool:
         if picture.keyframe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from mediaagentd.media.rtc.audio_sender import AudioSender
 from mediaagentd.media.rtc.gate import BURST, Gate
 from mediaagentd.media.rtc.guard import QUEUE_BOUND, GuardedProtocol
 from mediaagentd.media.rtc.ice import IceServer, Server, parse, servers, unusable
-from mediaagentd.media.rtc.outbox import VideoOutbox
+from mediaagentd.media.rtc.outbox import BEHIND, VideoOutbox
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize, packetize
 from mediaagentd.media.rtc.reception import Reception, Unwrapper
 from mediaagentd.media.rtc.wire import Wire
@@ -149,6 +150,16 @@ def test_a_full_outbox_starts_over_at_a_keyframe() -> None:
     assert not outbox.push(key)
     assert outbox.pop() is key
     assert outbox.dropped == 4
+
+
+def test_a_link_that_is_stuck_starts_over_and_a_burst_goes_through() -> None:
+    outbox = VideoOutbox()
+    assert not outbox.push(frame(VideoCodec.VP8, b"k", key=True))
+    for number in range(150):
+        assert not outbox.push(frame(VideoCodec.VP8, b"d", pts=number))
+    assert not outbox.push(replace(frame(VideoCodec.VP8, b"d"), captured=BEHIND))
+    assert outbox.push(replace(frame(VideoCodec.VP8, b"d"), captured=BEHIND + 0.01))
+    assert outbox.pop() is None
 
 
 def test_the_newest_keyframe_overtakes_what_waits() -> None:

@@ -11,7 +11,7 @@ from mediaagentd.media.capture.pattern import read_counter, read_counter_in_imag
 from mediaagentd.media.capture.synthetic import SyntheticCamera
 from mediaagentd.media.rate import RateLimit, within
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
-from mediaagentd.media.views.stream import ENCODED_QUEUE, FrameStream, Reader
+from mediaagentd.media.views.stream import BEHIND, ENCODED_QUEUE, FrameStream, Reader
 from mediaagentd.media.views.types import FrameFormat, FramesView, Picture
 
 
@@ -41,8 +41,8 @@ def test_sizes_keep_the_shape_and_never_grow() -> None:
     assert within(Size(640, 480), 1, 1) == Size(2, 2)
 
 
-def encoded(keyframe: bool, codec: VideoCodec = VideoCodec.H264) -> Picture:
-    return Picture(b"", FrameFormat.ENCODED, 0.0, codec=codec, keyframe=keyframe)
+def encoded(keyframe: bool, codec: VideoCodec = VideoCodec.H264, captured: float = 0.0) -> Picture:
+    return Picture(b"", FrameFormat.ENCODED, captured, codec=codec, keyframe=keyframe)
 
 
 async def test_the_newest_picture_wins() -> None:
@@ -69,6 +69,17 @@ async def test_encoded_pictures_begin_with_a_keyframe_and_go_on_at_one() -> None
     assert picture is not None
     assert picture.keyframe
     assert picture.dropped == ENCODED_QUEUE + 1
+
+
+async def test_a_reader_who_is_behind_goes_on_at_a_keyframe() -> None:
+    reader = Reader(ENCODED_QUEUE)
+    assert reader.put(encoded(True))
+    assert reader.put(encoded(False, captured=BEHIND))
+    assert not reader.put(encoded(False, captured=BEHIND + 0.1))
+    assert reader.put(encoded(True, captured=BEHIND + 0.2))
+    picture = await reader.next()
+    assert picture is not None
+    assert (picture.keyframe, picture.dropped) == (True, 3)
 
 
 async def test_another_codec_needs_a_keyframe_first() -> None:
