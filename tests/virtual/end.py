@@ -7,14 +7,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from mediaagentd.call.signal import Signal
 from mediaagentd.call.types import PeerUp, Report
 from mediaagentd.media.capture.pattern import read_counter
 from mediaagentd.media.capture.synthetic import SyntheticCamera, speech
-from mediaagentd.media.capture.types import CaptureSink, Lost, RawSound, SoundSink
+from mediaagentd.media.capture.types import Captured, Lost, RawSound
 from mediaagentd.media.devices import Hardware
 from mediaagentd.media.early import LinkKey
 from mediaagentd.media.playout.delay import SLOT
@@ -28,6 +28,8 @@ from mediaagentd.media.views.types import FrameFormat, FramesView, View
 
 from tests.netlab.messages import Seen
 from tests.virtual.network import Network
+
+Given = TypeVar("Given")
 
 CALL = "call-1"
 SIGNALLING = 0.030
@@ -81,54 +83,48 @@ class Ticking:
         self._tick()
 
 
-class Camera:
+class _Source(Generic[Given]):
+    """Gives what `make` makes of each number, from 1 on."""
+
+    def __init__(self, interval: float, make: Callable[[int], Given]) -> None:
+        self._make = make
+        self._ticking = Ticking(interval, self._take)
+        self._number = 0
+        self._sink: Callable[[Given], None]
+
+    def start(self, sink: Callable[[Given], None], _lost: Lost) -> None:
+        """From now on."""
+        self._sink = sink
+        self._ticking.begin()
+
+    def stop(self) -> None:
+        """No more."""
+        self._ticking.end()
+
+    def _take(self) -> None:
+        self._number += 1
+        self._sink(self._make(self._number))
+
+
+class Camera(_Source[Captured]):
     """A `VideoSource` of the synthetic camera's pictures."""
 
     def __init__(self, profile: VideoProfile) -> None:
-        self._pictures = SyntheticCamera(profile.size, profile.fps)
-        self._ticking = Ticking(1 / profile.fps, self._take)
-        self._number = 0
-        self._sink: CaptureSink
+        super().__init__(1 / profile.fps, SyntheticCamera(profile.size, profile.fps).picture)
 
     def probe(self) -> None:
         """It works."""
 
-    def start(self, sink: CaptureSink, _lost: Lost) -> None:
-        """See `VideoSource`."""
-        self._sink = sink
-        self._ticking.begin()
 
-    def stop(self) -> None:
-        """See `VideoSource`."""
-        self._ticking.end()
-
-    def _take(self) -> None:
-        self._number += 1
-        self._sink(self._pictures.picture(self._number))
-
-
-class Microphone:
+class Microphone(_Source[RawSound]):
     """An `AudioSource` of the synthetic microphone's voice."""
 
     def __init__(self) -> None:
         self._blocks = speech().reshape(-1, AUDIO_FRAME)
-        self._ticking = Ticking(SLOT, self._take)
-        self._number = 0
-        self._sink: SoundSink
+        super().__init__(SLOT, self._block)
 
-    def start(self, sink: SoundSink, _lost: Lost) -> None:
-        """See `AudioSource`."""
-        self._sink = sink
-        self._ticking.begin()
-
-    def stop(self) -> None:
-        """See `AudioSource`."""
-        self._ticking.end()
-
-    def _take(self) -> None:
-        self._number += 1
-        block = self._blocks[self._number % len(self._blocks)]
-        self._sink(RawSound(block, asyncio.get_running_loop().time()))
+    def _block(self, number: int) -> RawSound:
+        return RawSound(self._blocks[number % len(self._blocks)], asyncio.get_running_loop().time())
 
 
 class LoopPlayout(Playout):
