@@ -39,8 +39,8 @@ class Page:
 
 
 def sent_by(side: Side) -> list[VideoFrame]:
-    """What goes to the other from now on: a camera on a busy machine may leave out a number. It listens at
-    the peer itself, since a view of the camera would be one more encoder.
+    """What goes to the other from the next keyframe on: a camera on a busy machine may leave out a number. It
+    listens at the peer itself, since a view of the camera would be one more encoder.
     """
     sent: list[VideoFrame] = []
     leg = side.engine._board._links[side.other.user_id]._current
@@ -49,7 +49,8 @@ def sent_by(side: Side) -> list[VideoFrame]:
     send = leg.peer.send_video
 
     def noted(frame: VideoFrame) -> None:
-        sent.append(frame)
+        if sent or frame.keyframe:
+            sent.append(frame)
         send(frame)
 
     leg.peer.__dict__["send_video"] = noted
