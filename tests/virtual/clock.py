@@ -25,7 +25,6 @@ BEGIN = 1_000.0
 EPOCH = 1_800_000_000.0
 """Seconds since the epoch then."""
 
-
 FOREVER = 3600.0
 """Seconds: longer than any story."""
 

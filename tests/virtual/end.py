@@ -168,7 +168,7 @@ class VirtualEnd:
         self.board.playout = self._playout = LoopPlayout()
 
     def call(self, *, offers: bool) -> None:
-        """Connects with the other, sends sound and pictures, and looks at the other's."""
+        """Connects with the other, and sends sound and pictures."""
         with self._network.at(self._host):
             self.board.set_camera_open(True)
             self.board.set_sending(True, True)
