@@ -57,53 +57,32 @@ class Turns(Executor):
             future.set_exception(error)
 
 
-class Ticking:
-    """Calls `tick` every `interval` seconds."""
+class _Source(Generic[Given]):
+    """Gives what `make` makes of each number, from 1 on, every `interval` seconds."""
 
-    def __init__(self, interval: float, tick: Callable[[], None]) -> None:
+    def __init__(self, interval: float, make: Callable[[int], Given]) -> None:
         self._interval = interval
-        self._tick = tick
+        self._make = make
+        self._number = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """Now, and from now on."""
+    def start(self, sink: Callable[[Given], None], _lost: Lost) -> None:
+        """From now on."""
         loop = asyncio.get_running_loop()
-        if self._timer is None:
-            self._timer = loop.call_at(loop.time() + self._interval, self._on_timer)
+        self._timer = loop.call_at(loop.time() + self._interval, self._take, sink)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """No more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _on_timer(self) -> None:
+    def _take(self, sink: Callable[[Given], None]) -> None:
         assert self._timer is not None
-        self._timer = asyncio.get_running_loop().call_at(self._timer.when() + self._interval, self._on_timer)
-        self._tick()
-
-
-class _Source(Generic[Given]):
-    """Gives what `make` makes of each number, from 1 on."""
-
-    def __init__(self, interval: float, make: Callable[[int], Given]) -> None:
-        self._make = make
-        self._ticking = Ticking(interval, self._take)
-        self._number = 0
-        self._sink: Callable[[Given], None]
-
-    def start(self, sink: Callable[[Given], None], _lost: Lost) -> None:
-        """From now on."""
-        self._sink = sink
-        self._ticking.begin()
-
-    def stop(self) -> None:
-        """No more."""
-        self._ticking.end()
-
-    def _take(self) -> None:
+        when = self._timer.when() + self._interval
+        self._timer = asyncio.get_running_loop().call_at(when, self._take, sink)
         self._number += 1
-        self._sink(self._make(self._number))
+        sink(self._make(self._number))
 
 
 class Camera(_Source[Captured]):
@@ -125,21 +104,6 @@ class Microphone(_Source[RawSound]):
 
     def _block(self, number: int) -> RawSound:
         return RawSound(self._blocks[number % len(self._blocks)], asyncio.get_running_loop().time())
-
-
-class LoopPlayout(Playout):
-    """Plays on the loop, not in a thread."""
-
-    def __init__(self) -> None:
-        super().__init__(NullSink())
-        self._ticking = Ticking(SLOT, lambda: self._tick(asyncio.get_running_loop().time()))
-
-    def _begin(self) -> None:
-        self._ticking.begin()
-
-    def close(self) -> None:
-        """See `Playout`."""
-        self._ticking.end()
 
 
 class VirtualEnd:
@@ -165,7 +129,7 @@ class VirtualEnd:
             camera_lost=lambda refused: None,
             make_peer=None,
         )
-        self.board.playout = self._playout = LoopPlayout()
+        self.board.playout = Playout(NullSink())
 
     def call(self, *, offers: bool) -> None:
         """Connects with the other, and sends sound and pictures."""
@@ -193,7 +157,6 @@ class VirtualEnd:
         self.board.close_all()
         await asyncio.wrap_future(self.board.local.close())
         await asyncio.gather(*self._tasks.running)
-        self._playout.close()
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,6 @@
-"""Plays the sound of all remote users: one thread that ticks every 20 ms while there are any."""
+"""Plays the sound of all remote users, 20 ms at a time: in a thread while there are any, or, where nobody
+listens, in thought.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,9 @@ _log = structlog.stdlib.get_logger()
 LATE = 0.25
 """Seconds behind time after which missed ticks are left out."""
 
+BEHIND = 3.0
+"""Seconds of slots to catch up on where nobody listens: all is silent after so many without a packet."""
+
 JOIN = 1.0
 """Seconds to wait for the thread before it is abandoned."""
 
@@ -40,7 +45,8 @@ class Playout:
     """All methods are called on the event loop and return at once, except `close`.
 
     The thread runs while there are users. A sink that fails is replaced by none until it runs anew, with the
-    next call: the call goes on.
+    next call: the call goes on. For a sink that wants no sound there is no thread, since nothing has to be
+    done in time: what was due is pulled, each slot for its time, whenever somebody looks.
     """
 
     def __init__(self, sink: SoundSink) -> None:
@@ -48,18 +54,17 @@ class Playout:
         self._opened = False
         self._lock = threading.Lock()
         self._voices: dict[str, Voice] = {}
+        self._due = 0.0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def add(self, user_id: str) -> None:
         """From now on this user is heard."""
         with self._lock:
+            self._catch_up(time.monotonic())
+            begins = not self._voices
             self._voices.setdefault(user_id, Voice())
-        self._begin()
-
-    def _begin(self) -> None:
-        """Has the thread run."""
-        if self._thread is None or not self._thread.is_alive() or self._stopping.is_set():
+        if begins and self._chosen.wants_sound:
             self._stopping = threading.Event()
             self._thread = threading.Thread(
                 target=self._run, args=(self._stopping, self._thread), name="playout", daemon=True
@@ -80,7 +85,9 @@ class Playout:
         with self._lock:
             voice = self._voices.get(user_id)
             if voice is not None:
-                voice.buffer.push(frame, time.monotonic())
+                now = time.monotonic()
+                self._catch_up(now)
+                voice.buffer.push(frame, now)
 
     def slots(self, user_id: str) -> Slots:
         """How that user's slots were filled."""
@@ -88,6 +95,7 @@ class Playout:
             voice = self._voices.get(user_id)
             if voice is None:
                 return Slots()
+            self._catch_up(time.monotonic())
             buffer = voice.buffer
             return Slots(buffer.played, buffer.concealed, buffer.lag)
 
@@ -97,6 +105,7 @@ class Playout:
             voice = self._voices.get(user_id)
             if voice is None:
                 return None
+            self._catch_up(time.monotonic())
             voice.buffer.least_lag = sync.least_sound_lag(lag)
             return voice.buffer.lag_to_follow
 
@@ -112,7 +121,7 @@ class Playout:
             previous.join(JOIN)  # the sink has one user at a time
         self._open()
         due = time.monotonic()
-        while not stopping.is_set():
+        while self._sink.wants_sound and not stopping.is_set():
             now = time.monotonic()
             if now - due > LATE:
                 due = now
@@ -135,17 +144,25 @@ class Playout:
     def _tick(self, now: float) -> None:
         with self._lock:
             slots = [(voice, voice.buffer.pull(now)) for voice in self._voices.values()]
-            blocks, channels = [], self._sink.channels
-            if self._sink.wants_sound:
-                sounds = [voice.samples(slot, channels) for voice, slot in slots]
-                blocks = [sound for sound in sounds if sound is not None]
+            channels = self._sink.channels
+            sounds = [voice.samples(slot, channels) for voice, slot in slots]
+        try:
+            self._sink.write(mix([sound for sound in sounds if sound is not None], channels))
+        except Refused as refused:
+            self._replace(refused)
+
+    def _catch_up(self, now: float) -> None:
+        """Pulls what was due, under the lock, where no thread does."""
         if self._sink.wants_sound:
-            try:
-                self._sink.write(mix(blocks, channels))
-            except Refused as refused:
-                self._replace(refused)
+            return
+        self._due = max(self._due, now - BEHIND)
+        while self._due <= now:
+            for voice in self._voices.values():
+                voice.buffer.pull(self._due)
+            self._due += SLOT
 
     def _replace(self, refused: Refused) -> None:
         _log.warning("speaker_failed", error=refused.message)
         self._sink.close()
-        self._sink = NullSink()
+        with self._lock:
+            self._sink, self._due = NullSink(), time.monotonic()

@@ -105,6 +105,7 @@ def test_a_null_sink_drains_and_counts_without_decoding() -> None:
     while playout.slots("alice").played < 10 and time.monotonic() < deadline:
         tick.wait(0.01)
     assert playout.slots("alice").played == 10
+    assert "playout" not in [thread.name for thread in threading.enumerate()]
     playout.remove("alice")
     playout.close()
 
@@ -161,6 +162,23 @@ def test_a_sink_that_failed_is_tried_again_with_the_next_call() -> None:
     playout.remove("alice")
     playout.add("bob")
     assert speaker.full.wait(5)
+    playout.close()
+
+
+def test_what_is_said_after_a_sink_failed_is_counted() -> None:
+    speaker = Unplugged()
+    playout = Playout(speaker)
+    playout.add("alice")
+    assert speaker.failed.wait(5)
+    for number in range(10):
+        playout.push("alice", AudioFrame(b"never decoded", number * AUDIO_FRAME, 0.0))
+    deadline = time.monotonic() + 5
+    tick = threading.Event()
+    while playout.slots("alice").played < 10 and time.monotonic() < deadline:
+        tick.wait(0.01)
+    slots = playout.slots("alice")
+    assert (slots.played, slots.concealed) == (10, 0)
+    assert not speaker.blocks
     playout.close()
 
 
