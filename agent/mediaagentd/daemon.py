@@ -34,6 +34,7 @@ from mediaagentd.faults import Fault, Faults, Sabotage
 from mediaagentd.history.history import History
 from mediaagentd.history.types import Record, Retention
 from mediaagentd.lag import LoopLag
+from mediaagentd.lending import LendingLoop
 from mediaagentd.lifecycle import Part, serve, step
 from mediaagentd.media.codec.tuning import Effort, Tuning
 from mediaagentd.media.door import MediaDoor
@@ -265,7 +266,8 @@ def run_agent(
 
         await serve(parts, Notifier(), ready, agent.healthy)
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=LendingLoop) as runner:
+        runner.run(run())
     return 0
 
 
@@ -288,7 +290,8 @@ def run_dev(config: Config, say: Callable[[Path], None]) -> int:
         parts: list[Part] = [_hub(furnished), agent, dev.EchoProcess(furnished)]
         await serve(parts, Notifier(), ready, agent.healthy)
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=LendingLoop) as runner:
+        runner.run(run())
     return 0
 
 

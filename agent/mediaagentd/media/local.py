@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 
 from mediaagentd.errors import Refused
+from mediaagentd.lending import hand_over
 from mediaagentd.media import devices
 from mediaagentd.media.capture.errors import failed
 from mediaagentd.media.capture.types import Captured, CaptureSink, Lost, PictureSink, RawSound, VideoSource
@@ -205,7 +206,7 @@ class LocalStreams:
             if self._camera is not source:
                 return
             if isinstance(captured, VideoFrame):
-                self._loop.call_soon_threadsafe(self._on_passing, source, captured)
+                hand_over(self._loop, self._on_passing, source, captured)
                 return
             for taker in self._takers:
                 taker(captured)
@@ -309,7 +310,7 @@ class _SoundEncoder:
             self._next = clock // AUDIO_FRAME * AUDIO_FRAME
         frame = AudioFrame(self._encoder.encode(sound.samples), self._next, sound.captured - BLOCK)
         self._next += AUDIO_FRAME
-        self._loop.call_soon_threadsafe(self._deliver, frame)
+        hand_over(self._loop, self._deliver, frame)
 
     def close(self) -> None:
         """Frees the encoder."""

@@ -1,6 +1,6 @@
 """Encoders and decoders that run in the codec threads and are shared by everyone who wants their stream.
 
-Hand-over to the event loop is one `call_soon_threadsafe` a picture. Queues: an encoder holds one waiting
+Hand-over to the event loop is one `hand_over` a picture. Queues: an encoder holds one waiting
 picture, the newest; a decoder holds `DECODER_QUEUE`, and when that is full, or it is `BEHIND`, drops all and
 waits for a keyframe, since a picture is of no use without the ones before it.
 """
@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 
 import structlog
 
+from mediaagentd.lending import hand_over
 from mediaagentd.media.capture.types import PictureSink, RawPicture
 from mediaagentd.media.codec.image import scaled
 from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
@@ -121,7 +122,7 @@ class SharedEncoder:
             self._encoder.set_bitrate(bitrate, shape.pace)
             frame = self._encoder.encode(smaller(picture, shape.scale), keyframe=keyframe)
             if frame is not None:
-                self._loop.call_soon_threadsafe(self._hand_over, frame)
+                hand_over(self._loop, self._hand_over, frame)
             elif keyframe:
                 self.request_keyframe()
         except Exception as error:  # a codec library that fails must neither end the thread nor the picture

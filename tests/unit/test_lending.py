@@ -1,0 +1,210 @@
+"""A loop that lends its turn: what other threads do in it is as if the loop had done it."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+from mediaagentd.lending import LendingLoop, hand_over
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner(loop_factory=LendingLoop) as runner:
+        yield runner
+
+
+def lending() -> LendingLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, LendingLoop)
+    return loop
+
+
+async def elsewhere(work: Callable[[], T]) -> T:
+    """Its result, in another thread."""
+    return await asyncio.wait_for(asyncio.to_thread(work), PATIENCE)
+
+
+def until_lent(loop: LendingLoop, callback: Callable[[], object]) -> None:
+    """Tries until the loop waits: a turn of it may be under way."""
+    deadline = time.monotonic() + PATIENCE
+    while not loop.lend(callback):
+        assert time.monotonic() < deadline
+
+
+def test_while_it_waits_work_is_done_in_the_thread_that_brings_it(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, seen = lending(), []
+
+        def work() -> int:
+            until_lent(loop, lambda: seen.append((threading.get_ident(), asyncio.get_running_loop())))
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+            return threading.get_ident()
+
+        thread = await elsewhere(work)
+        assert seen == [(thread, loop)]
+
+    runner.run(story())
+
+
+def test_while_it_works_it_does_what_is_brought_itself(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, seen, brought = lending(), [], threading.Event()
+
+        def bring() -> None:
+            hand_over(loop, lambda: seen.append(threading.get_ident()))
+            brought.set()
+
+        thread = threading.Thread(target=bring)
+        thread.start()
+        assert brought.wait(PATIENCE), "who brings work never waits for the loop"
+        assert seen == []
+        await asyncio.sleep(0)
+        assert seen == [threading.get_ident()]
+        thread.join()
+
+    runner.run(story())
+
+
+def test_work_is_done_in_the_order_in_which_it_was_brought_and_by_one_at_a_time(
+    runner: asyncio.Runner,
+) -> None:
+    async def story() -> None:
+        loop, seen, at_work = lending(), [], threading.Lock()
+        threads: set[int] = set()
+
+        def take(number: int) -> None:
+            assert at_work.acquire(blocking=False)
+            threads.add(threading.get_ident())
+            seen.append(number)
+            at_work.release()
+
+        def bring() -> None:
+            for number in range(3000):
+                hand_over(loop, take, number)
+
+        bringing = asyncio.ensure_future(elsewhere(bring))
+        while not bringing.done():
+            assert at_work.acquire(blocking=False)
+            sum(range(500))
+            at_work.release()
+            await asyncio.sleep(0.0002 if len(seen) % 2 else 0)
+        await bringing
+        await asyncio.sleep(0)
+        assert seen == list(range(3000))
+        assert len(threads) == 2
+
+    runner.run(story())
+
+
+def test_work_that_waits_for_its_turn_is_not_overtaken(
+    runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        loop, looked = lending(), selectors.DefaultSelector.select
+        seen: list[str] = []
+        lent: list[bool] = []
+
+        def look(selector: selectors.DefaultSelector, timeout: float | None = None) -> list[Any]:
+            if timeout == 0 and not lent:  # the loop has something to do, and looks at its sockets before
+                thread = threading.Thread(target=lambda: lent.append(loop.lend(seen.append, "second")))
+                thread.start()
+                thread.join()
+            return looked(selector, timeout)
+
+        monkeypatch.setattr(selectors.DefaultSelector, "select", look)
+        await elsewhere(lambda: loop.call_soon_threadsafe(seen.append, "first"))
+        assert lent == [False]
+        assert seen == ["first"]
+
+    runner.run(story())
+
+
+@pytest.mark.parametrize("what", ["an event", "a timer", "a task"])
+def test_what_follows_from_borrowed_work_wakes_the_loop(runner: asyncio.Runner, what: str) -> None:
+    async def story() -> None:
+        loop, done = lending(), asyncio.Event()
+
+        async def task() -> None:
+            done.set()
+
+        tasks: list[asyncio.Task[None]] = []
+        follow: dict[str, Callable[[], object]] = {
+            "an event": done.set,
+            "a timer": lambda: loop.call_later(0.01, done.set),
+            "a task": lambda: tasks.append(asyncio.create_task(task())),
+        }
+        bringing = threading.Thread(target=until_lent, args=(loop, follow[what]))
+        bringing.start()
+        late = loop.call_later(PATIENCE, done.set)  # else the loop would wait for ever
+        began = loop.time()
+        await done.wait()
+        assert loop.time() - began < PATIENCE / 2
+        late.cancel()
+        bringing.join()
+
+    runner.run(story())
+
+
+def test_borrowed_work_may_stop_the_loop() -> None:
+    loop = LendingLoop()
+    late = loop.call_later(PATIENCE, loop.stop)
+    bringing = threading.Thread(target=until_lent, args=(loop, loop.stop))
+    bringing.start()
+    began = loop.time()
+    loop.run_forever()
+    assert loop.time() - began < PATIENCE / 2
+    late.cancel()
+    bringing.join()
+    loop.close()
+
+
+def test_what_goes_wrong_in_borrowed_work_is_told_as_of_any_callback(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, told = lending(), []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        await elsewhere(lambda: until_lent(loop, lambda: 1 / 0))
+        assert [type(error) for error in told] == [ZeroDivisionError]
+
+    runner.run(story())
+
+
+def test_a_loop_in_debug_mode_lends_nothing_since_it_checks_threads(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, done = lending(), asyncio.Event()
+        loop.set_debug(True)
+        assert not await elsewhere(lambda: loop.lend(done.set))
+        await elsewhere(lambda: hand_over(loop, done.set))
+        await asyncio.wait_for(done.wait(), PATIENCE)
+
+    runner.run(story())
+
+
+def test_a_loop_that_is_closed_or_not_running_lends_nothing() -> None:
+    loop, seen = LendingLoop(), []
+    assert not loop.lend(lambda: seen.append(1))
+    hand_over(loop, lambda: seen.append(2))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert seen == [2]
+    with pytest.raises(RuntimeError, match="closed"):
+        hand_over(loop, lambda: seen.append(3))
+
+
+async def test_another_loop_is_woken() -> None:
+    loop: Any = asyncio.get_running_loop()
+    assert not isinstance(loop, LendingLoop)
+    done = asyncio.Event()
+    waiting: Awaitable[bool] = done.wait()
+    await elsewhere(lambda: hand_over(loop, done.set))
+    assert await asyncio.wait_for(waiting, PATIENCE)
