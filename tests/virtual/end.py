@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from mediaagentd.call.signal import Signal
@@ -25,6 +24,7 @@ from mediaagentd.media.switchboard import Switchboard
 from mediaagentd.media.tasks import Tasks
 from mediaagentd.media.types import AUDIO_FRAME, VideoProfile
 from mediaagentd.media.views.types import FrameFormat, FramesView, View
+from mediaagentd.media.workers import Workers
 
 from tests.netlab.messages import Seen
 from tests.virtual.network import Network
@@ -39,22 +39,14 @@ CODING = 0.004
 """Seconds that a picture takes to be encoded or decoded."""
 
 
-class Turns(Executor):
+class Turns(Workers):
     """Instead of threads: each piece of work is done `after` seconds, in turn."""
 
     def __init__(self, after: float = 0.0) -> None:
         self._after = after
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        asyncio.get_running_loop().call_later(self._after, self._do, future, fn, args, kwargs)
-        return future
-
-    def _do(self, future: Future[Any], fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
+    def do(self, work: Callable[[], object]) -> None:
+        asyncio.get_running_loop().call_later(self._after, work)
 
 
 class _Source(Generic[Given]):

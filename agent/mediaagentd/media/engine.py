@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mediaagentd.media.tuner import suited
 from mediaagentd.media.types import VideoProfile
 from mediaagentd.media.views.types import LOCAL, Picture, Snapshot, View
 from mediaagentd.media.warmup import warm_up
+from mediaagentd.media.workers import WorkerThreads
 
 _log = structlog.stdlib.get_logger()
 
@@ -58,8 +60,8 @@ class MediaEngine:
     ) -> None:
         self._settings = settings
         self._report = report
-        self._codecs = ThreadPoolExecutor(CODEC_THREADS, "codec", give_way, (CODECS,))
-        self._pictures = ThreadPoolExecutor(PICTURE_THREADS, thread_name_prefix="picture")
+        self._codecs = WorkerThreads(CODEC_THREADS, "codec", partial(give_way, CODECS))
+        self._pictures = WorkerThreads(PICTURE_THREADS, "picture")
         self._tasks = Tasks()
         self._board = Switchboard(
             settings,

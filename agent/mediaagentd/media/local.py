@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
@@ -37,6 +37,7 @@ from mediaagentd.media.types import (
     VideoFrame,
     VideoProfile,
 )
+from mediaagentd.media.workers import Workers
 
 _log = structlog.stdlib.get_logger()
 
@@ -60,7 +61,7 @@ class LocalStreams:
     def __init__(
         self,
         settings: MediaSettings,
-        executor: Executor,
+        workers: Workers,
         hardware: Hardware,
         *,
         on_video: Callable[[Stream, VideoFrame], None],
@@ -70,7 +71,7 @@ class LocalStreams:
         microphone_found: Callable[[], None],
     ) -> None:
         self._settings = settings
-        self._executor = executor
+        self._workers = workers
         self._on_video = on_video
         self._camera_lost = camera_lost
         self._loop = asyncio.get_running_loop()
@@ -137,7 +138,7 @@ class LocalStreams:
                 stream.codec, self._profile.fps, self._profile.bitrate, self._origin, self.tuning
             )
             deliver = partial(self._on_encoded, stream)
-            self._encoders[stream] = SharedEncoder(encoder, self._executor, self._loop, deliver)
+            self._encoders[stream] = SharedEncoder(encoder, self._workers, self._loop, deliver)
         self._sinks = sinks
         if PASSED not in plan.encoders:
             self._passing = self._leaving = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from concurrent.futures import Executor
 from dataclasses import replace
 
 from mediaagentd.media.capture.types import PictureSink, RawPicture
@@ -15,6 +14,7 @@ from mediaagentd.media.playout import sync
 from mediaagentd.media.playout.delay import PICTURES
 from mediaagentd.media.playout.pacing import Pacing
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
+from mediaagentd.media.workers import Workers
 
 MOST_HELD = 30
 MOST_HOLD = 1.0
@@ -27,9 +27,9 @@ RESOLUTION = 0.001
 class RemoteVideo:
     """On the event loop."""
 
-    def __init__(self, link: Link, executor: Executor, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, link: Link, workers: Workers, loop: asyncio.AbstractEventLoop) -> None:
         self._link = link
-        self._executor = executor
+        self._workers = workers
         self._loop = loop
         self._decoder: SharedDecoder | None = None
         self._decoded_before = 0
@@ -86,7 +86,7 @@ class RemoteVideo:
             self.close()
             return
         if self._decoder is None:
-            self._decoder = SharedDecoder(self._executor, self._want_keyframe)
+            self._decoder = SharedDecoder(self._workers, self._want_keyframe)
             self._link.request_keyframe()
         self._decoder.set_sinks((self._note, *sinks))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 
 import structlog
 
@@ -30,6 +29,7 @@ from mediaagentd.media.tasks import Tasks
 from mediaagentd.media.types import AudioFrame, Hearing, VideoCodec, VideoFrame, VideoProfile
 from mediaagentd.media.views.gallery import Gallery
 from mediaagentd.media.views.types import LOCAL
+from mediaagentd.media.workers import Workers
 
 SYNC = 10
 """Pictures from one look at how well they go with the sound to the next."""
@@ -48,8 +48,8 @@ class Switchboard:
         self,
         settings: MediaSettings,
         *,
-        codecs: Executor,
-        pictures: Executor,
+        codecs: Workers,
+        pictures: Workers,
         hardware: Hardware,
         tasks: Tasks,
         report: Callable[[Report], None],

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from mediaagentd.media.priority import CODECS, give_way
+from mediaagentd.media.workers import WorkerThreads
 
 
 def _nice() -> int:
@@ -14,7 +16,7 @@ def _nice() -> int:
 
 
 def test_only_the_thread_that_gives_way_does() -> None:
-    with ThreadPoolExecutor(1, "codec", give_way, (CODECS,)) as codecs:
+    with WorkerThreads(1, "codec", partial(give_way, CODECS)) as codecs:
         assert codecs.submit(_nice).result() == max(CODECS, os.nice(0))
     assert _nice() == os.nice(0)
 

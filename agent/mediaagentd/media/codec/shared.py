@@ -12,7 +12,6 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 
 import structlog
 
@@ -24,6 +23,7 @@ from mediaagentd.media.grading import Shape
 from mediaagentd.media.rate import RateLimit
 from mediaagentd.media.router import KeyframeGate
 from mediaagentd.media.types import Size, VideoFrame
+from mediaagentd.media.workers import Workers
 
 _log = structlog.stdlib.get_logger()
 
@@ -46,12 +46,12 @@ class SharedEncoder:
     def __init__(
         self,
         encoder: VideoEncoder,
-        executor: Executor,
+        workers: Workers,
         loop: asyncio.AbstractEventLoop,
         deliver: Callable[[VideoFrame], None],
     ) -> None:
         self._encoder = encoder
-        self._executor = executor
+        self._workers = workers
         self._loop = loop
         self._deliver = deliver
         self._lock = threading.Lock()
@@ -102,8 +102,8 @@ class SharedEncoder:
 
     def _submit(self) -> None:
         try:
-            self._executor.submit(self._run)
-        except RuntimeError:  # the executor is shut down: the engine stops
+            self._workers.do(self._run)
+        except RuntimeError:  # they are shut down: the engine stops
             self.close()
 
     def _run(self) -> None:
@@ -151,8 +151,8 @@ class SharedDecoder:
     `want_keyframe` is called in any thread when nothing can be decoded before a keyframe.
     """
 
-    def __init__(self, executor: Executor, want_keyframe: Callable[[], None]) -> None:
-        self._executor = executor
+    def __init__(self, workers: Workers, want_keyframe: Callable[[], None]) -> None:
+        self._workers = workers
         self._want_keyframe = want_keyframe
         self._lock = threading.Lock()
         self._queue: deque[VideoFrame] = deque()
@@ -180,8 +180,8 @@ class SharedDecoder:
                 return
             self._running = True
         try:
-            self._executor.submit(self._run)
-        except RuntimeError:  # the executor is shut down: the engine stops
+            self._workers.do(self._run)
+        except RuntimeError:  # they are shut down: the engine stops
             self.close()
 
     def close(self) -> None:

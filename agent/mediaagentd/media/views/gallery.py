@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from typing import TypeVar, assert_never
 
 from mediaagentd.errors import Reason, Refused
@@ -26,6 +25,7 @@ from mediaagentd.media.views.types import (
     WindowView,
 )
 from mediaagentd.media.views.window import OPEN, Window, Windows
+from mediaagentd.media.workers import Workers
 
 MOST_VIEWS = 64
 """Views at once; more is a client that forgets to stop them."""
@@ -40,13 +40,13 @@ class Gallery:
 
     def __init__(
         self,
-        executor: Executor,
+        workers: Workers,
         loop: asyncio.AbstractEventLoop,
         *,
         changed: Callable[[], None],
         keyframe: Callable[[str], None],
     ) -> None:
-        self._executor = executor
+        self._workers = workers
         self._loop = loop
         self._changed = changed
         self._keyframe = keyframe
@@ -110,7 +110,7 @@ class Gallery:
                 picture = await future
         finally:
             self._forget(user_id, future)
-        image = await self._loop.run_in_executor(self._executor, _file, picture, jpeg_quality)
+        image = await self._loop.run_in_executor(self._workers, _file, picture, jpeg_quality)
         return Snapshot(
             image,
             "image/png" if jpeg_quality is None else "image/jpeg",
@@ -197,9 +197,7 @@ class Gallery:
     def _make(self, view: View, codecs: Sequence[VideoCodec]) -> None:
         match view.kind:
             case FramesView():
-                self._streams[view.view_id] = FrameStream(
-                    view.kind, self._executor, self._loop, self._changed
-                )
+                self._streams[view.view_id] = FrameStream(view.kind, self._workers, self._loop, self._changed)
             case FileView():
                 self._recorders[view.view_id] = Recorder(view.kind.path, with_sound=view.user_id != LOCAL)
                 self._keyframe(view.user_id)

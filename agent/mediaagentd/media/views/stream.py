@@ -12,8 +12,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -22,6 +22,7 @@ from mediaagentd.media.codec.image import JpegEncoder, i420, scaled
 from mediaagentd.media.rate import RateLimit, within
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 from mediaagentd.media.views.types import DEFAULT_JPEG_QUALITY, FrameFormat, FramesView, Picture
+from mediaagentd.media.workers import Workers
 
 _log = structlog.stdlib.get_logger()
 
@@ -97,12 +98,12 @@ class FrameStream:
     def __init__(
         self,
         view: FramesView,
-        executor: Executor,
+        workers: Workers,
         loop: asyncio.AbstractEventLoop,
         changed: Callable[[], None],
     ) -> None:
         self.view = view
-        self._executor = executor
+        self._workers = workers
         self._loop = loop
         self._changed = changed
         self._readers: set[Reader] = set()
@@ -154,8 +155,8 @@ class FrameStream:
             self._busy.release()
             return
         try:
-            self._executor.submit(self._code, picture)
-        except RuntimeError:  # the executor is shut down: the engine stops
+            self._workers.do(partial(self._code, picture))
+        except RuntimeError:  # they are shut down: the engine stops
             self._busy.release()
 
     def end(self) -> None:

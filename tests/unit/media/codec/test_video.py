@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from mediaagentd.media.capture.pattern import read_counter
@@ -19,6 +17,7 @@ from mediaagentd.media.codec.shared import BEHIND, DECODER_QUEUE, SharedDecoder,
 from mediaagentd.media.codec.tuning import Tuning
 from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
+from mediaagentd.media.workers import Workers
 
 SIZE = Size(640, 480)
 
@@ -96,15 +95,14 @@ def test_a_new_size_begins_with_a_keyframe() -> None:
     assert video.SAME_RATE < 0.1
 
 
-class Held(Executor):
+class Held(Workers):
     """Runs nothing until told."""
 
     def __init__(self) -> None:
-        self.jobs: list[Any] = []
+        self.jobs: list[Callable[[], object]] = []
 
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.jobs.append(fn)
-        return Future()
+    def do(self, work: Callable[[], object]) -> None:
+        self.jobs.append(work)
 
 
 def at_once(frames: list[VideoFrame]) -> list[VideoFrame]:

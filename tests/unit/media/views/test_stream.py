@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from mediaagentd.media.rate import RateLimit, within
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 from mediaagentd.media.views.stream import BEHIND, ENCODED_QUEUE, FrameStream, Reader
 from mediaagentd.media.views.types import FrameFormat, FramesView, Picture
+from mediaagentd.media.workers import WorkerThreads
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ async def test_another_codec_needs_a_keyframe_first() -> None:
 @pytest.mark.parametrize("form", [FrameFormat.JPEG, FrameFormat.I420])
 async def test_pictures_are_coded_while_somebody_reads(form: FrameFormat) -> None:
     changes: list[bool] = []
-    with ThreadPoolExecutor(1) as executor:
+    with WorkerThreads(1, "picture") as workers:
         stream = FrameStream(
             FramesView(form, max_height=240),
-            executor,
+            workers,
             asyncio.get_running_loop(),
             lambda: changes.append(stream.wants_decoded),
         )
@@ -116,9 +116,9 @@ async def test_pictures_are_coded_while_somebody_reads(form: FrameFormat) -> Non
 
 
 async def test_an_encoded_view_is_content_without_readers() -> None:
-    with ThreadPoolExecutor(1) as executor:
+    with WorkerThreads(1, "picture") as workers:
         stream = FrameStream(
-            FramesView(FrameFormat.ENCODED), executor, asyncio.get_running_loop(), lambda: None
+            FramesView(FrameFormat.ENCODED), workers, asyncio.get_running_loop(), lambda: None
         )
         assert not stream.wants_encoded
         assert stream.on_encoded(VideoFrame(VideoCodec.H264, b"", 0, keyframe=False, captured=0.0))
