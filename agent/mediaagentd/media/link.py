@@ -30,6 +30,7 @@ from mediaagentd.media.early import LinkKey
 from mediaagentd.media.leg import Leg, LegSignal, MakePeer, PeerPort
 from mediaagentd.media.tasks import Tasks
 from mediaagentd.media.types import (
+    UNKNOWN_LOSS,
     UNSAID,
     AudioFrame,
     Feedback,
@@ -94,7 +95,7 @@ class Link:
     ) -> None:
         self.key = key
         self.rate = RateControl(profile)
-        self.audio_loss = 0.0
+        self.audio_loss = UNKNOWN_LOSS
         """Fraction of our sound that is lost on the way to that user."""
         self.opened = time.monotonic()
         self.connected: float | None = None

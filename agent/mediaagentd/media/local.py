@@ -28,6 +28,7 @@ from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import (
     AUDIO_CLOCK,
     AUDIO_FRAME,
+    UNKNOWN_LOSS,
     UNSAID,
     VIDEO_CLOCK,
     AudioFrame,
@@ -294,7 +295,7 @@ class _SoundEncoder:
         self._deliver = deliver
         self._encoder: OpusEncoder | None = None
         self._next = 0
-        self.heard = self._adapted_to = (0.0, UNSAID)
+        self.heard = self._adapted_to = (UNKNOWN_LOSS, UNSAID)
 
     def take(self, sound: RawSound) -> None:
         """Encodes 20 ms and hands them to the loop."""

@@ -26,7 +26,7 @@ from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.peer import Peer
 from mediaagentd.media.settings import MediaSettings, PeerFigures
 from mediaagentd.media.tasks import Tasks
-from mediaagentd.media.types import AudioFrame, Hearing, VideoCodec, VideoFrame, VideoProfile
+from mediaagentd.media.types import UNKNOWN_LOSS, AudioFrame, Hearing, VideoCodec, VideoFrame, VideoProfile
 from mediaagentd.media.views.gallery import Gallery
 from mediaagentd.media.views.types import LOCAL
 from mediaagentd.media.workers import Workers
@@ -249,7 +249,7 @@ class Switchboard:
         heard = [link.hearing for link in up]
         limits = [each.most for each in heard if each.most is not None]
         hearing = Hearing(any(each.stereo for each in heard), min(limits, default=None))
-        self.local.set_hearers(max((link.audio_loss for link in up), default=0.0), hearing)
+        self.local.set_hearers(max((link.audio_loss for link in up), default=UNKNOWN_LOSS), hearing)
         self._outgoing.retune(up)
 
     def _want_keyframe(self, user_id: str) -> None:

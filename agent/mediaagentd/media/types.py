@@ -15,6 +15,14 @@ VIDEO_CLOCK = 90_000
 AUDIO_FRAME = 960
 """Samples of one 20 ms audio frame at 48 kHz."""
 
+UNKNOWN_LOSS: Final = 0.009
+"""Fraction of sound that a path is taken to lose while nothing is known of it, and when it loses a packet
+now and then: enough for FEC, too little for packets to go out twice.
+"""
+
+QUIET_LOSS: Final = 0.001
+"""Fraction below which it is taken to lose nothing."""
+
 
 class VideoCodec(enum.StrEnum):
     """Video codecs that we send and receive."""

@@ -12,7 +12,15 @@ import numpy as np
 
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.codec.libraries import library
-from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, VOICE, Hearing, SoundStyle
+from mediaagentd.media.types import (
+    AUDIO_CLOCK,
+    AUDIO_FRAME,
+    QUIET_LOSS,
+    UNKNOWN_LOSS,
+    VOICE,
+    Hearing,
+    SoundStyle,
+)
 
 _VOIP, _AUDIO = 2048, 2049
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_LOSS = 4002, 4010, 4012, 4014
@@ -24,11 +32,11 @@ _LARGEST = 1275
 """Bytes of the largest packet of one frame (RFC 6716 section 3.2.1)."""
 
 COMPLEXITY = 5
-"""Of 0 to 10; 10 costs twice the time for little in speech."""
+"""Of 0 to 10. 10 takes half as long again for 0.07 of PESQ in speech, 3 a tenth less and 0.2 of it away."""
 
 LEAST_LOSS, MOST_LOSS = 10, 40
-"""Percent that the encoder is told. Below ten it spends nothing on FEC at 32 kbit/s, and loss comes before
-its report.
+"""Percent that the encoder is told where any is lost. Below ten it spends nothing on FEC at 32 kbit/s. Where
+nothing is, FEC would cost a quarter of the encoder's time and 0.2 of PESQ.
 """
 
 REPEATED_FROM, THRIFT_FROM, THRIFT = 5, 15, 0.75
@@ -68,9 +76,7 @@ def rate_at(bitrate: int, voice: int, percent: int) -> int:
 
 
 class OpusEncoder:
-    """Sound of so many channels in that style, with in-band FEC for at least `LEAST_LOSS` percent of lost
-    packets.
-    """
+    """Sound of so many channels in that style, with in-band FEC until it is told that nothing is lost."""
 
     def __init__(self, style: SoundStyle = VOICE, channels: int = 1) -> None:
         self._opus = _opus()
@@ -85,7 +91,7 @@ class OpusEncoder:
             raise RuntimeError(f"opus encoder: error {error.value}")
         self._set(_SET_COMPLEXITY, COMPLEXITY)
         self._set(_SET_INBAND_FEC, _FEC_BUT_MUSIC if style.music else _FEC)
-        self.adapt(0.0, Hearing(stereo=channels > 1))
+        self.adapt(UNKNOWN_LOSS, Hearing(stereo=channels > 1))
         self._packet = ctypes.create_string_buffer(_LARGEST)
 
     def encode(self, samples: Samples) -> bytes:
@@ -101,10 +107,10 @@ class OpusEncoder:
         """To the loss, 0 to 1, that FEC is made for, with a lower rate where each packet is sent several
         times; and to those who hear it. What nobody hears in two channels is sent in one.
         """
-        percent = math.ceil(loss * 100)
+        percent = math.ceil(loss * 100) if loss >= QUIET_LOSS else 0
         channels = self.channels if hearing.stereo else 1
         wanted = min(self._style.rate(channels), hearing.most or self._style.rate(channels))
-        self._set(_SET_LOSS, max(LEAST_LOSS, min(MOST_LOSS, percent)))
+        self._set(_SET_LOSS, max(LEAST_LOSS, min(MOST_LOSS, percent)) if percent else 0)
         self._set(_SET_BITRATE, rate_at(wanted, VOICE.rate(channels), percent))
         self._set(_SET_CHANNELS, 1 if channels < self.channels else _AUTO)
 

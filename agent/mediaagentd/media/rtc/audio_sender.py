@@ -13,7 +13,7 @@ from mediaagentd.media.rtc.redundancy import LossMemory, Redundancy, spreads
 from mediaagentd.media.rtc.sender import Sender
 from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.rtc.wire import Wire
-from mediaagentd.media.types import AUDIO_CLOCK, AudioFrame, StreamStats
+from mediaagentd.media.types import AUDIO_CLOCK, UNKNOWN_LOSS, AudioFrame, StreamStats
 
 AUDIO_HISTORY = 50
 """Packets of sound kept for retransmission: a second."""
@@ -36,7 +36,7 @@ class AudioSender(Sender):
         self._rated = time.monotonic(), 0, 0
         self._red: int | None = None
         self._redundancy = Redundancy()
-        self._memory = LossMemory()
+        self._memory = LossMemory(UNKNOWN_LOSS)
         self._jitter = 0.0
         self.overran: Callable[[], bool] = lambda: False
         """Whether our pictures were too much for the path of late."""
@@ -112,5 +112,7 @@ class AudioSender(Sender):
 
     def _retransmit(self, sequence: int) -> None:
         """Not under its own number: SRTP takes each number once."""
+        if self._memory.surprise():
+            self._on_loss(self._memory.loss)
         if self._rtx_payload_type is not None:
             super()._retransmit(sequence)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mediaagentd.media.rtc.gaps import LONGEST_ROUND_TRIP
+from mediaagentd.media.types import QUIET_LOSS
 
 CLOSE: Final = (1, 2)
 SPREAD: Final = (4, 8)
@@ -59,10 +60,12 @@ def spreads(round_trip: float | None, jitter: float) -> bool:
 
 
 class LossMemory:
-    """The loss to protect against: rises at once, falls slowly, since one calm second means little."""
+    """The loss to protect against: rises at once, falls slowly, since one calm second means little.
+    `expected`: of a path that nothing is known of, and of one that loses now and then.
+    """
 
-    def __init__(self) -> None:
-        self.loss = 0.0
+    def __init__(self, expected: float = 0.0) -> None:
+        self.loss = self._expected = expected
         self._calm = False
         self._lossy = 0
 
@@ -74,6 +77,13 @@ class LossMemory:
         remembered = CALM if self._calm and not fraction else CALMS
         self.loss = max(fraction, remembered * self.loss + (1 - remembered) * fraction)
         self._calm = not fraction
+
+    def surprise(self) -> bool:
+        """A packet was lost, says who asks for it again, before any report does; whether that is news."""
+        quiet = self.loss < QUIET_LOSS
+        if quiet:
+            self.loss = self._expected
+        return quiet
 
     @property
     def depth(self) -> int:

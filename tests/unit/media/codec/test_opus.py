@@ -6,7 +6,16 @@ import numpy as np
 from mediaagentd.media.capture.synthetic import speech, tone
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.codec.opus import OpusDecoder, OpusEncoder, rate_at
-from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, UNSAID, Hearing, SoundStyle
+from mediaagentd.media.playout.packet import recovers_previous
+from mediaagentd.media.types import (
+    AUDIO_CLOCK,
+    AUDIO_FRAME,
+    QUIET_LOSS,
+    UNKNOWN_LOSS,
+    UNSAID,
+    Hearing,
+    SoundStyle,
+)
 
 
 def packets_of(sound: Samples) -> list[bytes]:
@@ -43,6 +52,19 @@ def test_a_lost_packet_is_recovered_from_the_next_one() -> None:
         return float(np.square(np.concatenate(result).astype(float) - np.concatenate(truth)).mean())
 
     assert error(recovered) < 0.7 * error(guessed)
+
+
+def test_fec_is_for_paths_that_lose_or_that_nobody_knows() -> None:
+    sound = speech()[: AUDIO_CLOCK * 2].reshape(-1, AUDIO_FRAME)
+    encoder = OpusEncoder()
+    recoverable = []
+    for loss in (UNKNOWN_LOSS, 0.0, QUIET_LOSS):
+        encoder.adapt(loss, UNSAID)
+        recoverable.append(sum(recovers_previous(encoder.encode(block)) for block in sound))
+    before, quiet, after = recoverable
+    assert before > 40
+    assert quiet <= 1, "of a packet from before"
+    assert after > 40
 
 
 def test_damaged_packets_make_no_trouble() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mediaagentd.media.rtc.gaps import LONGEST_ROUND_TRIP
 from mediaagentd.media.rtc.redundancy import UNEVEN, Block, LossMemory, Redundancy, spreads, unpack
+from mediaagentd.media.types import QUIET_LOSS, UNKNOWN_LOSS
 
 OPUS = 96
 
@@ -94,6 +95,22 @@ def test_protection_rises_at_once_and_falls_slowly() -> None:
         memory.report(0.0)
         memory.report(0.005)  # what is lost now and then remains a network that loses
     assert memory.loss > 0.2 * 0.8**6
+
+
+def test_a_path_is_quiet_after_some_reports_of_no_loss_and_no_longer_when_a_packet_is_asked_for() -> None:
+    memory = LossMemory(UNKNOWN_LOSS)
+    assert not memory.surprise(), "nothing is known of it yet"
+    memory.report(0.2)
+    calm = 0
+    while memory.loss >= QUIET_LOSS:
+        assert not memory.surprise()
+        memory.report(0.0)
+        calm += 1
+    assert 8 <= calm <= 15
+    assert memory.surprise()
+    assert not memory.surprise()
+    assert memory.loss == UNKNOWN_LOSS
+    assert memory.depth == 0, "FEC does for one packet now and then"
 
 
 def test_a_queue_of_our_own_that_ran_over_is_no_network_that_loses() -> None:
