@@ -180,18 +180,18 @@ class Link:
 
     def send_video(self, frame: VideoFrame) -> None:
         """To that user, when connected."""
-        if self._peer is not None and self.is_up:
-            self._peer.send_video(frame)
+        if (peer := self._peer) is not None and self.is_up:
+            peer.send_video(frame)
 
     def send_audio(self, frame: AudioFrame) -> None:
         """To that user, when connected."""
-        if self._peer is not None and self.is_up:
-            self._peer.send_audio(frame)
+        if (peer := self._peer) is not None and self.is_up:
+            peer.send_audio(frame)
 
     def request_keyframe(self) -> None:
         """Of that user's video."""
-        if self._peer is not None and self.is_up:
-            self._peer.request_keyframe()
+        if (peer := self._peer) is not None and self.is_up:
+            peer.request_keyframe()
 
     def kill(self) -> None:
         """Loses the connection, on purpose."""

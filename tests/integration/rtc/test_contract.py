@@ -28,7 +28,7 @@ from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.guard import GuardedProtocol
 from mediaagentd.media.rtc.handshake import datagrams
 from mediaagentd.media.rtc.names import Names
-from mediaagentd.media.rtc.sound import Sound
+from mediaagentd.media.rtc.receiver import RTX
 from mediaagentd.media.rtc.video_receiver import VideoReceiver
 from mediaagentd.media.rtc.video_sender import VideoSender
 from mediaagentd.media.rtc.wire import Wire
@@ -96,9 +96,9 @@ def test_ours_has_what_the_library_calls(stock: type, ours: type) -> None:
 
 
 def test_sound_that_was_not_negotiated_is_named_as_the_library_names_it() -> None:
-    codecs = seams.audio_codecs(Sound(96, 63, 62))
-    assert {number: codec.name for number, codec in codecs.items()} == {63: "red", 62: "rtx"}
-    assert aiortc.codecs.is_rtx(codecs[62])
+    codec = aiortc.RTCRtpCodecParameters("video/rtx", 90000, payloadType=62, parameters={"apt": 96})
+    assert (codec.name.lower(), codec.parameters["apt"]) == (RTX, 96)
+    assert aiortc.codecs.is_rtx(codec)
     wrapped = aiortc.rtp.wrap_rtx(aiortc.rtp.RtpPacket(96, sequence_number=5, payload=b"x"), 62, 9, 8)
     assert (wrapped.ssrc, wrapped.payload) == (8, b"\0\5x")
 

@@ -158,6 +158,23 @@ async def test_sealing_is_that_of_the_library(path: Path) -> None:
         slots.seal(ours, [b"short"])
 
 
+async def test_opening_is_that_of_the_library(path: Path) -> None:
+    slots, sealing = seams.Slots(1, 1536), session(pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+    opening = session(pylibsrtp.Policy.SSRC_ANY_INBOUND)
+    sent = packets([0, 1, 1200, 1300])
+    sealed = [sealing.protect(each) for each in sent]
+    assert [slots.open(opening, each) for each in sealed] == sent
+    for bad in (
+        sealed[0],
+        sealed[1][:-1] + bytes([sealed[1][-1] ^ 1]),
+        b"short",
+    ):  # come twice, forged, no packet at all
+        with pytest.raises(pylibsrtp.Error):
+            slots.open(opening, bad)
+    with pytest.raises(ValueError, match="too long"):
+        slots.open(opening, bytes(1537))
+
+
 async def test_a_system_that_cuts_says_so_and_a_relay_has_no_socket_of_its_own(path: Path) -> None:
     assert cutting(None) is None
     found = seams.udp_socket(path.transport)

@@ -148,8 +148,8 @@ class PlayoutBuffer:
         self._forget_held()
         assert self._next is not None
         self._since_put_in += 1
-        waited = self._delay.of(self._next * SLOT, now)
-        missing = self.target - waited
+        waited, target = self._delay.of(self._next * SLOT, now), self.target
+        missing = target - waited
         patience = PATIENCE if missing < FAR else HASTE
         if self._packets and missing > SLOT / 4 and self._since_put_in >= patience:
             self._since_put_in = 0
@@ -162,7 +162,7 @@ class PlayoutBuffer:
         self._next += 1
         self._settle_gap(frame)
         self.played += 1
-        self._above = self._above + 1 if waited > self.target + EXCESS else 0
+        self._above = self._above + 1 if waited > target + EXCESS else 0
         if self._above >= PATIENCE and (second := self._packets.pop(self._next, None)) is not None:
             self._above, self._last, self._next = 0, second, self._next + 1
             return Slot(Fill.PACKET, frame.data, second.data)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket
 
-from mediaagentd.media.rtc import inbound, seams
+from mediaagentd.media.rtc import inbound
 from mediaagentd.media.rtc.gaps import Gaps
 from mediaagentd.media.rtc.inbound import Inbound
-from mediaagentd.media.rtc.receiver import Receiver, ascending
+from mediaagentd.media.rtc.receiver import RTX, Codec, Receiver, ascending
 from mediaagentd.media.rtc.reception import Unwrapper
 from mediaagentd.media.rtc.redundancy import Block, unpack
 from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.rtc.wire import Wire
-from mediaagentd.media.types import AUDIO_FRAME, AudioFrame, StreamStats
+from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame, StreamStats
+
+RED = "red"
 
 REMEMBERED = 100
 """Packets of sound that are known again when they come twice: two seconds."""
@@ -55,7 +57,8 @@ class AudioReceiver(Receiver):
         begins = self._task is None
         await super().receive(parameters)
         if begins and self._sound is not None:
-            extra = seams.audio_codecs(self._sound)
+            named = ((RED, self._sound.red), (RTX, self._sound.rtx))
+            extra = {number: Codec(name, AUDIO_CLOCK) for name, number in named if number is not None}
             self._codecs.update(extra)
             self._wire.join(self, extra)
 
@@ -70,9 +73,7 @@ class AudioReceiver(Receiver):
             repaired=self._repaired,
         )
 
-    def _repair(
-        self, packet: Inbound, _codec: RTCRtpCodecParameters
-    ) -> tuple[Inbound, RTCRtpCodecParameters] | None:
+    def _repair(self, packet: Inbound, _codec: Codec) -> tuple[Inbound, Codec] | None:
         """There is one stream, and so no need to say which one is repaired."""
         if self._ssrc is None or self._sound is None or len(packet.payload) < 2:
             return None
@@ -82,7 +83,7 @@ class AudioReceiver(Receiver):
     def _estimate(self, packet: Inbound, now: float) -> None:
         self._count(len(packet.payload), now)
 
-    def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
+    def _on_packet(self, packet: Inbound, codec: Codec, now: float) -> None:
         if not packet.payload:
             return
         if packet.ssrc != self._ssrc:
@@ -104,8 +105,8 @@ class AudioReceiver(Receiver):
         if self._gaps.deadline() is not None:
             self._wake.set()
 
-    def _blocks(self, packet: Inbound, codec: RTCRtpCodecParameters) -> list[Block]:
-        if codec.name.lower() == "red" and self._sound is not None:
+    def _blocks(self, packet: Inbound, codec: Codec) -> list[Block]:
+        if codec.name == RED and self._sound is not None:
             return unpack(packet.payload, self._sound.opus)
         return [Block(packet.payload, 0)]
 

@@ -45,6 +45,8 @@ class Gaps:
         for got in (number, *covered):
             self._missing.pop(got, None)
         self._highest = max(self._highest, number)
+        if not self._missing:
+            return
         for old in [each for each in self._missing if each < self._highest - OLDEST]:
             del self._missing[old]
 
@@ -63,9 +65,9 @@ class Gaps:
 
     def deadline(self) -> float | None:
         """When `due` has something to say."""
-        if not self._useful():
+        if not self._missing or not self._useful():
             return None
-        return min((missing.due for missing in self._missing.values()), default=None)
+        return min(missing.due for missing in self._missing.values())
 
     def _useful(self) -> bool:
         return self.round_trip is not None and self.round_trip <= LONGEST_ROUND_TRIP

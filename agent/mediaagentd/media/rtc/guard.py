@@ -10,7 +10,6 @@ from typing import Any
 
 from aioice import Connection, stun
 from aioice import ice as library
-from aiortc.rtp import is_rtcp
 
 from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.proof import is_signed
@@ -155,8 +154,7 @@ class GuardedProtocol(library.StunProtocol):
         return _is_stun(data) and kind in (_SUCCESS, _ERROR) and self._gate.trusts(addr)
 
     def _data(self, data: bytes) -> None:
-        stranger = data[0] >= 128 and not is_rtcp(data) and not self._gate.may_stream(data[8:12])
-        if stranger or self.receiver._queue.qsize() >= QUEUE_BOUND:
+        if self.receiver._queue.qsize() >= QUEUE_BOUND:
             return self._gate.tally.add()
         return self.receiver.data_received(data, self.local_candidate.component)
 

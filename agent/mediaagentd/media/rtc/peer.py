@@ -251,8 +251,9 @@ class Peer:
 
     def _round_trip(self) -> float | None:
         """By reports on what we send, else by consent checks: some far ends send and we do not."""
-        known = (self._video_out.round_trip, self._audio_out.round_trip, self._consent.round_trip)
-        return next((value for value in known if value is not None), None)
+        known = self._video_out.round_trip
+        known = self._audio_out.round_trip if known is None else known
+        return self._consent.round_trip if known is None else known
 
     def _require(self, state: str) -> None:
         if self._closing is not None or self._ended:

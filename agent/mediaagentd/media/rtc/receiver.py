@@ -8,10 +8,10 @@ import random
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from aiortc.codecs import is_rtx
 from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import (
     AnyRtcpPacket,
     RtcpReceiverInfo,
@@ -30,6 +30,19 @@ SILENT = 5.0
 """Synchronization sources that we keep count of, and seconds without a packet after which one gives its place
 to a new one; a flood of new ones is ignored.
 """
+
+
+RTX = "rtx"
+
+
+class Codec(NamedTuple):
+    """What a payload type stands for: its encoding name in small letters, and of `RTX` the payload type of
+    what is repeated (RFC 4588 section 8.6).
+    """
+
+    name: str
+    clock: int
+    repeats: int | None = None
 
 
 @dataclass(slots=True)
@@ -53,7 +66,7 @@ class Receiver:
         self._track: object | None = None
         self._enabled = True
         self._rtcp_ssrc: int | None = None
-        self._codecs: dict[int, RTCRtpCodecParameters] = {}
+        self._codecs: dict[int, Codec] = {}
         self._rtx: dict[int, int] = {}
         self._sources: dict[int, _Source] = {}
         self._task: asyncio.Task[None] | None = None
@@ -83,7 +96,10 @@ class Receiver:
             return
         for codec in parameters.codecs:
             if codec.payloadType is not None:
-                self._codecs[codec.payloadType] = codec
+                repeats = codec.parameters.get("apt")
+                self._codecs[codec.payloadType] = Codec(
+                    codec.name.lower(), codec.clockRate, repeats if isinstance(repeats, int) else None
+                )
         for encoding in parameters.encodings:
             if encoding.rtx is not None:
                 self._rtx[encoding.rtx.ssrc] = encoding.ssrc
@@ -114,7 +130,7 @@ class Receiver:
         if not self._enabled or codec is None:
             return
         now = time.monotonic()
-        source = self._source(packet.ssrc, codec.clockRate, now)
+        source = self._source(packet.ssrc, codec.clock, now)
         if source is None:
             return
         source.arrived = now
@@ -122,7 +138,7 @@ class Receiver:
         self._packets += 1
         self._octets += len(packet.payload)
         self._estimate(packet, now)
-        if is_rtx(codec):
+        if codec.name == RTX:
             repaired = self._repair(packet, codec)
             if repaired is None:
                 return
@@ -132,7 +148,7 @@ class Receiver:
     def _estimate(self, packet: Inbound, now: float) -> None:
         """Looks at when and how large it came, for an estimate of the path."""
 
-    def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
+    def _on_packet(self, packet: Inbound, codec: Codec, now: float) -> None:
         raise NotImplementedError
 
     def _source(self, ssrc: int, clock_rate: int, now: float) -> _Source | None:
@@ -154,18 +170,15 @@ class Receiver:
             del self._sources[stalest]
         return silent
 
-    def _repair(
-        self, packet: Inbound, codec: RTCRtpCodecParameters
-    ) -> tuple[Inbound, RTCRtpCodecParameters] | None:
+    def _repair(self, packet: Inbound, codec: Codec) -> tuple[Inbound, Codec] | None:
         """The original of a retransmitted packet (RFC 4588 section 4)."""
         ssrc = self._rtx.get(packet.ssrc)
-        payload_type = codec.parameters.get("apt")
-        if ssrc is None or len(packet.payload) < 2 or not isinstance(payload_type, int):
+        if ssrc is None or len(packet.payload) < 2 or codec.repeats is None:
             return None
-        original = self._codecs.get(payload_type)
+        original = self._codecs.get(codec.repeats)
         if original is None:
             return None
-        return inbound.original(packet, payload_type, ssrc), original
+        return inbound.original(packet, codec.repeats, ssrc), original
 
     def _origin(self, ssrc: int, timestamp: int) -> float | None:
         """When the far end captured what has this RTP timestamp, by its clock."""

@@ -103,6 +103,9 @@ class Redundancy:
         """The RED payload for a packet of that 32-bit RTP timestamp; None when there is nothing to send
         along. `payload_type` is that of Opus.
         """
+        if not depth:
+            self._sent.append((timestamp, data))
+            return None
         places = (SPREAD if spread else CLOSE)[:depth]
         earlier = [
             (age, old)

@@ -15,12 +15,9 @@ from aioice import Connection
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport, State
 from aiortc.rtcicetransport import RTCIceTransport
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from OpenSSL import SSL
 from pylibsrtp import Session
 from pylibsrtp._binding import ffi, lib
-
-from mediaagentd.media.rtc.sound import Sound
 
 _ALL = 1 << 16
 """Bytes of DTLS to read at once; a flight is one or two thousand."""
@@ -108,11 +105,11 @@ def say_again(transport: RTCDtlsTransport, datagrams: Sequence[bytes]) -> bool:
 
 
 class Slots:
-    """Places in which packets are sealed, without the copies and objects of `Session.protect`."""
+    """Places in which packets are sealed and opened, without the copies and objects of `Session`."""
 
     def __init__(self, count: int, size: int) -> None:
         place = ffi.new("char[]", count * size)
-        self._longest = size - pylibsrtp.SRTP_MAX_TRAILER_LEN
+        self._size = size
         self._slots = [
             (place + at, memoryview(ffi.buffer(place + at, size))) for at in range(0, count * size, size)
         ]
@@ -123,10 +120,10 @@ class Slots:
         """RTP packets as they leave, until the next call; at most as many as there are places. Raises:
         ValueError for one that is too long, pylibsrtp.Error.
         """
-        length, sealed = self._length, []
+        length, sealed, longest = self._length, [], self._size - pylibsrtp.SRTP_MAX_TRAILER_LEN
         for packet, (place, view) in zip(packets, self._slots, strict=False):
             size = len(packet)
-            if size > self._longest:
+            if size > longest:
                 raise ValueError("packet is too long")
             view[:size] = packet
             length[0] = size
@@ -134,6 +131,17 @@ class Slots:
                 raise pylibsrtp.Error(f"srtp_protect: {status}")
             sealed.append(view[: length[0]])
         return sealed
+
+    def open(self, session: Session, packet: bytes) -> bytes:
+        """An RTP packet that has come. Raises: ValueError for one that is too long, pylibsrtp.Error."""
+        size, (place, view) = len(packet), self._slots[0]
+        if size > self._size:
+            raise ValueError("packet is too long")
+        view[:size] = packet
+        self._length[0] = size
+        if status := lib.srtp_unprotect(session._srtp[0], place, self._length):
+            raise pylibsrtp.Error(f"srtp_unprotect: {status}")
+        return bytes(view[: self._length[0]])
 
 
 def udp_socket(transport: asyncio.DatagramTransport) -> socket.socket | None:
@@ -153,18 +161,6 @@ def negotiated(connection: RTCPeerConnection, kind: str) -> list[str]:
         if transceiver.kind == kind and transceiver.currentDirection in ("sendrecv", "sendonly"):
             return [codec.name for codec in transceiver._codecs]
     return []
-
-
-def audio_codecs(sound: Sound) -> dict[int, RTCRtpCodecParameters]:
-    """By payload type, what has been agreed about sound and the library has not heard of."""
-    named = (("red", sound.red), ("rtx", sound.rtx))
-    return {
-        payload_type: RTCRtpCodecParameters(
-            mimeType=f"audio/{name}", clockRate=48000, channels=2, payloadType=payload_type
-        )
-        for name, payload_type in named
-        if payload_type is not None
-    }
 
 
 def shut_by_far_end(connection: RTCPeerConnection) -> bool:

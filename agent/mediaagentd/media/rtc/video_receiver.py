@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from aiortc.codecs import is_rtx
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_PLI,
@@ -23,10 +22,13 @@ from mediaagentd.media.rtc.fec import FecDecoder, Recovered, Source
 from mediaagentd.media.rtc.header import HEADERS
 from mediaagentd.media.rtc.inbound import ABS_SEND_TIME, Inbound
 from mediaagentd.media.rtc.payload import ParameterSets, depacketize
-from mediaagentd.media.rtc.receiver import Receiver, ascending
+from mediaagentd.media.rtc.receiver import RTX, Codec, Receiver, ascending
 from mediaagentd.media.rtc.transport_wide import Arrivals
 from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import StreamStats, VideoCodec, VideoFrame
+
+VIDEO = {codec.value.lower(): codec for codec in VideoCodec}
+"""By encoding name in small letters."""
 
 TIGHT = 0.6
 """Seconds after a fall of the estimate in which there still comes what was sent before."""
@@ -133,7 +135,7 @@ class VideoReceiver(Receiver):
             self._on_narrow()
         self._assembler.abandon(beyond=int(REPAIRABLE * self._estimator.capacity / PACKET))
 
-    def _on_packet(self, packet: Inbound, codec: RTCRtpCodecParameters, now: float) -> None:
+    def _on_packet(self, packet: Inbound, codec: Codec, now: float) -> None:
         if packet.ssrc != self._ssrc:
             self._ssrc, self._assembler = packet.ssrc, Assembler()
             self._decoder = None if self._decoder is None else FecDecoder()
@@ -160,12 +162,12 @@ class VideoReceiver(Receiver):
     def _recover(self, recovered: list[Recovered], now: float) -> None:
         for sequence, source in recovered:
             codec = self._codecs.get(source.payload_type)
-            if codec is not None and not is_rtx(codec):
+            if codec is not None and codec.name != RTX:
                 self._recovered += 1
                 self._assemble(sequence, source, codec, now)
 
-    def _assemble(self, sequence: int, source: Source, codec: RTCRtpCodecParameters, now: float) -> None:
-        name = VideoCodec(codec.name.upper())
+    def _assemble(self, sequence: int, source: Source, codec: Codec, now: float) -> None:
+        name = VIDEO[codec.name]
         try:
             payload = depacketize(name, source.payload)
         except (ValueError, IndexError):

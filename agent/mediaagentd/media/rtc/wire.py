@@ -32,6 +32,9 @@ from mediaagentd.media.rtc.gate import Gate, Tally
 from mediaagentd.media.rtc.inbound import Inbound, Reader
 from mediaagentd.media.rtc.outlet import Outlet
 
+LARGEST = 2048
+"""Bytes of the largest packet of RTP that is opened."""
+
 
 class TakesRtcp(Protocol):
     """A sender."""
@@ -63,6 +66,7 @@ class Wire:
         self._defects = Tally("packet_handling_failed")
         self._receivers: dict[int, TakesRtp] = {}
         self._senders: dict[int, TakesRtcp] = {}
+        self._slots = seams.Slots(1, LARGEST)
         self.send = Outlet(transport).send
         """Takes RTP packets that leave together. Raises: ConnectionError."""
         self._queue = seams.take_datagrams(transport, self._take)
@@ -94,15 +98,22 @@ class Wire:
 
     def _take(self, data: bytes, component: int) -> None:
         """A datagram of the far end that is DTLS, RTP or RTCP."""
-        session = seams.incoming(self.transport) if data[0] >= 128 else None
+        if data[0] < 128:
+            self._queue(data, component)
+            return
+        reports = is_rtcp(data)
+        if not reports and not self._gate.may_stream(data[8:12]):
+            self._gate.tally.add()
+            return
+        session = seams.incoming(self.transport)
         if session is None:
             self._queue(data, component)
             return
         try:
-            if is_rtcp(data):
+            if reports:
                 self._rtcp(session.unprotect_rtcp(data))
             else:
-                self._rtp(session.unprotect(data))
+                self._rtp(self._slots.open(session, data))
         except pylibsrtp.Error:  # forged, or come twice
             return
         except ValueError:  # longer than any packet

@@ -182,13 +182,15 @@ class Gallery:
 
     def on_audio(self, user_id: str, frame: AudioFrame) -> None:
         """Sound of that user, for recordings and pages."""
+        if not self._views:
+            return
         for recorder in self._shown(user_id, self._recorders):
             recorder.audio(frame)
         for page in self._shown(user_id, self._pages):
             page.audio(frame)
 
     def _of(self, user_id: str) -> list[View]:
-        return [view for view in self._views.values() if view.user_id == user_id]
+        return [view for view in self._views.values() if view.user_id == user_id] if self._views else []
 
     def _shown(self, user_id: str, places: Mapping[str, _Place]) -> list[_Place]:
         """Of these places the ones that show that user."""
