@@ -115,6 +115,6 @@ def run_all(directory: Path) -> list[Figure]:
         Figure("PSNR of luma, as a client gets it", "dB", tuple(r.psnr for r in runs),
                "numbers in the pictures read", goal=33.4, at_least=True),
         Figure("lateness of the event loop in a call, p99", "ms", tuple(r.lag for r in runs),
-               "told by GetStatus, ten looks a second", goal=20),
+               "told by GetStatus, five looks a second", goal=20),
         *latency,
     ]  # fmt: skip
