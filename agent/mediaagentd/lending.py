@@ -54,7 +54,9 @@ class LendingLoop(asyncio.SelectorEventLoop):
             before = self._first_timer()
             events._set_running_loop(self)
             try:
-                events.Handle(callback, args, self)._run()
+                callback(*args)
+            except Exception as error:
+                self.call_exception_handler({"message": f"Exception in {callback}", "exception": error})
             finally:
                 events._set_running_loop(None)
             if self._ready or self._stopping or self._first_timer() < before:  # type: ignore[attr-defined]

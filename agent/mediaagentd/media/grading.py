@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mediaagentd.media.types import VideoCodec, VideoFrame, VideoProfile
 
@@ -138,6 +138,6 @@ class Feed:
         if stream != self._current:
             return None
         if frame.pts <= self._last:
-            frame = replace(frame, pts=self._last + 1)
+            frame = frame._replace(pts=self._last + 1)
         self._last = frame.pts
         return frame

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -239,7 +238,7 @@ class LocalStreams:
             self._retake()
         if self._passing:
             pts = round((frame.captured - self._origin) * VIDEO_CLOCK)
-            self._on_video(PASSED, replace(frame, pts=pts))
+            self._on_video(PASSED, frame._replace(pts=pts))
 
     def _on_encoded(self, stream: Stream, frame: VideoFrame) -> None:
         """What an encoder gives. It takes the camera's place at a keyframe likewise."""

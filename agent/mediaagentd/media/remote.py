@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import replace
 
 from mediaagentd.media.capture.types import PictureSink, RawPicture
 from mediaagentd.media.codec.shared import SharedDecoder
@@ -60,7 +59,7 @@ class RemoteVideo:
             return
         if (due <= now and not self._held) or len(self._held) >= MOST_HELD:
             self._release(now + MOST_HOLD)
-            self._decoder.push(replace(frame, captured=now))
+            self._decoder.push(frame._replace(captured=now))
             return
         self._held.append((due, frame))
         if self._timer is None:
@@ -111,7 +110,7 @@ class RemoteVideo:
         """Decodes what is due."""
         while self._held and self._held[0][0] <= now and self._decoder is not None:
             due, frame = self._held.popleft()
-            self._decoder.push(replace(frame, captured=due))
+            self._decoder.push(frame._replace(captured=due))
 
     def _note(self, picture: RawPicture) -> None:
         """In the codec thread."""

@@ -4,7 +4,6 @@ one ended and the next began, but for a gap as long as it was. Pure.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeVar
 
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, VIDEO_CLOCK, AudioFrame, VideoFrame
@@ -39,9 +38,9 @@ class Splice:
             placed = frame
         elif isinstance(frame, AudioFrame):
             sequence = (frame.sequence + self._sequence_shift) & 0xFFFF
-            placed = replace(frame, pts=frame.pts + self._shift, sequence=sequence)
+            placed = frame._replace(pts=frame.pts + self._shift, sequence=sequence)
         else:
-            placed = replace(frame, pts=frame.pts + self._shift)
+            placed = frame._replace(pts=frame.pts + self._shift)
         if self._last is None or placed.pts > self._last.pts:
             self._last = placed
         return placed

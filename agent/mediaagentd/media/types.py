@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 AUDIO_CLOCK = 48_000
 """RTP clock of Opus, ticks a second (RFC 7587 section 4.1)."""
@@ -97,8 +97,7 @@ class Hearing:
 UNSAID: Final = Hearing()
 
 
-@dataclass(frozen=True, slots=True)
-class VideoFrame:
+class VideoFrame(NamedTuple):
     """One encoded picture: H.264 as Annex B with start codes (parameter sets in front of each IDR),
     VP8 as the raw bitstream frame.
 
@@ -115,8 +114,7 @@ class VideoFrame:
     origin: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AudioFrame:
+class AudioFrame(NamedTuple):
     """One Opus packet of 20 ms. `pts` counts `AUDIO_CLOCK` ticks; `sequence` is the RTP sequence number
     of a remote frame (so that the playout sees gaps), 0 for a local one; the rest as in `VideoFrame`.
     """

@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -183,7 +182,7 @@ async def test_a_picture_that_has_become_too_large_is_cut_off_and_nobody_takes_i
     picture = Picture(VideoCodec.VP8)
     alice.peer.send_video(picture.frame())
     await bob.seen.until(lambda: len(bob.seen.video) == 1)
-    large = replace(picture.frame(), data=bytes(600_000))
+    large = picture.frame()._replace(data=bytes(600_000))
     alice.peer.send_video(large)
     alice.peer._video_out._on_bitrate(300_000)
     assert alice.seen.keyframe_requests == 1

@@ -10,7 +10,7 @@ come is waited for, so that a stall of the network delays sound and loses none.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mediaagentd.media.playout.delay import SLOT, SOUND, Delay
 from mediaagentd.media.playout.packet import announces_silence, recovers_previous
@@ -46,8 +46,7 @@ class Fill(enum.Enum):
     CONCEALED = "made up"
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """What to play for 20 ms; `data` is the packet to decode, or the one to recover from. With `second`
     both packets are to be played in the time of one.
     """

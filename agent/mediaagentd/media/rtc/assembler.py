@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mediaagentd.media.rtc.payload import Payload
 from mediaagentd.media.rtc.reception import Unwrapper
@@ -96,8 +97,7 @@ class Requests:
     keyframe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     payload: Payload
     timestamp: int
     marker: bool

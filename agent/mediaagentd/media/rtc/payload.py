@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiortc.codecs.h264 import PACKET_MAX, H264Encoder, H264PayloadDescriptor
 from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
@@ -24,8 +23,7 @@ _STAP_A: Final = 24
 _FU_A: Final = 28
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """One RTP payload without its payload header.
 
     `opens` says that a keyframe begins here for certain (VP8: first partition of a key picture, H.264:
@@ -117,6 +115,8 @@ def _vp8(payload: bytes) -> Payload:
 
 
 def _h264(payload: bytes) -> Payload:
+    if payload[0] & 0x1F == _FU_A and len(payload) > 1 and not payload[1] & 0x80:
+        return Payload(payload[2:], opens=False, key=False)  # from within a unit, as most are
     _, data = H264PayloadDescriptor.parse(payload)
     types = _unit_types(payload)
     return Payload(data, opens=_SPS in types, key=_IDR in types)

@@ -22,7 +22,8 @@ class Unwrapper:
             return value
         ahead = ((value - self._highest + self._half) & self._mask) - self._half
         result = self._highest + ahead
-        self._highest = max(self._highest, result)
+        if ahead > 0:
+            self._highest = result
         return result
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mediaagentd.media.rtc.gaps import LONGEST_ROUND_TRIP
 from mediaagentd.media.types import QUIET_LOSS
@@ -44,8 +43,7 @@ _FURTHEST: Final = (1 << 14) - 1
 _BLOCKS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """An Opus packet, and how many clock ticks it is older than the RTP packet it came in."""
 
     data: bytes

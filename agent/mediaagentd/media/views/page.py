@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import structlog
 
@@ -75,13 +74,13 @@ class Page:
             return
         pts = self._video.place(frame.pts, frame.captured)
         if pts is not None:
-            self._peer.send_video(replace(frame, pts=pts))
+            self._peer.send_video(frame._replace(pts=pts))
 
     def audio(self, frame: AudioFrame) -> None:
         """Copies a packet of sound."""
         pts = self._audio.place(frame.pts, frame.captured)
         if pts is not None:
-            self._peer.send_audio(replace(frame, pts=pts))
+            self._peer.send_audio(frame._replace(pts=pts))
 
     async def close(self) -> None:
         """Ends the connection, for a bounded time; nothing is told after it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 from mediaagentd.media.capture.pattern import read_counter
@@ -107,7 +106,7 @@ class Held(Workers):
 
 def at_once(frames: list[VideoFrame]) -> list[VideoFrame]:
     """The pictures as one repair lets all of them go."""
-    return [replace(frame, captured=5.0) for frame in frames]
+    return [frame._replace(captured=5.0) for frame in frames]
 
 
 def one_after_the_other(frames: list[VideoFrame]) -> list[VideoFrame]:

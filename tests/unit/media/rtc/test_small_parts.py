@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import struct
 from contextlib import suppress
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -157,8 +156,8 @@ def test_a_link_that_is_stuck_starts_over_and_a_burst_goes_through() -> None:
     assert not outbox.push(frame(VideoCodec.VP8, b"k", key=True))
     for number in range(150):
         assert not outbox.push(frame(VideoCodec.VP8, b"d", pts=number))
-    assert not outbox.push(replace(frame(VideoCodec.VP8, b"d"), captured=BEHIND))
-    assert outbox.push(replace(frame(VideoCodec.VP8, b"d"), captured=BEHIND + 0.01))
+    assert not outbox.push(frame(VideoCodec.VP8, b"d")._replace(captured=BEHIND))
+    assert outbox.push(frame(VideoCodec.VP8, b"d")._replace(captured=BEHIND + 0.01))
     assert outbox.pop() is None
 
 
