@@ -51,14 +51,14 @@ class LendingLoop(asyncio.SelectorEventLoop):
         try:
             if self._ready or self.get_debug():  # type: ignore[attr-defined] # of asyncio, as are those below
                 return False
-            before = self._first_timer()
+            before, own = self._first_timer(), events._get_running_loop()
             events._set_running_loop(self)
             try:
                 callback(*args)
             except Exception as error:
                 self.call_exception_handler({"message": f"Exception in {callback}", "exception": error})
             finally:
-                events._set_running_loop(None)
+                events._set_running_loop(own)
             if self._ready or self._stopping or self._first_timer() < before:  # type: ignore[attr-defined]
                 self._write_to_self()  # type: ignore[attr-defined]
             return True

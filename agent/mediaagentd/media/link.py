@@ -341,6 +341,7 @@ class Link:
         for left in [left for left in self._legs if left < instead]:
             self._drop(left)
         self._lingering = self._loop.call_later(LINGER, self._drop, instead)
+        self.audio_loss = max(self.audio_loss, UNKNOWN_LOSS)  # the other path's says nothing of this one
         self._owner.on_up(self)
 
     def _drop(self, generation: int) -> None:

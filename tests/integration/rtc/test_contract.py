@@ -29,7 +29,7 @@ from mediaagentd.media.rtc.guard import GuardedProtocol
 from mediaagentd.media.rtc.handshake import datagrams
 from mediaagentd.media.rtc.names import Names
 from mediaagentd.media.rtc.receiver import RTX
-from mediaagentd.media.rtc.video_receiver import VideoReceiver
+from mediaagentd.media.rtc.video_receiver import VIDEO, VideoReceiver
 from mediaagentd.media.rtc.video_sender import VideoSender
 from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import VideoCodec
@@ -95,10 +95,12 @@ def test_ours_has_what_the_library_calls(stock: type, ours: type) -> None:
             assert inspect.iscoroutinefunction(mine) == inspect.iscoroutinefunction(theirs), name
 
 
-def test_sound_that_was_not_negotiated_is_named_as_the_library_names_it() -> None:
+def test_codecs_are_named_as_the_library_names_them() -> None:
     codec = aiortc.RTCRtpCodecParameters("video/rtx", 90000, payloadType=62, parameters={"apt": 96})
     assert (codec.name.lower(), codec.parameters["apt"]) == (RTX, 96)
     assert aiortc.codecs.is_rtx(codec)
+    assert [each.lower() for each in VIDEO] == list(VIDEO)
+    assert {each.name.lower() for each in aiortc.codecs.CODECS["video"]} >= {*VIDEO, RTX}
     wrapped = aiortc.rtp.wrap_rtx(aiortc.rtp.RtpPacket(96, sequence_number=5, payload=b"x"), 62, 9, 8)
     assert (wrapped.ssrc, wrapped.payload) == (8, b"\0\5x")
 

@@ -61,7 +61,7 @@ def test_what_still_waits_is_done_unless_it_is_dropped() -> None:
         assert going.wait(PATIENCE)
         worker.do(lambda worker=worker: done.append("kept" if worker is kept else "dropped"))  # type: ignore[misc]
         waiting = worker.submit(lambda: 7)
-        worker.shutdown(cancel_futures=cancels)
+        worker.shutdown(wait=False, cancel_futures=cancels)
         may_go.set()
         if cancels:
             with pytest.raises(CancelledError):
@@ -70,6 +70,7 @@ def test_what_still_waits_is_done_unless_it_is_dropped() -> None:
             assert waiting.result(PATIENCE) == 7
         with pytest.raises(RuntimeError, match="shut down"):
             worker.do(lambda: None)
+        worker.shutdown()
     assert done == ["kept"]
 
 

@@ -167,6 +167,13 @@ class PlayoutBuffer:
             return Slot(Fill.PACKET, frame.data, second.data)
         return Slot(Fill.PACKET, frame.data)
 
+    def rest(self) -> None:
+        """Nothing has come for long, and nothing was pulled: what comes next begins anew, with the delay that
+        the network asks for.
+        """
+        self._packets.clear()
+        self._next, self._gap, self._held, self._above, self._last = None, 0, 0, 0, None
+
     def _note(self, slot: int, now: float) -> None:
         """Books when a slot became playable, once."""
         if slot in self._noted:
@@ -236,7 +243,6 @@ class PlayoutBuffer:
             self._next = max(self._next, oldest + 1)
 
     def _restart(self) -> None:
-        self._packets.clear()
         self._noted.clear()
         self._delay = Delay(SOUND)
-        self._next, self._gap, self._held, self._above, self._last = None, 0, 0, 0, None
+        self.rest()

@@ -24,7 +24,7 @@ LATE = 0.25
 """Seconds behind time after which missed ticks are left out."""
 
 BEHIND = 3.0
-"""Seconds of slots to catch up on where nobody listens: all is silent after so many without a packet."""
+"""Seconds of slots to catch up on where nobody listens; what has had no packet for longer begins anew."""
 
 JOIN = 1.0
 """Seconds to wait for the thread before it is abandoned."""
@@ -64,12 +64,16 @@ class Playout:
             self._catch_up(time.monotonic())
             begins = not self._voices
             self._voices.setdefault(user_id, Voice())
-        if begins and self._chosen.wants_sound:
+        if self._chosen.wants_sound and (begins or self._has_died()):
             self._stopping = threading.Event()
             self._thread = threading.Thread(
                 target=self._run, args=(self._stopping, self._thread), name="playout", daemon=True
             )
             self._thread.start()
+
+    def _has_died(self) -> bool:
+        """Whether the thread should play, and is no more: of what nobody foresaw."""
+        return self._sink.wants_sound and self._thread is not None and not self._thread.is_alive()
 
     def remove(self, user_id: str) -> None:
         """No longer."""
@@ -155,11 +159,15 @@ class Playout:
         """Pulls what was due, under the lock, where no thread does."""
         if self._sink.wants_sound:
             return
-        self._due = max(self._due, now - BEHIND)
-        while self._due <= now:
+        until = min(now, self._due + BEHIND)
+        while self._due <= until:
             for voice in self._voices.values():
                 voice.buffer.pull(self._due)
             self._due += SLOT
+        if self._due <= now:
+            for voice in self._voices.values():
+                voice.buffer.rest()
+            self._due = now
 
     def _replace(self, refused: Refused) -> None:
         _log.warning("speaker_failed", error=refused.message)

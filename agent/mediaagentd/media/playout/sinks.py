@@ -1,4 +1,4 @@
-"""Where the mixed sound goes: speaker, WAV file, nowhere. Used by the playout thread only."""
+"""Where the mixed sound goes: speaker, WAV file, nowhere. Used by one thread at a time."""
 
 from __future__ import annotations
 

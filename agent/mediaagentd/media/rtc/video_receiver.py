@@ -167,7 +167,10 @@ class VideoReceiver(Receiver):
                 self._assemble(sequence, source, codec, now)
 
     def _assemble(self, sequence: int, source: Source, codec: Codec, now: float) -> None:
-        name = VIDEO[codec.name]
+        name = VIDEO.get(codec.name)
+        if name is None:
+            self._malformed += 1
+            return
         try:
             payload = depacketize(name, source.payload)
         except (ValueError, IndexError):

@@ -13,6 +13,8 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.synthetic import tone
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.codec.opus import OpusEncoder
+from mediaagentd.media.playout.buffer import PlayoutBuffer
+from mediaagentd.media.playout.delay import SLOT
 from mediaagentd.media.playout.mixer import FULL, Voice, mix, squeeze
 from mediaagentd.media.playout.playout import Playout
 from mediaagentd.media.playout.sinks import NullSink, WavSink, make_sink
@@ -108,6 +110,36 @@ def test_a_null_sink_drains_and_counts_without_decoding() -> None:
     assert "playout" not in [thread.name for thread in threading.enumerate()]
     playout.remove("alice")
     playout.close()
+
+
+@pytest.mark.parametrize("pause", [1.0, 5.0, 12.0, 70.0])
+@pytest.mark.parametrize("announced", [True, False], ids=["quiet", "cut off"])
+def test_what_nobody_hears_is_counted_as_if_somebody_did(
+    monkeypatch: pytest.MonkeyPatch, pause: float, announced: bool
+) -> None:
+    """A buffer that is pulled every 20 ms, and one that is looked at when a packet comes."""
+    now = [1000.0]
+    monkeypatch.setattr("mediaagentd.media.playout.playout.time.monotonic", lambda: now[0])
+    playout, prompt = Playout(NullSink()), PlayoutBuffer()
+    playout.add("alice")
+    due = now[0]
+    skipped = round(pause / SLOT)
+    for number in (*range(100), *range(100 + skipped, 400 + skipped)):
+        arrives = 1000.0 + number * SLOT + 0.003
+        while due <= arrives:
+            prompt.pull(due)
+            due += SLOT
+        now[0] = arrives
+        data = b" h" if number == 99 and announced else b"\xff never decoded"
+        frame = AudioFrame(
+            data, number * AUDIO_FRAME, arrives, number - skipped * (number > 99), arrives - 0.02
+        )
+        playout.push("alice", frame)
+        prompt.push(frame, arrives)
+    slots = playout.slots("alice")
+    assert slots.lag == pytest.approx(prompt.lag, abs=1.1 * SLOT)
+    assert slots.played == pytest.approx(prompt.played, abs=5)
+    assert slots.concealed == prompt.concealed
 
 
 def test_a_wav_file_is_valid_while_it_is_written(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from mediaagentd.call.signal import AnswerSdp, Candidate, Offer, Rebuild, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, PeerDown, PeerUp
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.leg import SIGNALS
-from mediaagentd.media.types import AudioFrame
+from mediaagentd.media.types import UNKNOWN_LOSS, AudioFrame
 from mediaagentd.media.views.types import LOCAL, FrameFormat, FramesView, View, WebrtcView, WindowView
 
 from tests.unit.media.router.agent import PATIENCE, Agent, picture
@@ -110,6 +110,20 @@ async def test_a_connection_is_made_anew_beside_the_old_one(agent: Agent) -> Non
     assert figures.stats.audio_sent.packets == 2, "totals go on, also while the old one lingers"
     old.link.on_closed("late", by_far_end=True)
     assert not any(isinstance(report, PeerDown) for report in agent.reports)
+
+
+async def test_nothing_is_known_of_the_losses_of_a_path_that_takes_anothers_place(agent: Agent) -> None:
+    old = await agent.connect("bob")
+    link = agent.engine._board._links["bob"]
+    assert link.audio_loss == UNKNOWN_LOSS
+    old.link.on_audio_loss(0.0)
+    assert link.audio_loss == 0.0
+    assert agent.engine._local._sound.heard[0] == 0.0
+    assert agent.engine.network_changed(frozenset()) == 1
+    await agent.signalled(2)
+    agent.peers.of("bob").link.on_connected()
+    assert link.audio_loss == UNKNOWN_LOSS
+    assert agent.engine._local._sound.heard[0] == UNKNOWN_LOSS
 
 
 async def test_who_does_not_offer_asks(agent: Agent) -> None:
