@@ -13,7 +13,7 @@ from tests.netlab.profiles import INTERNATIONAL, Impairment, Phase, round_trip
 from tests.netlab.trials import TRIALS, Bounds, Trial
 from tests.virtual.clock import Stuck, play
 from tests.virtual.network import Network
-from tests.virtual.trials import connect, run
+from tests.virtual.trials import begin, connect, run
 
 SEED = 1
 BORNE = ("international", "loss 30", "fall and rise")
@@ -26,6 +26,12 @@ def test_a_profile_is_borne(name: str) -> None:
     trial = next(each for each in TRIALS if each.name == name)
     outcome = run(replace(trial, profile=VideoProfile.P480), SEED)
     assert not outcome.misses()
+
+
+def test_far_away_pictures_move_before_the_first_reports_are_there() -> None:
+    """Each report takes 1.2 s, and each repair; of a hundred and fifty."""
+    seen = [count for seed in range(6) for count in begin(round_trip(1.2, 0.2), seed, seconds=5.0)]
+    assert statistics.median(seen) > 60
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,22 @@ async def _connect(network: Network, impairment: Impairment) -> float:
     return took
 
 
+def begin(impairment: Impairment, seed: int, seconds: float) -> list[int]:
+    """Pictures that each end has seen so long after both were connected over that path."""
+    return play(lambda network: _begin(network, impairment, seconds), seed)
+
+
+async def _begin(network: Network, impairment: Impairment, seconds: float) -> list[int]:
+    network.impair(impairment)
+    ends = await _connected(network, VideoProfile.P480)
+    await asyncio.gather(*(end.look() for end in ends))
+    await asyncio.sleep(seconds)
+    seen = [len(end.seen) for end in ends]
+    for end in ends:
+        await end.close()
+    return seen
+
+
 async def _connected(network: Network, profile: VideoProfile) -> list[VirtualEnd]:
     settings = MediaSettings(camera="synthetic", microphone="synthetic", speaker="null", profile=profile)
     names = zip(HOSTS, ("alice", "bob"), strict=True)

@@ -40,6 +40,7 @@ class Consent:
     async def keep(self) -> None:
         """Checks until expired or cancelled."""
         self._answered = self._loop.time()
+        self.ask()  # what it is told of the path is wanted when DTLS is up
         try:
             while self._loop.time() - self._answered < EXPIRY:
                 await asyncio.sleep(INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - no secret

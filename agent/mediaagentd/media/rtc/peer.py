@@ -305,6 +305,7 @@ class Peer:
         state = self._connection.connectionState
         if state == "connected" and not self._connected and not self._ended:
             self._connected = True
+            self._video_out.expect(self._consent.round_trip)
             self._gate.alive(asyncio.get_running_loop().time())
             self._gatherer.stop()
             self._stop_timer()

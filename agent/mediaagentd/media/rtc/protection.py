@@ -22,6 +22,11 @@ FAR: Final = 0.6
 LOSSY: Final = 0.02
 """Fraction lost from which they are."""
 
+EXPECTED: Final = 0.2
+"""Fraction lost that they are protected against before it is known. A path that long that loses nothing is
+found out by the fifth report.
+"""
+
 EXCESS: Final = 2.0
 """Times as many repair packets as are lost shall arrive: losses in a window vary."""
 
@@ -51,6 +56,12 @@ class Protection:
         self._loss = LossMemory()
         self._encoder = FecEncoder()
         self._share = 0.0
+
+    def expect(self, round_trip: float) -> None:
+        """Before the first report: where asking again would take so long, loss is expected."""
+        if round_trip >= FAR:
+            self._loss = LossMemory(EXPECTED)
+            self._share = self._of(EXPECTED)
 
     def report(self, fraction: float, round_trip: float | None, *, overran: bool) -> None:
         """The far end has lost that fraction of late; `overran`: in a queue that we made run over."""

@@ -87,6 +87,13 @@ class VideoSender(Sender):
         """The far end takes packets of that type that stand in for lost ones."""
         self._protection = Protection(payload_type, random32())
 
+    def expect(self, round_trip: float | None) -> None:
+        """It takes so long there and back, as far as is known before the far end has reported."""
+        if self.round_trip is None:
+            self.round_trip = round_trip
+        if self._protection is not None and self.round_trip is not None:
+            self._protection.expect(self.round_trip)
+
     async def stop(self) -> None:
         """See `Sender`."""
         for timer in (self._pause, self._copying):

@@ -52,6 +52,22 @@ def test_no_other_one_is(guard: Protection, fraction: float, round_trip: float |
     assert shared(guard) == []
 
 
+def test_a_far_path_is_protected_before_anything_is_known_of_it(guard: Protection) -> None:
+    assert shared(guard) == []
+    guard.expect(1.2)
+    assert len(shared(guard)) == pytest.approx(50, abs=1)
+    for _ in range(4):
+        guard.report(0.0, 1.2, overran=False)
+    assert shared(guard)
+    guard.report(0.0, 1.2, overran=False)
+    assert shared(guard) == [], "it loses nothing"
+
+
+def test_where_asking_again_is_soon_nothing_is_expected(guard: Protection) -> None:
+    guard.expect(FAR - 0.01)
+    assert shared(guard) == []
+
+
 def test_there_is_an_end_to_it(guard: Protection) -> None:
     guard.report(0.9, FAR, overran=False)
     assert len(shared(guard)) == pytest.approx(100 * MOST, abs=1)
