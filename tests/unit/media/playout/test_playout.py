@@ -16,7 +16,7 @@ from mediaagentd.media.codec.opus import OpusEncoder
 from mediaagentd.media.playout.buffer import PlayoutBuffer
 from mediaagentd.media.playout.delay import SLOT
 from mediaagentd.media.playout.mixer import FULL, Voice, mix, squeeze
-from mediaagentd.media.playout.playout import Playout
+from mediaagentd.media.playout.playout import Playout, Slots
 from mediaagentd.media.playout.sinks import NullSink, WavSink, make_sink
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame
 
@@ -97,16 +97,20 @@ def test_two_users_are_heard_at_once_and_counted() -> None:
     assert sorted(round(float(peak), -2) for peak in peaks) == [500, 2000]
 
 
+def undecoded(playout: Playout, count: int) -> Slots:
+    """Gives Alice so many packets that nobody could decode; her slots when they have been played."""
+    for number in range(count):
+        playout.push("alice", AudioFrame(b"never decoded", number * AUDIO_FRAME, 0.0))
+    deadline, tick = time.monotonic() + 5, threading.Event()
+    while playout.slots("alice").played < count and time.monotonic() < deadline:
+        tick.wait(0.01)
+    return playout.slots("alice")
+
+
 def test_a_null_sink_drains_and_counts_without_decoding() -> None:
     playout = Playout(NullSink())
     playout.add("alice")
-    for number in range(10):
-        playout.push("alice", AudioFrame(b"never decoded", number * AUDIO_FRAME, 0.0))
-    deadline = time.monotonic() + 5
-    tick = threading.Event()
-    while playout.slots("alice").played < 10 and time.monotonic() < deadline:
-        tick.wait(0.01)
-    assert playout.slots("alice").played == 10
+    assert undecoded(playout, 10) == Slots(played=10)
     assert "playout" not in [thread.name for thread in threading.enumerate()]
     playout.remove("alice")
     playout.close()
@@ -202,14 +206,7 @@ def test_what_is_said_after_a_sink_failed_is_counted() -> None:
     playout = Playout(speaker)
     playout.add("alice")
     assert speaker.failed.wait(5)
-    for number in range(10):
-        playout.push("alice", AudioFrame(b"never decoded", number * AUDIO_FRAME, 0.0))
-    deadline = time.monotonic() + 5
-    tick = threading.Event()
-    while playout.slots("alice").played < 10 and time.monotonic() < deadline:
-        tick.wait(0.01)
-    slots = playout.slots("alice")
-    assert (slots.played, slots.concealed) == (10, 0)
+    assert undecoded(playout, 10) == Slots(played=10)
     assert not speaker.blocks
     playout.close()
 
