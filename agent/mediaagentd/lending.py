@@ -1,9 +1,9 @@
 """An event loop whose idle time other threads may use.
 
 What a microphone or an encoder has made is to be sent at once, by code that belongs on the loop. To wake a
-sleeping loop for it costs two threads' switches, a pipe's write and read, and a wait for the interpreter:
-more than sending costs. While the loop waits for its sockets, nothing of it runs; so long another thread may
-do the loop's work in its place, under a lock that the loop takes back when it wakes.
+sleeping loop for it costs two threads' switches, a pipe's write and read, and a wait for the interpreter.
+While the loop waits for its sockets, nothing of it runs; so long another thread may do the loop's work in its
+place, under a lock that the loop takes back when it wakes.
 """
 
 from __future__ import annotations

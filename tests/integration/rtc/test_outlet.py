@@ -164,11 +164,8 @@ async def test_opening_is_that_of_the_library(path: Path) -> None:
     sent = packets([0, 1, 1200, 1300])
     sealed = [sealing.protect(each) for each in sent]
     assert [slots.open(opening, each) for each in sealed] == sent
-    for bad in (
-        sealed[0],
-        sealed[1][:-1] + bytes([sealed[1][-1] ^ 1]),
-        b"short",
-    ):  # come twice, forged, no packet at all
+    twice, forged = sealed[0], sealed[1][:-1] + bytes([sealed[1][-1] ^ 1])
+    for bad in (twice, forged, b"short"):
         with pytest.raises(pylibsrtp.Error):
             slots.open(opening, bad)
     with pytest.raises(ValueError, match="too long"):

@@ -93,7 +93,6 @@ class OpusEncoder:
         self._set(_SET_INBAND_FEC, _FEC_BUT_MUSIC if style.music else _FEC)
         self.adapt(UNKNOWN_LOSS, Hearing(stereo=channels > 1))
         self._packet = ctypes.create_string_buffer(_LARGEST)
-        self._packet_view = memoryview(self._packet)
 
     def encode(self, samples: Samples) -> bytes:
         """One packet of `AUDIO_FRAME` samples, (`AUDIO_FRAME`, 2) of two channels."""
@@ -102,7 +101,7 @@ class OpusEncoder:
         size = self._opus.opus_encode(self._state, block, AUDIO_FRAME, self._packet, _LARGEST)
         if size < 0:
             raise RuntimeError(f"opus encoder: error {size}")
-        return bytes(self._packet_view[:size])
+        return ctypes.string_at(self._packet, size)
 
     def adapt(self, loss: float, hearing: Hearing) -> None:
         """To the loss, 0 to 1, that FEC is made for, with a lower rate where each packet is sent several

@@ -56,17 +56,23 @@ class Protection:
         self._loss = LossMemory()
         self._encoder = FecEncoder()
         self._share = 0.0
+        self._far = False
 
     def expect(self, round_trip: float) -> None:
         """Before the first report: where asking again would take so long, loss is expected."""
-        if round_trip >= FAR:
+        self._far = round_trip >= FAR
+        if self._far:
             self._loss = LossMemory(EXPECTED)
             self._share = self._of(EXPECTED)
 
     def report(self, fraction: float, round_trip: float | None, *, overran: bool) -> None:
-        """The far end has lost that fraction of late; `overran`: in a queue that we made run over."""
+        """The far end has lost that fraction of late; `overran`: in a queue that we made run over. A report
+        that tells no round trip (None) changes nothing of how far it is.
+        """
         self._loss.report(fraction, overran=overran)
-        share = self._of(self._loss.loss) if round_trip is not None and round_trip >= FAR else 0.0
+        if round_trip is not None:
+            self._far = round_trip >= FAR
+        share = self._of(self._loss.loss) if self._far else 0.0
         if not share:
             self._encoder.clear()
         self._share = share

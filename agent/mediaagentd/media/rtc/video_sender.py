@@ -89,10 +89,8 @@ class VideoSender(Sender):
 
     def expect(self, round_trip: float | None) -> None:
         """It takes so long there and back, as far as is known before the far end has reported."""
-        if self.round_trip is None:
-            self.round_trip = round_trip
-        if self._protection is not None and self.round_trip is not None:
-            self._protection.expect(self.round_trip)
+        if self._protection is not None and round_trip is not None:
+            self._protection.expect(round_trip)
 
     async def stop(self) -> None:
         """See `Sender`."""

@@ -190,7 +190,7 @@ class Gallery:
             page.audio(frame)
 
     def _of(self, user_id: str) -> list[View]:
-        return [view for view in self._views.values() if view.user_id == user_id] if self._views else []
+        return [view for view in self._views.values() if view.user_id == user_id]
 
     def _shown(self, user_id: str, places: Mapping[str, _Place]) -> list[_Place]:
         """Of these places the ones that show that user."""

@@ -63,6 +63,15 @@ def test_a_far_path_is_protected_before_anything_is_known_of_it(guard: Protectio
     assert shared(guard) == [], "it loses nothing"
 
 
+def test_a_report_that_tells_no_round_trip_leaves_it_as_it_was(guard: Protection) -> None:
+    guard.expect(1.2)
+    guard.report(0.2, None, overran=False)
+    assert shared(guard)
+    guard.report(0.2, 0.1, overran=False)
+    guard.report(0.2, None, overran=False)
+    assert shared(guard) == []
+
+
 def test_where_asking_again_is_soon_nothing_is_expected(guard: Protection) -> None:
     guard.expect(FAR - 0.01)
     assert shared(guard) == []
