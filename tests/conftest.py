@@ -13,6 +13,10 @@ asyncio.set_event_loop(None)
 # Ctrl-C; a handler, unlike that, is not handed down.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The same for nohup and the end of a terminal: the tests go on to ignore it, what they start does not.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
 # A machine that has other things to do, too, is no failure of the example that it ran meanwhile.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
