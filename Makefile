@@ -89,7 +89,7 @@ proto: setup-dev
 
 lock: setup-dev
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --no-annotate --upgrade --no-emit-package mediaagent -o requirements.lock pyproject.toml --group build
+	  --no-header --no-annotate --upgrade --no-emit-package mediaagent -o requirements.lock pyproject.toml --extra aec --group build
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --upgrade --no-emit-package mediaagent -c requirements.lock -o requirements-dev.lock pyproject.toml --group dev
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediaagentd.config import Config
+from mediaagentd.config import Config, ConfigError
 
 CONNECT_WITHIN = 2.0
 """Seconds that the hub may take to take a connection."""
@@ -32,6 +32,7 @@ def findings(config: Config) -> tuple[Finding, ...]:
         _hub(config),
         _camera(config),
         *_sound(config),
+        _voice(config),
         *_codecs(config),
         _tuning(config),
     )
@@ -109,6 +110,28 @@ def _sound(config: Config) -> Iterator[Finding]:
         else:
             good = devices.has_sound(direction)
             yield Finding(what, told, good, "" if good else "connect one; apt install libportaudio2")
+
+
+def _voice(config: Config) -> Finding:
+    """Echo cancellation and its kin: what the devices ask for, and whether the package is there."""
+    from mediaagentd import configured
+    from mediaagentd.media import devices
+    from mediaagentd.media.voice import MISSING
+
+    try:
+        wish = configured.voice_wish(config)
+    except ConfigError as error:
+        key, _, rule = str(error).partition(": ")
+        return Finding("voice", key, False, rule)
+    wanted = wish.suited(
+        configured.sound_style(config),
+        from_card=devices.is_sound_card(devices.resolve_microphone(config.microphone)),
+        to_card=devices.is_sound_card(devices.resolve_speaker(config.speaker)),
+    )
+    if not wanted:
+        return Finding("voice", "sent as it is heard")
+    good = configured.has_voice_processing()
+    return Finding("voice", ", ".join(wanted.words), good, "" if good else MISSING)
 
 
 def _codecs(config: Config) -> Iterator[Finding]:

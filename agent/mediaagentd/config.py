@@ -115,6 +115,7 @@ UserId = Annotated[str, _matching(r"[A-Za-z0-9_-]{0,32}", "1 to 32 of a-z A-Z 0-
 DeviceId = Annotated[str, _matching(r"[A-Za-z0-9._-]{0,64}", "1 to 64 of a-z A-Z 0-9 - _ ., or empty")]
 
 
+Switch = Literal["auto", "on", "off"]
 Bitrate = Annotated[int, BeforeValidator(_automatic), AfterValidator(_bitrate)]
 
 
@@ -195,6 +196,9 @@ class Config(BaseModel):
     audio_mode: Literal["voice", "music"] = "voice"
     audio_stereo: bool = False
     audio_bitrate: Bitrate = 0
+    audio_echo_cancellation: Switch = "auto"
+    audio_noise_suppression: Switch = "auto"
+    audio_gain_control: Switch = "auto"
 
     reconnect_budget: float = Field(default=60.0, ge=5, le=300)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import signal
-import ssl
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from mediaagentd import config as configuration
-from mediaagentd import lock, version
+from mediaagentd import configured, lock, version
 from mediaagentd.api.clock import WallClock
 from mediaagentd.api.convert import Conversion
 from mediaagentd.api.house import About, House
@@ -36,10 +35,7 @@ from mediaagentd.history.types import Record, Retention
 from mediaagentd.lag import LoopLag
 from mediaagentd.lending import LendingLoop
 from mediaagentd.lifecycle import Part, serve, step
-from mediaagentd.media.codec.tuning import Effort, Tuning
 from mediaagentd.media.door import MediaDoor
-from mediaagentd.media.settings import MediaSettings
-from mediaagentd.media.types import SoundStyle, VideoCodec, VideoProfile
 from mediaagentd.network import NetworkWatch
 from mediaagentd.signalling import stream
 from mediaagentd.signalling.backoff import Backoff
@@ -112,7 +108,9 @@ class Agent:
         loop = asyncio.get_running_loop()
         wires = Wires()
         self._media = wires.media = MediaDoor(
-            _media_settings(config, device_id, echo), report=wires.report, send_signal=wires.send_signal
+            configured.media_settings(config, device_id, echo),
+            report=wires.report,
+            send_signal=wires.send_signal,
         )
         faults = Faults() if config.faults.enabled else None
         self._hub = wires.hub = _hub_client(config, device_id, wires, faults)
@@ -316,7 +314,7 @@ def _hub_client(config: Config, device_id: str, wires: Wires, faults: Faults | N
         sdk_app_id=config.sdk_app_id,
         listener=wires,
         tls=config.hub_tls,
-        ca=_certificate(config),
+        ca=configured.certificate(config),
         faults=faults,
     )
 
@@ -328,45 +326,4 @@ def _sabotage(faults: Faults, hub: HubClient, media: MediaDoor) -> Sabotage:
         drop_hub=hub.drop,
         kill_peer=media.kill_peer,
         lose_camera=lambda: media.lose_camera(lambda: faults.left(Fault.CAMERA_LOST) > 0),
-    )
-
-
-def _certificate(config: Config) -> bytes | None:
-    """The authority that signed the hub's certificate; None for those that the system knows."""
-    path = _authority("hub_ca", config.hub_ca)
-    return None if path is None else path.read_bytes()
-
-
-def _authority(key: str, path: Path | None) -> Path | None:
-    """The file of that key, which holds certificates; else nothing would say why no connection stands."""
-    if path is not None:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-        except ssl.SSLError:
-            raise ConfigError(f"{key}: no certificates in PEM: {path}") from None
-        except OSError as error:
-            raise ConfigError(f"{key}: {error.strerror}: {path}") from None
-    return path
-
-
-def _media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings:
-    """What is "auto" is measured, unless effort or encoder are told: who tells one has tried it."""
-    measures = config.video_effort == config.video_encoder == "auto"
-    effort = "fast" if config.video_effort == "auto" else config.video_effort
-    profile = "720p" if config.video_profile == "auto" else config.video_profile
-    return MediaSettings(
-        camera=config.camera,
-        microphone=config.microphone,
-        speaker=config.speaker,
-        video_codecs=tuple(VideoCodec(name) for name in config.video_codecs),
-        profile=VideoProfile[f"P{profile.removesuffix('p')}"],
-        tuning=Tuning(config.video_encoder.replace("auto", "libx264"), Effort(effort)),
-        measured=config.state_dir if measures else None,
-        fixed_codecs="video_codecs" in config.model_fields_set,
-        fixed_profile=config.video_profile != "auto",
-        label=config.user_id or device_id,
-        echo=echo,
-        sound=SoundStyle(config.audio_mode == "music", config.audio_stereo, config.audio_bitrate),
-        reconnect_budget=config.reconnect_budget,
-        turn_ca=_authority("turn_ca", config.turn_ca),
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mediaagentd import config, daemon, hub_daemon
+from mediaagentd import config, configured, hub_daemon
 from mediaagentd.config import ConfigError
 from mediaagentd.hub.quotas import CALLEE, CALLER, Rate
+from mediaagentd.media.voice import ProcessingWish
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +89,7 @@ def test_file_named_by_environment_then_the_users(tmp_path: Path, monkeypatch: p
         ('audio_stereo="both"', "audio_stereo: Input should be a valid boolean"),
         ("audio_bitrate=5999", "audio_bitrate: must be auto, or 6000 to 256000 bits a second"),
         ('audio_bitrate="much"', "audio_bitrate: Input should be a valid integer"),
+        ("audio_echo_cancellation=true", "audio_echo_cancellation: Input should be 'auto', 'on' or 'off'"),
         ('[hub]\nturn_urls=["stun:a.example"]', "hub.turn_urls: must be turn:host"),
         ('[hub]\nturn_urls=["turns:a.example?transport=udp"]', "hub.turn_urls: must be turn:host"),
         ('[hub]\nice_urls=["stuns:a.example"]', "hub.ice_urls: must be stun:host"),
@@ -186,13 +189,25 @@ def test_sound_is_a_voice_unless_it_is_told(tmp_path: Path, monkeypatch: pytest.
     assert (told.audio_mode, told.audio_stereo, told.audio_bitrate) == ("music", True, 96_000)
 
 
+def test_a_voice_is_processed_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = config.load(None, {"audio_echo_cancellation": "on", "audio_gain_control": "off"})
+    assert configured.voice_wish(told) == ProcessingWish(True, None, False)
+    monkeypatch.setitem(sys.modules, "livekit", None)
+    with pytest.raises(
+        ConfigError, match="audio_echo_cancellation: the package for it is missing: pip install"
+    ):
+        configured.voice_wish(told)
+    unasked = config.load(None, {"audio_gain_control": "off"})
+    assert configured.voice_wish(unasked) == ProcessingWish(None, None, False)
+
+
 @pytest.mark.parametrize("key", ["hub_ca", "turn_ca"])
 def test_an_authority_is_a_file_of_certificates(tmp_path: Path, key: str) -> None:
     (tmp_path / "bad.pem").write_text("nonsense")
     for name, said in (("none.pem", f"{key}: No such file"), ("bad.pem", f"{key}: no certificates in PEM")):
         with pytest.raises(ConfigError, match=said):
-            daemon._authority(key, tmp_path / name)
-    assert daemon._authority(key, None) is None
+            configured.authority(key, tmp_path / name)
+    assert configured.authority(key, None) is None
 
 
 def test_a_hubs_certificate_is_one_and_its_key(tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def local_media(camera: bool, muted: bool, local: LocalMedia) -> media_pb2.Local
         speaker=local.speaker,
         video_encoder=local.encoder,
         highest_profile=_profile_or_unset(local.highest_profile),
+        voice_processing=words.voice(local.processing),
     )
 
 

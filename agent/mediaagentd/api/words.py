@@ -6,6 +6,7 @@ from mediaagent.v1 import call_pb2, media_pb2, session_pb2, view_pb2
 
 from mediaagentd.call.types import CallType, EndReason, Link, MemberState, Phase, SessionPhase
 from mediaagentd.media.types import VideoCodec, VideoProfile
+from mediaagentd.media.voice import Processing
 
 INVITEE_STATES = {
     MemberState.PENDING: call_pb2.INVITEE_STATE_PENDING,
@@ -65,6 +66,16 @@ def session_phase(value: SessionPhase) -> session_pb2.SessionState.ValueType:
 def profile_from(value: media_pb2.VideoProfile.ValueType) -> VideoProfile:
     """From the contract; validation has refused the others."""
     return next(ours for ours, theirs in PROFILES.items() if theirs == value)
+
+
+def voice(processing: Processing) -> list[media_pb2.VoiceProcessing.ValueType]:
+    """To the contract: what is done."""
+    kinds = (
+        (processing.echo_cancellation, media_pb2.VOICE_PROCESSING_ECHO_CANCELLATION),
+        (processing.noise_suppression, media_pb2.VOICE_PROCESSING_NOISE_SUPPRESSION),
+        (processing.gain_control, media_pb2.VOICE_PROCESSING_GAIN_CONTROL),
+    )
+    return [kind for does, kind in kinds if does]
 
 
 def codec(value: VideoCodec | None) -> view_pb2.VideoCodec.ValueType:

@@ -66,6 +66,11 @@ def has_sound(direction: str) -> bool:
         return False
 
 
+def is_sound_card(name: str) -> bool:
+    """Whether that microphone or speaker is a real one: not a file, a tone, nothing."""
+    return not name.startswith(("synthetic", "none", "null", "file:", "wav:"))
+
+
 def resolve_camera(name: str) -> str:
     """What `auto` stands for: the first real camera, else `synthetic`. Asks udev: not for the loop."""
     return next(iter(cameras()), "synthetic") if name == "auto" else name

@@ -21,6 +21,7 @@ from mediaagentd.media.early import LinkKey
 from mediaagentd.media.leg import MakePeer
 from mediaagentd.media.local import camera_lost
 from mediaagentd.media.playout.playout import Playout
+from mediaagentd.media.playout.processing import make_processor
 from mediaagentd.media.playout.sinks import make_sink
 from mediaagentd.media.priority import CODECS, give_way
 from mediaagentd.media.settings import LocalMedia, MediaSettings, PeerFigures
@@ -29,6 +30,7 @@ from mediaagentd.media.tasks import Tasks
 from mediaagentd.media.tuner import suited
 from mediaagentd.media.types import VideoProfile
 from mediaagentd.media.views.types import LOCAL, Picture, Snapshot, View
+from mediaagentd.media.voice import NOTHING, Processing
 from mediaagentd.media.warmup import warm_up
 from mediaagentd.media.workers import WorkerThreads
 
@@ -87,8 +89,10 @@ class MediaEngine:
         await self._local.resolve()
         name = self._settings.speaker
         self._speaker = await asyncio.to_thread(devices.resolve_speaker, name)
-        self._board.playout = Playout(make_sink(self._speaker, stereo=self._settings.sound.stereo))
         camera, microphone = self._local.names
+        processor = await asyncio.to_thread(make_processor, self._processing(microphone))
+        self._local.processor = processor
+        self._board.playout = Playout(make_sink(self._speaker, stereo=self._settings.sound.stereo), processor)
         _log.info("media_devices", camera=devices.shown(camera), microphone=microphone, speaker=self._speaker)
         if self._board.is_real:
             warming = warm_up(self._codecs, self._settings.video_codecs, self._settings.profile, camera)
@@ -252,7 +256,15 @@ class MediaEngine:
             self._speaker,
             f"{tuning.encoder(codec)} {tuning.effort}",
             self._choice.highest if self._choice is not None else None,
+            self._local.processor.does,
         )
+
+    def _processing(self, microphone: str) -> Processing:
+        """What is done to our voice; there is none where all is an echo."""
+        if self._settings.echo:
+            return NOTHING
+        from_card, to_card = devices.is_sound_card(microphone), devices.is_sound_card(self._speaker)
+        return self._settings.processing.suited(self._settings.sound, from_card=from_card, to_card=to_card)
 
     # --- camera and quality ---------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from mediaagentd.media.devices import Hardware
 from mediaagentd.media.grading import Shape, Stream
 from mediaagentd.media.listening import Listening
 from mediaagentd.media.passage import Passage
+from mediaagentd.media.playout.processing import Unprocessed, VoiceProcessor
 from mediaagentd.media.router import Plan
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import (
@@ -101,6 +102,15 @@ class LocalStreams:
             lost=microphone_lost,
             found=microphone_found,
         )
+
+    @property
+    def processor(self) -> VoiceProcessor:
+        """What the microphone's sound passes on its way to the encoder; set it before there is any."""
+        return self._sound.processor
+
+    @processor.setter
+    def processor(self, processor: VoiceProcessor) -> None:
+        self._sound.processor = processor
 
     @property
     def names(self) -> tuple[str, str]:
@@ -294,10 +304,12 @@ class _SoundEncoder:
         self._deliver = deliver
         self._encoder: OpusEncoder | None = None
         self._next = 0
+        self.processor: VoiceProcessor = Unprocessed()
         self.heard = self._adapted_to = (UNKNOWN_LOSS, UNSAID)
 
     def take(self, sound: RawSound) -> None:
         """Encodes 20 ms and hands them to the loop."""
+        sound = self.processor.heard(sound)
         channels = sound.samples.ndim  # one has no second dimension
         if self._encoder is None or self._encoder.channels != channels:
             self.close()

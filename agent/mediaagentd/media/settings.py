@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mediaagentd.media.codec.tuning import Tuning
 from mediaagentd.media.types import VOICE, PeerStats, Size, SoundStyle, VideoCodec, VideoProfile
+from mediaagentd.media.voice import AS_SUITS, NOTHING, Processing, ProcessingWish
 
 
 def without_credentials(url: str) -> str:
@@ -23,7 +24,8 @@ class MediaSettings:
     `rtsp://...`, `file:/path`; microphone `synthetic`, `synthetic:440`, `synthetic:clap`, `none`,
     `default`, a device's name, `file:/path`; speaker `null`, `default`, a name, `wav:/path`; `auto` for
     each. `video_codecs` in order of preference. `label` is written into the synthetic picture. `echo`
-    sends back to every peer what that peer sends; nothing is captured or encoded then. A lost connection
+    sends back to every peer what that peer sends; nothing is captured or encoded then. `processing`: what is
+    done to the microphone's voice. A lost connection
     is given up after `reconnect_budget` seconds. `tuning` says how video is encoded; `turn_ca`: a file
     with a further authority that TURN servers over TLS are trusted by. `measured` is the directory of
     what was measured on this machine: with it, tuning, codecs and a lower profile follow the measurement,
@@ -38,6 +40,7 @@ class MediaSettings:
     label: str = ""
     echo: bool = False
     sound: SoundStyle = VOICE
+    processing: ProcessingWish = AS_SUITS
     reconnect_budget: float = 60.0
     turn_ca: Path | None = None
     tuning: Tuning = field(default_factory=Tuning)
@@ -49,7 +52,8 @@ class MediaSettings:
 @dataclass(frozen=True, slots=True)
 class LocalMedia:
     """Profiles and the devices in use: what `auto` was resolved to. `encoder`: of our video, with its effort;
-    `highest_profile`: what this machine was measured to hold both ways, None before.
+    `highest_profile`: what this machine was measured to hold both ways, None before. `processing`: of
+    our voice.
     """
 
     profile: VideoProfile
@@ -59,6 +63,7 @@ class LocalMedia:
     speaker: str
     encoder: str = ""
     highest_profile: VideoProfile | None = None
+    processing: Processing = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

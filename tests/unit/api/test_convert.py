@@ -40,6 +40,7 @@ from mediaagentd.media.views.types import (
     WebrtcView,
     WindowView,
 )
+from mediaagentd.media.voice import Processing
 
 HUB = HubCall(
     "c1", "i1", 7, CallType.VIDEO, "ann",
@@ -54,7 +55,14 @@ RECORD = Record(
     "ann", "c1", "i1", 7, True, CallType.VIDEO, "ann", (("bob", MemberState.LEFT),), 10.0, 11.0, 20.0,
     EndReason.HANGUP, "bob", "g", True, "dev-2", record_id=5,
 )  # fmt: skip
-LOCAL = LocalMedia(VideoProfile.P720, VideoProfile.P480, "synthetic", "none", "null")
+LOCAL = LocalMedia(
+    VideoProfile.P720,
+    VideoProfile.P480,
+    "synthetic",
+    "none",
+    "null",
+    processing=Processing(True, False, True),
+)
 VIEW = View("main", "bob", FramesView(FrameFormat.JPEG, 5.0, 640, 480, 70))
 PRESENT = Present(State(SessionPhase.ONLINE, "ann", call=CALL), 5.0, LOCAL, (VIEW,))
 
@@ -177,6 +185,12 @@ def test_views_go_there_and_back(kind: ViewKind) -> None:
     made = convert.view(View("main", "bob", kind))
     assert (made.view_id, made.user_id) == ("main", "bob")
     assert convert.view_kind(made) == kind
+
+
+def test_what_is_done_to_our_voice_is_told() -> None:
+    told = convert.local_media(True, False, LOCAL).voice_processing
+    echo, gain = media_pb2.VOICE_PROCESSING_ECHO_CANCELLATION, media_pb2.VOICE_PROCESSING_GAIN_CONTROL
+    assert list(told) == [echo, gain]
 
 
 def test_pictures_and_figures() -> None:

@@ -13,15 +13,17 @@ import structlog
 from mediaagentd.errors import Refused
 from mediaagentd.media.pause import pause
 from mediaagentd.media.playout import sync
+from mediaagentd.media.playout.beat import Beat
 from mediaagentd.media.playout.delay import SLOT
 from mediaagentd.media.playout.mixer import Voice, mix
+from mediaagentd.media.playout.processing import Unprocessed, VoiceProcessor
 from mediaagentd.media.playout.sinks import NullSink, SoundSink
 from mediaagentd.media.types import AudioFrame
 
 _log = structlog.stdlib.get_logger()
 
-LATE = 0.25
-"""Seconds behind time after which missed ticks are left out."""
+REOPEN = 2.0
+"""Seconds from a sink's failure to the next attempt, as of a microphone."""
 
 BEHIND = 3.0
 """Seconds of slots to catch up on where nobody listens; what has had no packet for longer begins anew."""
@@ -44,14 +46,16 @@ class Slots:
 class Playout:
     """All methods are called on the event loop and return at once, except `close`.
 
-    The thread runs while there are users. A sink that fails is replaced by none until it runs anew, with the
-    next call: the call goes on. For a sink that wants no sound there is no thread, since nothing has to be
-    done in time: what was due is pulled, each slot for its time, whenever somebody looks.
+    The thread runs, and the sink is open, while there are users. A sink that fails is opened anew after
+    `REOPEN`, and the call goes on meanwhile. For a sink that wants no sound there is no thread, since nothing
+    has to be done in time: what was due is pulled, each slot for its time, whenever somebody looks.
+    `processor` is shown what is played.
     """
 
-    def __init__(self, sink: SoundSink) -> None:
+    def __init__(self, sink: SoundSink, processor: VoiceProcessor | None = None) -> None:
         self._sink = self._chosen = sink
-        self._opened = False
+        self._processor = processor or Unprocessed()
+        self._told_lost = False
         self._lock = threading.Lock()
         self._voices: dict[str, Voice] = {}
         self._due = 0.0
@@ -64,16 +68,12 @@ class Playout:
             self._catch_up(time.monotonic())
             begins = not self._voices
             self._voices.setdefault(user_id, Voice())
-        if self._chosen.wants_sound and (begins or self._has_died()):
+        if begins and self._chosen.wants_sound:
             self._stopping = threading.Event()
             self._thread = threading.Thread(
                 target=self._run, args=(self._stopping, self._thread), name="playout", daemon=True
             )
             self._thread.start()
-
-    def _has_died(self) -> bool:
-        """Whether the thread should play, and is no more: of what nobody foresaw."""
-        return self._sink.wants_sound and self._thread is not None and not self._thread.is_alive()
 
     def remove(self, user_id: str) -> None:
         """No longer."""
@@ -118,42 +118,42 @@ class Playout:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(JOIN)
-        self._sink.close()
+        self._chosen.close()
 
     def _run(self, stopping: threading.Event, previous: threading.Thread | None) -> None:
         if previous is not None:
             previous.join(JOIN)  # the sink has one user at a time
-        self._open()
-        due = time.monotonic()
-        while self._sink.wants_sound and not stopping.is_set():
-            now = time.monotonic()
-            if now - due > LATE:
-                due = now
-            if now < due and not pause(due - now, stopping):
-                return
-            self._tick(due)
-            due += SLOT
+        while not stopping.is_set():
+            try:
+                self._chosen.open()
+                with self._lock:
+                    self._sink = self._chosen
+                self._play(stopping)
+            except Refused as refused:
+                self._fail(refused.message)
+            except Exception as error:  # whatever it is: the next attempt may do better than none
+                self._fail(f"{type(error).__name__}: {error}")
+            self._chosen.rest()
+            pause(REOPEN, stopping)
 
-    def _open(self) -> None:
-        if self._sink is not self._chosen:
-            self._sink, self._opened = self._chosen, False
-        if self._opened:
-            return
-        self._opened = True
-        try:
-            self._sink.open()
-        except Refused as refused:
-            self._replace(refused)
+    def _play(self, stopping: threading.Event) -> None:
+        beat = Beat(time.monotonic())
+        while pause(beat.due - time.monotonic(), stopping):
+            at = beat.strike(time.monotonic(), self._sink.room())
+            if at is not None:
+                self._tick(at)
 
     def _tick(self, now: float) -> None:
         with self._lock:
             slots = [(voice, voice.buffer.pull(now)) for voice in self._voices.values()]
             channels = self._sink.channels
             sounds = [voice.samples(slot, channels) for voice, slot in slots]
-        try:
-            self._sink.write(mix([sound for sound in sounds if sound is not None], channels))
-        except Refused as refused:
-            self._replace(refused)
+        block = mix([sound for sound in sounds if sound is not None], channels)
+        self._sink.write(block)
+        self._processor.played(block)
+        if self._told_lost:
+            self._told_lost = False
+            _log.info("speaker_found")
 
     def _catch_up(self, now: float) -> None:
         """Pulls what was due, under the lock, where no thread does."""
@@ -169,8 +169,9 @@ class Playout:
                 voice.buffer.rest()
             self._due = now
 
-    def _replace(self, refused: Refused) -> None:
-        _log.warning("speaker_failed", error=refused.message)
-        self._sink.close()
+    def _fail(self, why: str) -> None:
+        if not self._told_lost:
+            self._told_lost = True
+            _log.warning("speaker_failed", error=why)
         with self._lock:
             self._sink, self._due = NullSink(), time.monotonic()

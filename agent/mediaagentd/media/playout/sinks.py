@@ -29,11 +29,19 @@ class SoundSink(Protocol):
     def open(self) -> None:
         """Raises: Refused."""
 
+    def room(self) -> int | None:
+        """Samples that a sound card would take now; None of what takes all. Raises: Refused."""
+
     def write(self, samples: Samples) -> None:
-        """May block for about 20 ms: a sound card paces the playout. Raises: Refused."""
+        """Never waits: what has no room is dropped. Raises: Refused."""
+
+    def rest(self) -> None:
+        """Nobody is heard for now, or it has failed: gives a device back until it is opened again. Never
+        raises.
+        """
 
     def close(self) -> None:
-        """Frees it; never raises."""
+        """Frees it for good; never raises."""
 
 
 class NullSink:
@@ -45,8 +53,15 @@ class NullSink:
     def open(self) -> None:
         """Nothing to open."""
 
+    def room(self) -> int | None:
+        """For everything."""
+        return None
+
     def write(self, samples: Samples) -> None:
         """Never called."""
+
+    def rest(self) -> None:
+        """Nothing to give back."""
 
     def close(self) -> None:
         """Nothing to free."""
@@ -54,7 +69,7 @@ class NullSink:
 
 class WavSink:
     """Writes a file that is a valid WAV file at any time: its header is brought up to date with every write.
-    Longer than `WAV_LIMIT` seconds it does not become.
+    One file for all that is heard; longer than `WAV_LIMIT` seconds it does not become.
     """
 
     wants_sound = True
@@ -66,17 +81,24 @@ class WavSink:
         self._file: wave.Wave_write | None = None
         self._pending: list[bytes] = []
         self._blocks = 0
+        self._broken = False
 
     def open(self) -> None:
-        """Makes the file, or empties it; not one that broke off."""
-        if self._blocks:
+        """Makes the file, or empties it; goes on with one that rested, but not with one that broke off."""
+        if self._broken:
             raise failed(str(self._path), "writing it failed before", NO_SPEAKER)
+        if self._file is not None:
+            return
         try:
             self._handle = self._path.open("wb")
         except OSError as error:
             raise from_os_error(str(self._path), error, NO_SPEAKER) from None
         self._file = wave.open(self._handle, "wb")  # noqa: SIM115 # closed by close()
         self._file.setparams((self.channels, 2, AUDIO_CLOCK, 0, "NONE", ""))
+
+    def room(self) -> int | None:
+        """For everything: what is too much is left out."""
+        return None
 
     def write(self, samples: Samples) -> None:
         """Adds 20 ms."""
@@ -87,11 +109,16 @@ class WavSink:
         if len(self._pending) >= 10:
             self._flush()
 
-    def close(self) -> None:
-        """Completes the file."""
-        if self._file is not None:
+    def rest(self) -> None:
+        """Writes what is waiting."""
+        if self._file is not None and self._pending and not self._broken:
             with contextlib.suppress(Refused):
                 self._flush()
+
+    def close(self) -> None:
+        """Completes the file."""
+        self.rest()
+        if self._file is not None:
             with contextlib.suppress(OSError):  # a full disk: what was written before stays
                 self._file.close()
             self._file = None
@@ -105,6 +132,7 @@ class WavSink:
         try:
             self._file.writeframes(data)
         except OSError as error:
+            self._broken = True
             raise failed(str(self._path), error.strerror or "write failed", NO_SPEAKER) from None
 
 
@@ -141,19 +169,30 @@ class SpeakerSink:
         except sounddevice.PortAudioError as error:
             raise failed(self._device, str(error), NO_SPEAKER) from None
 
+    def room(self) -> int | None:
+        """As PortAudio tells it; some drivers do in whole blocks."""
+        try:
+            return int(self._stream.write_available)
+        except load_sounddevice().PortAudioError as error:
+            raise failed(self._device, str(error), NO_SPEAKER) from None
+
     def write(self, samples: Samples) -> None:
-        """Plays 20 ms; never waits: without room the block is dropped, and the buffer catches up."""
+        """Plays 20 ms."""
         try:
             if self._stream.write_available >= AUDIO_FRAME:
                 self._stream.write(samples.tobytes())
         except load_sounddevice().PortAudioError as error:
             raise failed(self._device, str(error), NO_SPEAKER) from None
 
+    def rest(self) -> None:
+        """Gives the card back."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close(ignore_errors=True)
+
     def close(self) -> None:
-        """Frees the card."""
-        if self._stream is not None:
-            self._stream.close(ignore_errors=True)
-            self._stream = None
+        """The same."""
+        self.rest()
 
 
 def make_sink(name: str, *, stereo: bool = False) -> SoundSink:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -37,7 +38,7 @@ def _status_table(reply: agent_pb2.GetStatusResponse) -> Table:
         "session": f"{session.user_id or 'nobody'}: {state} (device {session.device_id})",
         "call": describe(reply.call) if reply.HasField("call") else "none",
         "camera": f"{media.camera}, {'on' if media.is_camera_open else 'off'}, {profile}",
-        "microphone": f"{media.microphone}, {'muted' if media.is_mic_muted else 'on'}",
+        "microphone": ", ".join((media.microphone, "muted" if media.is_mic_muted else "on", *_voice(media))),
         "speaker": media.speaker,
         "video": _encoder(media),
         "views": ", ".join(_view(view) for view in reply.views) or "none",
@@ -48,6 +49,11 @@ def _status_table(reply: agent_pb2.GetStatusResponse) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _voice(media: media_pb2.LocalMedia) -> Iterator[str]:
+    for kind in media.voice_processing:
+        yield word(media_pb2.VoiceProcessing, kind, "VOICE_PROCESSING_")
 
 
 def _encoder(media: media_pb2.LocalMedia) -> str:

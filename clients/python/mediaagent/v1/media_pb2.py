@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediaagent/v1/media.proto\x12\rmediaagent.v1\"\x8c\x03\n\nLocalMedia\x12$\n\x0eis_camera_open\x18\x01 \x01(\x08R\x0cisCameraOpen\x12 \n\x0cis_mic_muted\x18\x02 \x01(\x08R\nisMicMuted\x12\x35\n\x07profile\x18\x03 \x01(\x0e\x32\x1b.mediaagent.v1.VideoProfileR\x07profile\x12\x42\n\x0e\x61\x63tive_profile\x18\x04 \x01(\x0e\x32\x1b.mediaagent.v1.VideoProfileR\ractiveProfile\x12\x16\n\x06\x63\x61mera\x18\x05 \x01(\tR\x06\x63\x61mera\x12\x1e\n\nmicrophone\x18\x06 \x01(\tR\nmicrophone\x12\x18\n\x07speaker\x18\x07 \x01(\tR\x07speaker\x12#\n\rvideo_encoder\x18\x08 \x01(\tR\x0cvideoEncoder\x12\x44\n\x0fhighest_profile\x18\t \x01(\x0e\x32\x1b.mediaagent.v1.VideoProfileR\x0ehighestProfile\"\x13\n\x11OpenCameraRequest\"E\n\x12OpenCameraResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\"\x14\n\x12\x43loseCameraRequest\"F\n\x13\x43loseCameraResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\",\n\x11SetMicMuteRequest\x12\x17\n\x07is_mute\x18\x01 \x01(\x08R\x06isMute\"E\n\x12SetMicMuteResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\"[\n\x16SetVideoQualityRequest\x12\x41\n\x07profile\x18\x01 \x01(\x0e\x32\x1b.mediaagent.v1.VideoProfileB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x07profile\"\x80\x01\n\x17SetVideoQualityResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\x12\x34\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x1c.mediaagent.v1.QualityEffectR\x06\x65\x66\x66\x65\x63t\"\x16\n\x14GetLocalMediaRequest\"H\n\x15GetLocalMediaResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media*v\n\x0cVideoProfile\x12\x1d\n\x19VIDEO_PROFILE_UNSPECIFIED\x10\x00\x12\x16\n\x12VIDEO_PROFILE_480P\x10\x01\x12\x16\n\x12VIDEO_PROFILE_720P\x10\x02\x12\x17\n\x13VIDEO_PROFILE_1080P\x10\x03*e\n\rQualityEffect\x12\x1e\n\x1aQUALITY_EFFECT_UNSPECIFIED\x10\x00\x12\x16\n\x12QUALITY_EFFECT_NOW\x10\x01\x12\x1c\n\x18QUALITY_EFFECT_NEXT_CALL\x10\x02\x32\xc8\x03\n\x0cMediaService\x12Q\n\nOpenCamera\x12 .mediaagent.v1.OpenCameraRequest\x1a!.mediaagent.v1.OpenCameraResponse\x12T\n\x0b\x43loseCamera\x12!.mediaagent.v1.CloseCameraRequest\x1a\".mediaagent.v1.CloseCameraResponse\x12Q\n\nSetMicMute\x12 .mediaagent.v1.SetMicMuteRequest\x1a!.mediaagent.v1.SetMicMuteResponse\x12`\n\x0fSetVideoQuality\x12%.mediaagent.v1.SetVideoQualityRequest\x1a&.mediaagent.v1.SetVideoQualityResponse\x12Z\n\rGetLocalMedia\x12#.mediaagent.v1.GetLocalMediaRequest\x1a$.mediaagent.v1.GetLocalMediaResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediaagent/v1/media.proto\x12\rmediaagent.v1\"\xd7\x03\n\nLocalMedia\x12$\n\x0eis_camera_open\x18\x01 \x01(\x08R\x0cisCameraOpen\x12 \n\x0cis_mic_muted\x18\x02 \x01(\x08R\nisMicMuted\x12\x35\n\x07profile\x18\x03 \x01(\x0e\x32\x1b.mediaagent.v1.VideoProfileR\x07profile\x12\x42\n\x0e\x61\x63tive_profile\x18\x04 \x01(\x0e\x32\x1b.mediaagent.v1.VideoProfileR\ractiveProfile\x12\x16\n\x06\x63\x61mera\x18\x05 \x01(\tR\x06\x63\x61mera\x12\x1e\n\nmicrophone\x18\x06 \x01(\tR\nmicrophone\x12\x18\n\x07speaker\x18\x07 \x01(\tR\x07speaker\x12#\n\rvideo_encoder\x18\x08 \x01(\tR\x0cvideoEncoder\x12\x44\n\x0fhighest_profile\x18\t \x01(\x0e\x32\x1b.mediaagent.v1.VideoProfileR\x0ehighestProfile\x12I\n\x10voice_processing\x18\n \x03(\x0e\x32\x1e.mediaagent.v1.VoiceProcessingR\x0fvoiceProcessing\"\x13\n\x11OpenCameraRequest\"E\n\x12OpenCameraResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\"\x14\n\x12\x43loseCameraRequest\"F\n\x13\x43loseCameraResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\",\n\x11SetMicMuteRequest\x12\x17\n\x07is_mute\x18\x01 \x01(\x08R\x06isMute\"E\n\x12SetMicMuteResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\"[\n\x16SetVideoQualityRequest\x12\x41\n\x07profile\x18\x01 \x01(\x0e\x32\x1b.mediaagent.v1.VideoProfileB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x07profile\"\x80\x01\n\x17SetVideoQualityResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media\x12\x34\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x1c.mediaagent.v1.QualityEffectR\x06\x65\x66\x66\x65\x63t\"\x16\n\x14GetLocalMediaRequest\"H\n\x15GetLocalMediaResponse\x12/\n\x05media\x18\x01 \x01(\x0b\x32\x19.mediaagent.v1.LocalMediaR\x05media*v\n\x0cVideoProfile\x12\x1d\n\x19VIDEO_PROFILE_UNSPECIFIED\x10\x00\x12\x16\n\x12VIDEO_PROFILE_480P\x10\x01\x12\x16\n\x12VIDEO_PROFILE_720P\x10\x02\x12\x17\n\x13VIDEO_PROFILE_1080P\x10\x03*e\n\rQualityEffect\x12\x1e\n\x1aQUALITY_EFFECT_UNSPECIFIED\x10\x00\x12\x16\n\x12QUALITY_EFFECT_NOW\x10\x01\x12\x1c\n\x18QUALITY_EFFECT_NEXT_CALL\x10\x02*\xa6\x01\n\x0fVoiceProcessing\x12 \n\x1cVOICE_PROCESSING_UNSPECIFIED\x10\x00\x12&\n\"VOICE_PROCESSING_ECHO_CANCELLATION\x10\x01\x12&\n\"VOICE_PROCESSING_NOISE_SUPPRESSION\x10\x02\x12!\n\x1dVOICE_PROCESSING_GAIN_CONTROL\x10\x03\x32\xc8\x03\n\x0cMediaService\x12Q\n\nOpenCamera\x12 .mediaagent.v1.OpenCameraRequest\x1a!.mediaagent.v1.OpenCameraResponse\x12T\n\x0b\x43loseCamera\x12!.mediaagent.v1.CloseCameraRequest\x1a\".mediaagent.v1.CloseCameraResponse\x12Q\n\nSetMicMute\x12 .mediaagent.v1.SetMicMuteRequest\x1a!.mediaagent.v1.SetMicMuteResponse\x12`\n\x0fSetVideoQuality\x12%.mediaagent.v1.SetVideoQualityRequest\x1a&.mediaagent.v1.SetVideoQualityResponse\x12Z\n\rGetLocalMedia\x12#.mediaagent.v1.GetLocalMediaRequest\x1a$.mediaagent.v1.GetLocalMediaResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,32 +33,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SETVIDEOQUALITYREQUEST'].fields_by_name['profile']._loaded_options = None
   _globals['_SETVIDEOQUALITYREQUEST'].fields_by_name['profile']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
-  _globals['_VIDEOPROFILE']._serialized_start=1068
-  _globals['_VIDEOPROFILE']._serialized_end=1186
-  _globals['_QUALITYEFFECT']._serialized_start=1188
-  _globals['_QUALITYEFFECT']._serialized_end=1289
+  _globals['_VIDEOPROFILE']._serialized_start=1143
+  _globals['_VIDEOPROFILE']._serialized_end=1261
+  _globals['_QUALITYEFFECT']._serialized_start=1263
+  _globals['_QUALITYEFFECT']._serialized_end=1364
+  _globals['_VOICEPROCESSING']._serialized_start=1367
+  _globals['_VOICEPROCESSING']._serialized_end=1533
   _globals['_LOCALMEDIA']._serialized_start=45
-  _globals['_LOCALMEDIA']._serialized_end=441
-  _globals['_OPENCAMERAREQUEST']._serialized_start=443
-  _globals['_OPENCAMERAREQUEST']._serialized_end=462
-  _globals['_OPENCAMERARESPONSE']._serialized_start=464
-  _globals['_OPENCAMERARESPONSE']._serialized_end=533
-  _globals['_CLOSECAMERAREQUEST']._serialized_start=535
-  _globals['_CLOSECAMERAREQUEST']._serialized_end=555
-  _globals['_CLOSECAMERARESPONSE']._serialized_start=557
-  _globals['_CLOSECAMERARESPONSE']._serialized_end=627
-  _globals['_SETMICMUTEREQUEST']._serialized_start=629
-  _globals['_SETMICMUTEREQUEST']._serialized_end=673
-  _globals['_SETMICMUTERESPONSE']._serialized_start=675
-  _globals['_SETMICMUTERESPONSE']._serialized_end=744
-  _globals['_SETVIDEOQUALITYREQUEST']._serialized_start=746
-  _globals['_SETVIDEOQUALITYREQUEST']._serialized_end=837
-  _globals['_SETVIDEOQUALITYRESPONSE']._serialized_start=840
-  _globals['_SETVIDEOQUALITYRESPONSE']._serialized_end=968
-  _globals['_GETLOCALMEDIAREQUEST']._serialized_start=970
-  _globals['_GETLOCALMEDIAREQUEST']._serialized_end=992
-  _globals['_GETLOCALMEDIARESPONSE']._serialized_start=994
-  _globals['_GETLOCALMEDIARESPONSE']._serialized_end=1066
-  _globals['_MEDIASERVICE']._serialized_start=1292
-  _globals['_MEDIASERVICE']._serialized_end=1748
+  _globals['_LOCALMEDIA']._serialized_end=516
+  _globals['_OPENCAMERAREQUEST']._serialized_start=518
+  _globals['_OPENCAMERAREQUEST']._serialized_end=537
+  _globals['_OPENCAMERARESPONSE']._serialized_start=539
+  _globals['_OPENCAMERARESPONSE']._serialized_end=608
+  _globals['_CLOSECAMERAREQUEST']._serialized_start=610
+  _globals['_CLOSECAMERAREQUEST']._serialized_end=630
+  _globals['_CLOSECAMERARESPONSE']._serialized_start=632
+  _globals['_CLOSECAMERARESPONSE']._serialized_end=702
+  _globals['_SETMICMUTEREQUEST']._serialized_start=704
+  _globals['_SETMICMUTEREQUEST']._serialized_end=748
+  _globals['_SETMICMUTERESPONSE']._serialized_start=750
+  _globals['_SETMICMUTERESPONSE']._serialized_end=819
+  _globals['_SETVIDEOQUALITYREQUEST']._serialized_start=821
+  _globals['_SETVIDEOQUALITYREQUEST']._serialized_end=912
+  _globals['_SETVIDEOQUALITYRESPONSE']._serialized_start=915
+  _globals['_SETVIDEOQUALITYRESPONSE']._serialized_end=1043
+  _globals['_GETLOCALMEDIAREQUEST']._serialized_start=1045
+  _globals['_GETLOCALMEDIAREQUEST']._serialized_end=1067
+  _globals['_GETLOCALMEDIARESPONSE']._serialized_start=1069
+  _globals['_GETLOCALMEDIARESPONSE']._serialized_end=1141
+  _globals['_MEDIASERVICE']._serialized_start=1536
+  _globals['_MEDIASERVICE']._serialized_end=1992
 # @@protoc_insertion_point(module_scope)

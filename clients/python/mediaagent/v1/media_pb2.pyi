@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -53,6 +55,25 @@ QUALITY_EFFECT_NOW: QualityEffect.ValueType  # 1
 QUALITY_EFFECT_NEXT_CALL: QualityEffect.ValueType  # 2
 Global___QualityEffect: _TypeAlias = QualityEffect  # noqa: Y015
 
+class _VoiceProcessing:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VoiceProcessingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VoiceProcessing.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VOICE_PROCESSING_UNSPECIFIED: _VoiceProcessing.ValueType  # 0
+    VOICE_PROCESSING_ECHO_CANCELLATION: _VoiceProcessing.ValueType  # 1
+    VOICE_PROCESSING_NOISE_SUPPRESSION: _VoiceProcessing.ValueType  # 2
+    VOICE_PROCESSING_GAIN_CONTROL: _VoiceProcessing.ValueType  # 3
+
+class VoiceProcessing(_VoiceProcessing, metaclass=_VoiceProcessingEnumTypeWrapper): ...
+
+VOICE_PROCESSING_UNSPECIFIED: VoiceProcessing.ValueType  # 0
+VOICE_PROCESSING_ECHO_CANCELLATION: VoiceProcessing.ValueType  # 1
+VOICE_PROCESSING_NOISE_SUPPRESSION: VoiceProcessing.ValueType  # 2
+VOICE_PROCESSING_GAIN_CONTROL: VoiceProcessing.ValueType  # 3
+Global___VoiceProcessing: _TypeAlias = VoiceProcessing  # noqa: Y015
+
 @_typing.final
 class LocalMedia(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -66,6 +87,7 @@ class LocalMedia(_message.Message):
     SPEAKER_FIELD_NUMBER: _builtins.int
     VIDEO_ENCODER_FIELD_NUMBER: _builtins.int
     HIGHEST_PROFILE_FIELD_NUMBER: _builtins.int
+    VOICE_PROCESSING_FIELD_NUMBER: _builtins.int
     is_camera_open: _builtins.bool
     is_mic_muted: _builtins.bool
     profile: Global___VideoProfile.ValueType
@@ -75,6 +97,8 @@ class LocalMedia(_message.Message):
     speaker: _builtins.str
     video_encoder: _builtins.str
     highest_profile: Global___VideoProfile.ValueType
+    @_builtins.property
+    def voice_processing(self) -> _containers.RepeatedScalarFieldContainer[Global___VoiceProcessing.ValueType]: ...
     def __init__(
         self,
         *,
@@ -87,10 +111,11 @@ class LocalMedia(_message.Message):
         speaker: _builtins.str = ...,
         video_encoder: _builtins.str = ...,
         highest_profile: Global___VideoProfile.ValueType = ...,
+        voice_processing: _abc.Iterable[Global___VoiceProcessing.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_profile", b"active_profile", "camera", b"camera", "highest_profile", b"highest_profile", "is_camera_open", b"is_camera_open", "is_mic_muted", b"is_mic_muted", "microphone", b"microphone", "profile", b"profile", "speaker", b"speaker", "video_encoder", b"video_encoder"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_profile", b"active_profile", "camera", b"camera", "highest_profile", b"highest_profile", "is_camera_open", b"is_camera_open", "is_mic_muted", b"is_mic_muted", "microphone", b"microphone", "profile", b"profile", "speaker", b"speaker", "video_encoder", b"video_encoder", "voice_processing", b"voice_processing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

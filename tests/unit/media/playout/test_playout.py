@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import wave
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,12 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.synthetic import tone
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.codec.opus import OpusEncoder
-from mediaagentd.media.playout.buffer import PlayoutBuffer
+from mediaagentd.media.playout import playout as playing
+from mediaagentd.media.playout.buffer import Fill, PlayoutBuffer, Slot
 from mediaagentd.media.playout.delay import SLOT
 from mediaagentd.media.playout.mixer import FULL, Voice, mix, squeeze
 from mediaagentd.media.playout.playout import Playout, Slots
+from mediaagentd.media.playout.processing import Unprocessed
 from mediaagentd.media.playout.sinks import NullSink, WavSink, make_sink
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame
 
@@ -67,15 +71,26 @@ class Heard:
 
     def __init__(self, enough: int) -> None:
         self.blocks: list[Samples] = []
+        self.is_open = False
+        self.given_back = threading.Event()
         self.full = threading.Event()
         self._enough = enough
 
-    def open(self) -> None: ...
+    def open(self) -> None:
+        assert not self.is_open
+        self.is_open = True
+
+    def room(self) -> int | None:
+        return None
 
     def write(self, samples: Samples) -> None:
         self.blocks.append(samples)
         if len(self.blocks) == self._enough:
             self.full.set()
+
+    def rest(self) -> None:
+        self.is_open = False
+        self.given_back.set()
 
     def close(self) -> None: ...
 
@@ -159,6 +174,18 @@ def test_a_wav_file_is_valid_while_it_is_written(tmp_path: Path) -> None:
     sink.close()
 
 
+def test_a_wav_file_goes_on_with_the_next_call(tmp_path: Path) -> None:
+    sink = WavSink(tmp_path / "heard.wav")
+    for _ in range(2):
+        sink.open()
+        for block in tone(440.0)[: 15 * AUDIO_FRAME].reshape(-1, AUDIO_FRAME):
+            sink.write(block)
+        sink.rest()
+    with wave.open(str(tmp_path / "heard.wav")) as reader:
+        assert reader.getnframes() == 30 * AUDIO_FRAME
+    sink.close()
+
+
 def test_a_full_disk_ends_a_file_without_a_word_at_its_close() -> None:
     sink = WavSink(Path("/dev/full"))
     sink.open()
@@ -201,6 +228,73 @@ def test_a_sink_that_failed_is_tried_again_with_the_next_call() -> None:
     playout.close()
 
 
+def test_a_sink_that_failed_is_tried_again_in_the_same_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "REOPEN", 0.05)
+    speaker = Unplugged()
+    playout = Playout(speaker)
+    playout.add("alice")
+    assert speaker.full.wait(5)
+    playout.close()
+
+
+def test_a_sound_card_is_given_back_after_a_call() -> None:
+    speaker = Heard(1)
+    playout = Playout(speaker)
+    for user in ("alice", "bob"):
+        speaker.full.clear()
+        speaker.blocks.clear()
+        playout.add(user)
+        assert speaker.full.wait(5)
+        playout.remove(user)
+        assert speaker.given_back.wait(5)
+        assert not speaker.is_open
+        speaker.given_back.clear()
+    playout.close()
+
+
+class Broken(Heard):
+    """A driver that throws what nobody foresaw, once."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self._throws = True
+
+    def room(self) -> int | None:
+        if self._throws:
+            self._throws = False
+            raise ZeroDivisionError("frames per buffer")
+        return None
+
+
+def test_a_driver_that_throws_does_not_end_the_playout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "REOPEN", 0.05)
+    speaker = Broken()
+    playout = Playout(speaker)
+    playout.add("alice")
+    assert speaker.full.wait(5)
+    playout.close()
+
+
+class Overheard(Unprocessed):
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Samples] = []
+
+    def played(self, samples: Samples) -> None:
+        self.blocks.append(samples)
+
+
+def test_the_echo_canceller_is_shown_what_is_played() -> None:
+    speaker, processor = Heard(5), Overheard()
+    playout = Playout(speaker, processor)
+    playout.add("alice")
+    assert speaker.full.wait(5)
+    playout.close()
+    assert len(processor.blocks) == len(speaker.blocks)
+    assert all(shown is played for shown, played in zip(processor.blocks, speaker.blocks, strict=True))
+
+
 def test_what_is_said_after_a_sink_failed_is_counted() -> None:
     speaker = Unplugged()
     playout = Playout(speaker)
@@ -213,5 +307,10 @@ def test_what_is_said_after_a_sink_failed_is_counted() -> None:
 
 def test_a_voice_frees_its_decoder() -> None:
     voice = Voice()
+    heard = voice.samples(Slot(Fill.PACKET, OpusEncoder().encode(tone(440.0)[:AUDIO_FRAME])))
+    assert heard is not None
+    decoder = weakref.ref(voice._decoder)
     voice.close()
+    gc.collect()
+    assert decoder() is None
     voice.close()
