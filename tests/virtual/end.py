@@ -48,6 +48,11 @@ class Turns(Workers):
     def do(self, work: Callable[[], object]) -> None:
         asyncio.get_running_loop().call_later(self._after, work)
 
+    @property
+    def crowded(self) -> bool:
+        """Nobody waits for a thread."""
+        return False
+
 
 class _Source(Generic[Given]):
     """Gives what `make` makes of each number, from 1 on, every `interval` seconds."""

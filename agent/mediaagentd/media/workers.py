@@ -25,6 +25,11 @@ class Workers(Executor):
     def do(self, work: Callable[[], object]) -> None:
         """Has it done soon; nobody waits for it. Raises: RuntimeError once they are shut down."""
 
+    @property
+    @abstractmethod
+    def crowded(self) -> bool:
+        """Whether other work waits: who has much to do gives way after each piece, and is queued again."""
+
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """See `Executor`."""
         promised = _Promised(partial(fn, *args, **kwargs))
@@ -51,6 +56,11 @@ class WorkerThreads(Workers):
         if not self._threads:
             self._start()
         self._waiting.put(work)
+
+    @property
+    def crowded(self) -> bool:
+        """See `Workers`. In any thread; true too once they are shut down."""
+        return not self._waiting.empty()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See `Executor`. With `cancel_futures` what nobody waits for is dropped too."""

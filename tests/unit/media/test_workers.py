@@ -80,3 +80,15 @@ def test_threads_end_when_they_are_shut_down() -> None:
     worker.shutdown()
     thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+def test_it_is_crowded_while_something_waits_for_a_thread() -> None:
+    with WorkerThreads(1, "test") as worker:
+        going, may_go = threading.Event(), threading.Event()
+        worker.do(lambda: (going.set(), may_go.wait(PATIENCE)))
+        assert going.wait(PATIENCE)
+        assert not worker.crowded, "what is under way does not wait"
+        waiting = worker.submit(lambda: worker.crowded)
+        assert worker.crowded
+        may_go.set()
+        assert waiting.result(PATIENCE) is False

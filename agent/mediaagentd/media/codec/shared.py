@@ -2,7 +2,8 @@
 
 Hand-over to the event loop is one `hand_over` a picture. Queues: an encoder holds one waiting
 picture, the newest; a decoder holds `DECODER_QUEUE`, and when that is full, or it is `BEHIND`, drops all and
-waits for a keyframe, since a picture is of no use without the ones before it.
+waits for a keyframe, since a picture is of no use without the ones before it. A thread does one picture of
+a stream and then what has waited longer, if there is something: the streams take turns.
 """
 
 from __future__ import annotations
@@ -107,15 +108,24 @@ class SharedEncoder:
             self.close()
 
     def _run(self) -> None:
-        while True:
-            with self._lock:
-                picture, self._waiting = self._waiting, None
-                if picture is None or self._closed:
-                    self._running = False
-                    return
-                keyframe = self._keyframes.due(picture.captured)
-                bitrate, shape = self._bitrate, self._shape
-            self._encode(picture, keyframe, bitrate, shape)
+        while self._encode_next():
+            if self._workers.crowded:
+                self._submit()  # another thread may run from here on
+                return
+
+    def _encode_next(self) -> bool:
+        """Says whether one more waits."""
+        with self._lock:
+            picture, self._waiting = self._waiting, None
+            if picture is None or self._closed:
+                self._running = False
+                return False
+            keyframe = self._keyframes.due(picture.captured)
+            bitrate, shape = self._bitrate, self._shape
+        self._encode(picture, keyframe, bitrate, shape)
+        with self._lock:
+            self._running = self._waiting is not None
+            return self._running
 
     def _encode(self, picture: RawPicture, keyframe: bool, bitrate: int, shape: Shape) -> None:
         try:
@@ -179,16 +189,19 @@ class SharedDecoder:
             if self._running:
                 return
             self._running = True
-        try:
-            self._workers.do(self._run)
-        except RuntimeError:  # they are shut down: the engine stops
-            self.close()
+        self._submit()
 
     def close(self) -> None:
         """Nothing is decoded after it, except what is under way."""
         with self._lock:
             self._closed = True
             self._queue.clear()
+
+    def _submit(self) -> None:
+        try:
+            self._workers.do(self._run)
+        except RuntimeError:  # they are shut down: the engine stops
+            self.close()
 
     def _accept(self, frame: VideoFrame) -> bool:
         if frame.keyframe:
@@ -205,15 +218,24 @@ class SharedDecoder:
         return len(self._queue) >= DECODER_QUEUE or now - self._queue[0].captured > BEHIND
 
     def _run(self) -> None:
-        while True:
-            with self._lock:
-                if not self._queue or self._closed:
-                    self._running = False
-                    return
-                frame = self._queue.popleft()
-            picture = self._decode(frame)
-            if picture is not None:
-                self._show(picture)
+        while self._decode_next():
+            if self._workers.crowded:
+                self._submit()  # another thread may run from here on
+                return
+
+    def _decode_next(self) -> bool:
+        """Says whether one more waits."""
+        with self._lock:
+            if not self._queue:
+                self._running = False
+                return False
+            frame = self._queue.popleft()
+        picture = self._decode(frame)
+        if picture is not None:
+            self._show(picture)
+        with self._lock:
+            self._running = bool(self._queue)
+            return self._running
 
     def _decode(self, frame: VideoFrame) -> RawPicture | None:
         try:

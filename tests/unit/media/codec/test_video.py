@@ -103,6 +103,10 @@ class Held(Workers):
     def do(self, work: Callable[[], object]) -> None:
         self.jobs.append(work)
 
+    @property
+    def crowded(self) -> bool:
+        return False
+
 
 def at_once(frames: list[VideoFrame]) -> list[VideoFrame]:
     """The pictures as one repair lets all of them go."""
