@@ -155,13 +155,18 @@ class Gatherer:
                 if {candidate.type == "relay" for candidate in found} == wanted:
                     until = min(until, loop.time() + ENOUGH)
         except asyncio.CancelledError:
+            self._leave()
             self.stop()
             raise
         if self._pending:
             _log.info("ice_servers_late", asked=len(tasks), late=len(self._pending))
+        self._leave()
+        return found
+
+    def _leave(self) -> None:
+        """What is pending is taken when it comes, or given back: also what has just come."""
         for task in self._pending:
             task.add_done_callback(self._on_late)
-        return found
 
     def _take(self, task: asyncio.Task[Found]) -> Candidate | None:
         """The candidate of a server that has answered; a relay's socket is the connection's from now on."""

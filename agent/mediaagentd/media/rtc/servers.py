@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -89,7 +89,8 @@ async def in_turn(
     discard: Callable[[T], None] = lambda _: None,
 ) -> T:
     """What the first success gives; each begins `stagger` seconds after the one before it, or when that has
-    failed. Another one at the same instant is discarded. Raises the last one's error when all fail.
+    failed. What succeeds besides is discarded, and whatever has when this is cancelled. Raises the last
+    one's error when all fail.
     """
     running: set[asyncio.Task[T]] = set()
     waiting = list(reversed(attempts))
@@ -110,7 +111,13 @@ async def in_turn(
         raise error
     finally:
         for task in running:
-            task.cancel()
+            task.cancel()  # does nothing to one that has just succeeded
+            task.add_done_callback(partial(_discard, discard))
+
+
+def _discard(discard: Callable[[T], None], task: asyncio.Task[T]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        discard(task.result())
 
 
 async def reflexive(host: GuardedProtocol, server: Server, names: Names) -> Found:
@@ -192,7 +199,7 @@ async def _connect(server: Server, address: str, tally: Tally, authority: Path |
                 lambda: protocol(_TurnTcp),
                 address,
                 server.port,
-                ssl=_trust(authority) if secure else None,
+                ssl=trust(authority) if secure else None,
                 server_hostname=server.host if secure else None,
             )
         except ssl.SSLCertVerificationError as error:
@@ -202,16 +209,37 @@ async def _connect(server: Server, address: str, tally: Tally, authority: Path |
     return made
 
 
-@functools.cache
-def _trust(authority: Path | None) -> ssl.SSLContext:
-    """Whose certificates are taken: the system's authorities, and one of our own. Made once: it takes 20 ms.
+def trust(authority: Path | None) -> ssl.SSLContext:
+    """Whose certificates are taken: the system's authorities, and one of our own, as their files are now.
+    Made anew when one has changed, since that takes 20 ms; to look takes 10 us.
 
     Raises: OSError, ssl.SSLError for a file that is none.
     """
+    system = ssl.get_default_verify_paths()
+    try:
+        return _trust(
+            authority, tuple(_version(path) for path in (authority, system.cafile, system.capath) if path)
+        )
+    except OSError as error:
+        _log.warning("turn_authority_unreadable", error=str(error), configure="turn_ca")
+        raise
+
+
+@lru_cache(maxsize=2)
+def _trust(authority: Path | None, _versions: tuple[tuple[int, ...], ...]) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if authority is not None:
         context.load_verify_locations(authority)
     return context
+
+
+def _version(path: Path | str) -> tuple[int, ...]:
+    """What changes when a file is written or replaced; of a directory when one in it is replaced."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _candidate(kind: str, component: int, own: tuple[str, int], related: tuple[str, int]) -> Candidate:
