@@ -56,9 +56,7 @@ def test_what_still_waits_is_done_unless_it_is_dropped() -> None:
     done: list[str] = []
     kept, dropped = WorkerThreads(1, "kept"), WorkerThreads(1, "dropped")
     for worker, cancels in ((kept, False), (dropped, True)):
-        going, may_go = threading.Event(), threading.Event()
-        worker.do(lambda going=going, may_go=may_go: (going.set(), may_go.wait(PATIENCE)))  # type: ignore[misc]
-        assert going.wait(PATIENCE)
+        may_go = hold(worker)
         worker.do(lambda worker=worker: done.append("kept" if worker is kept else "dropped"))  # type: ignore[misc]
         waiting = worker.submit(lambda: 7)
         worker.shutdown(wait=False, cancel_futures=cancels)
@@ -84,11 +82,22 @@ def test_threads_end_when_they_are_shut_down() -> None:
 
 def test_it_is_crowded_while_something_waits_for_a_thread() -> None:
     with WorkerThreads(1, "test") as worker:
-        going, may_go = threading.Event(), threading.Event()
-        worker.do(lambda: (going.set(), may_go.wait(PATIENCE)))
-        assert going.wait(PATIENCE)
+        may_go = hold(worker)
         assert not worker.crowded, "what is under way does not wait"
         waiting = worker.submit(lambda: worker.crowded)
         assert worker.crowded
         may_go.set()
         assert waiting.result(PATIENCE) is False
+
+
+def hold(worker: WorkerThreads) -> threading.Event:
+    """Its only thread waits until that is set."""
+    going, may_go = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        going.set()
+        may_go.wait(PATIENCE)
+
+    worker.do(wait)
+    assert going.wait(PATIENCE)
+    return may_go

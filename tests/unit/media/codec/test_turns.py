@@ -46,6 +46,19 @@ class Slow(VideoEncoder):
         return super().encode(picture, keyframe=keyframe)
 
 
+def hold(worker: WorkerThreads) -> threading.Event:
+    """Its only thread waits until that is set."""
+    going, may_go = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        going.set()
+        may_go.wait(PATIENCE)
+
+    worker.do(wait)
+    assert going.wait(PATIENCE)
+    return may_go
+
+
 def raw(number: int) -> RawPicture:
     return RawPicture(SyntheticCamera(SIZE, 30).picture(number).frame, number / 30)
 
@@ -83,9 +96,10 @@ async def test_an_encoder_that_always_has_a_picture_gives_way_after_each() -> No
 
 async def test_where_nobody_else_waits_an_encoder_keeps_its_thread() -> None:
     with Counted(1, "codec") as worker:
-        done = threading.Event()
-        slow(worker, lambda number: number == MANY and done.set()).offer(raw(0))
-        assert await asyncio.to_thread(done.wait, PATIENCE)
+        done = threading.Semaphore(0)
+        slow(worker, lambda _: done.release()).offer(raw(0))
+        for _ in range(MANY):
+            assert await asyncio.to_thread(done.acquire, timeout=PATIENCE)
         assert worker.handed == 1
 
 
@@ -99,9 +113,7 @@ def test_a_decoder_with_much_to_catch_up_gives_way_after_each_picture() -> None:
             done.set()
 
     with WorkerThreads(1, "codec") as worker:
-        going, may_go = threading.Event(), threading.Event()
-        worker.do(lambda: (going.set(), may_go.wait(PATIENCE)))
-        assert going.wait(PATIENCE)
+        may_go = hold(worker)
         decoder = SharedDecoder(worker, lambda: pytest.fail("no keyframe is needed"))
         decoder.set_sinks((sink,))
         for frame in frames:
@@ -146,10 +158,9 @@ def test_what_is_left_when_the_threads_end_is_dropped() -> None:
 
     decoder = SharedDecoder(workers, lambda: pytest.fail("no keyframe is needed"))
     decoder.set_sinks((sink,))
-    going = threading.Event()
-    workers.do(lambda: going.wait(PATIENCE))
+    may_go = hold(workers)
     for frame in encoded(3):
         decoder.push(frame)
-    going.set()
+    may_go.set()
     workers.shutdown()
     assert len(shown) == decoder.decoded == 1
