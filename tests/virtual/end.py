@@ -145,6 +145,11 @@ class VirtualEnd:
         (figures,) = self.board.figures(None)
         return figures
 
+    @property
+    def rate(self) -> int:
+        """Bits a second of video that it may send to the other."""
+        return self.board._links[self.other.user_id].rate.bitrate
+
     async def close(self) -> None:
         """Ends everything."""
         if self._watching is not None:

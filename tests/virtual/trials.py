@@ -44,7 +44,7 @@ def connect(impairment: Impairment, seed: int) -> float:
 async def _connect(network: Network, impairment: Impairment) -> float:
     network.impair(impairment)
     began = time.monotonic()
-    ends = await _connected(network, VideoProfile.P480)
+    ends = await connected(network, VideoProfile.P480)
     took = time.monotonic() - began
     for end in ends:
         await end.close()
@@ -58,7 +58,7 @@ def begin(impairment: Impairment, seed: int, seconds: float) -> list[int]:
 
 async def _begin(network: Network, impairment: Impairment, seconds: float) -> list[int]:
     network.impair(impairment)
-    ends = await _connected(network, VideoProfile.P480)
+    ends = await connected(network, VideoProfile.P480)
     await asyncio.gather(*(end.look() for end in ends))
     await asyncio.sleep(seconds)
     seen = [len(end.seen) for end in ends]
@@ -67,7 +67,8 @@ async def _begin(network: Network, impairment: Impairment, seconds: float) -> li
     return seen
 
 
-async def _connected(network: Network, profile: VideoProfile) -> list[VirtualEnd]:
+async def connected(network: Network, profile: VideoProfile) -> list[VirtualEnd]:
+    """Two ends in a call, the first of which was called."""
     settings = MediaSettings(camera="synthetic", microphone="synthetic", speaker="null", profile=profile)
     names = zip(HOSTS, ("alice", "bob"), strict=True)
     ends = [VirtualEnd(network, host, name, settings) for host, name in names]
@@ -81,7 +82,7 @@ async def _connected(network: Network, profile: VideoProfile) -> list[VirtualEnd
 
 async def _call(network: Network, trial: Trial) -> Outcome:
     network.impair(Impairment(delay=trial.phases[0].impairment.delay))
-    ends = await _connected(network, trial.profile)
+    ends = await connected(network, trial.profile)
     records = [Record() for _ in ends]
     starts: list[float] = []
     await asyncio.gather(*(end.look() for end in ends))

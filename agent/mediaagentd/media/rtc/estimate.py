@@ -91,6 +91,12 @@ may be lost too; and in the first `STEEP_TOLD` of them.
 """
 
 
+SILENCE: Final = BASE_WINDOWS * WINDOW
+"""Seconds without a packet after which no delay of before is compared with: the path may have become another,
+and later and earlier are no longer told apart when half a minute has passed (packets' times wrap).
+"""
+
+
 class Estimator:
     """`add` every packet with its abs-send-time; it returns bits a second when there is something to tell.
     What else comes over the same path is counted `beside`.
@@ -99,7 +105,7 @@ class Estimator:
     def __init__(self) -> None:
         self._times = Unwrapper(24)
         self._began: float | None = None
-        self._window = 0.0
+        self._window = self._latest = 0.0
         self._least = math.inf
         self._bits = 0
         self._delays: deque[float] = deque(maxlen=BASE_WINDOWS)
@@ -128,6 +134,10 @@ class Estimator:
         """A packet of `size` bytes, sent at `send_time` (seconds in 6.18 fixed point, modulo 64), came."""
         if self._began is None:
             self._began = self._window = now
+        elif now - self._latest > SILENCE:
+            self._times, self._least = Unwrapper(24), math.inf
+            self._delays.clear()
+        self._latest = now
         if now - self._window >= WINDOW:
             self._step(now)
         self._least = min(self._least, now - self._times.unwrap(send_time) / (1 << 18))

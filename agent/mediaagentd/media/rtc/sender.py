@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from aiortc import clock
 from aiortc.codecs import is_rtx
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
@@ -40,6 +39,7 @@ from mediaagentd.media.rtc.allowance import Allowance
 from mediaagentd.media.rtc.gate import Tally
 from mediaagentd.media.rtc.header import HeaderWriter, Outbound, repeated
 from mediaagentd.media.rtc.history import History
+from mediaagentd.media.rtc.ntp import ntp, unix
 from mediaagentd.media.rtc.wire import Wire
 
 HEAVY_LOSS: Final = 0.08
@@ -154,9 +154,9 @@ class Sender:
         self.remote_lost = max(0, report.packets_lost)
         if report.lsr not in self._reports_sent or not report.dlsr:
             return
-        now = (clock.current_ntp_time() >> 16) & 0xFFFFFFFF
+        now = (ntp() >> 16) & 0xFFFFFFFF
         measured = ((now - report.lsr - report.dlsr) & 0xFFFFFFFF) / 65536
-        if measured > 60:  # a clock was set
+        if measured > 60:  # of what was never sent, or a far end's clock was set
             return
         before = measured if self.round_trip is None else self.round_trip
         self.round_trip = ROUND_TRIP_WEIGHT * before + (1 - ROUND_TRIP_WEIGHT) * measured
@@ -197,7 +197,7 @@ class Sender:
         self._frames += 1
 
     def _emit(self, writer: HeaderWriter, packets: Sequence[Outbound]) -> None:
-        self._wire.send(writer.write(packets, time.time()))
+        self._wire.send(writer.write(packets, unix()))
 
     def _retransmit(self, sequence: int) -> None:
         """At most twice a round trip for one packet, and within the allowance in all, so that a flood of
@@ -236,21 +236,21 @@ class Sender:
         while True:
             await asyncio.sleep(next(early, 0.5 + random.random()))  # noqa: S311 - RFC 3550 section 6.2
             assert self._last is not None
-            ntp = clock.current_ntp_time()
-            self._reports_sent.append((ntp >> 16) & 0xFFFFFFFF)
+            now = ntp()
+            self._reports_sent.append((now >> 16) & 0xFFFFFFFF)
             self._send_rtcp(
                 [
-                    RtcpSrPacket(ssrc=self._ssrc, sender_info=self._sender_info(ntp, self._last)),
+                    RtcpSrPacket(ssrc=self._ssrc, sender_info=self._sender_info(now, self._last)),
                     RtcpSdesPacket(chunks=[RtcpSourceInfo(self._ssrc, [(1, self._cname)])]),
                 ]
             )
 
-    def _sender_info(self, ntp: int, last: tuple[int, float]) -> RtcpSenderInfo:
-        """The RTP timestamp that belongs to `ntp`, from the last capture: what lip sync rests on."""
+    def _sender_info(self, now: int, last: tuple[int, float]) -> RtcpSenderInfo:
+        """The RTP timestamp that belongs to `now`, from the last capture: what lip sync rests on."""
         timestamp, captured = last
         elapsed = max(0.0, time.monotonic() - captured)
         return RtcpSenderInfo(
-            ntp_timestamp=ntp,
+            ntp_timestamp=now,
             rtp_timestamp=(timestamp + int(elapsed * self._clock_rate)) & 0xFFFFFFFF,
             packet_count=self._packets & 0xFFFFFFFF,
             octet_count=self._octets & 0xFFFFFFFF,
