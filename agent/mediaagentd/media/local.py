@@ -25,6 +25,7 @@ from mediaagentd.media.passage import Passage
 from mediaagentd.media.playout.processing import Unprocessed, VoiceProcessor
 from mediaagentd.media.router import Plan
 from mediaagentd.media.settings import MediaSettings
+from mediaagentd.media.stamps import Stamps
 from mediaagentd.media.types import (
     AUDIO_CLOCK,
     AUDIO_FRAME,
@@ -47,9 +48,6 @@ PASSED = Stream(VideoCodec.H264)
 
 BLOCK = AUDIO_FRAME / AUDIO_CLOCK
 """Seconds of a block, which is complete when its last sample is: a timestamp is that of the first."""
-
-DRIFT = 3 * AUDIO_FRAME
-"""Ticks that a microphone's own count may be off the clock before a gap is taken to be one."""
 
 
 class LocalStreams:
@@ -303,7 +301,7 @@ class _SoundEncoder:
         self._loop = loop
         self._deliver = deliver
         self._encoder: OpusEncoder | None = None
-        self._next = 0
+        self._stamps = Stamps()
         self.processor: VoiceProcessor = Unprocessed()
         self.heard = self._adapted_to = (UNKNOWN_LOSS, UNSAID)
 
@@ -318,11 +316,8 @@ class _SoundEncoder:
         if self.heard != self._adapted_to:
             self._adapted_to = self.heard
             self._encoder.adapt(*self._adapted_to)
-        clock = round((sound.captured - self._origin) * AUDIO_CLOCK)
-        if abs(clock - self._next) > DRIFT:  # a gap: the microphone was off
-            self._next = clock // AUDIO_FRAME * AUDIO_FRAME
-        frame = AudioFrame(self._encoder.encode(sound.samples), self._next, sound.captured - BLOCK)
-        self._next += AUDIO_FRAME
+        stamp = self._stamps.next(round((sound.captured - self._origin) * AUDIO_CLOCK))
+        frame = AudioFrame(self._encoder.encode(sound.samples), stamp, sound.captured - BLOCK)
         hand_over(self._loop, self._deliver, frame)
 
     def close(self) -> None:

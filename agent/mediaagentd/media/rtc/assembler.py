@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mediaagentd.media.rtc.payload import Payload
-from mediaagentd.media.rtc.reception import Unwrapper
+from mediaagentd.media.rtc.reception import PAUSE, Unwrapper
+from mediaagentd.media.types import VIDEO_CLOCK
 
 CAPACITY = 1024
 """Packets held: three seconds at 3 Mbit/s."""
@@ -158,9 +159,11 @@ class Assembler:
             self.dropped += 1
             return []
         late = self._note(number, now)
-        self._last_arrival = now
         if self._first_timestamp is None:
             self._first_timestamp = timestamp
+        elif now - self._last_arrival > PAUSE:
+            self._timestamps.skip(round((now - self._last_arrival) * VIDEO_CLOCK))
+        self._last_arrival = now
         part = _Part(payload, self._timestamps.unwrap(timestamp), marker, now)
         self._parts[number] = part
         if payload.opens or (payload.key and self._begins(number, part)):

@@ -12,7 +12,7 @@ from mediaagentd.media.rtc import inbound
 from mediaagentd.media.rtc.gaps import Gaps
 from mediaagentd.media.rtc.inbound import Inbound
 from mediaagentd.media.rtc.receiver import RTX, Codec, Receiver, ascending
-from mediaagentd.media.rtc.reception import Unwrapper
+from mediaagentd.media.rtc.reception import PAUSE, Unwrapper
 from mediaagentd.media.rtc.redundancy import Block, unpack
 from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.rtc.wire import Wire
@@ -43,6 +43,7 @@ class AudioReceiver(Receiver):
         self._sound: Sound | None = None
         self._ssrc: int | None = None
         self._timestamps, self._sequences = Unwrapper(32), Unwrapper(16)
+        self._latest = 0.0
         self._first: int | None = None
         self._gaps = Gaps()
         self._taken: deque[int] = deque(maxlen=REMEMBERED)
@@ -95,6 +96,9 @@ class AudioReceiver(Receiver):
         except ValueError:
             self._malformed += 1
             return
+        if now - self._latest > PAUSE:
+            self._timestamps.skip(round((now - self._latest) * AUDIO_CLOCK))
+        self._latest = now
         timestamp = self._timestamps.unwrap(packet.timestamp)
         for block in blocks:
             self._take(block, timestamp - block.age, packet.sequence_number, now)

@@ -26,6 +26,17 @@ class Unwrapper:
             self._highest = result
         return result
 
+    def skip(self, steps: int) -> None:
+        """So many went by unseen: more than half a turn, perhaps."""
+        if self._highest is not None:
+            self._highest += steps
+
+
+PAUSE = 60.0
+"""Seconds without a packet after which its time is looked for where the clock says: timestamps wrap, and half
+a turn is 6.6 hours of pictures, 12.4 of sound.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

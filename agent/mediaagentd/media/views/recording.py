@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import io
 import queue
 import struct
@@ -13,6 +14,7 @@ from pathlib import Path
 import av
 import structlog
 from av.container import InputContainer
+from av.stream import Stream
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.types import AUDIO_CLOCK, VIDEO_CLOCK, AudioFrame, VideoCodec, VideoFrame
@@ -25,13 +27,20 @@ QUEUE = 300
 JOIN = 2.0
 """Seconds to wait for the file's completion."""
 
+REPAIRED = 2.0
+"""Seconds after which no repair of a loss comes any more."""
+
+NUDGE = 48
+"""Ticks by which a packet of sound is moved at the most: a millisecond, a twentieth of its length."""
+
 _END = None
 _Item = VideoFrame | AudioFrame | None
 
 
 class Recorder:
     """Begins at the first keyframe. Sound and picture are placed by their time of arrival at the first
-    packet of each, then by their own clocks. On the loop; a thread writes.
+    packet of each, then by their own clocks, and those of one far end by what it says of them. On the loop; a
+    thread writes.
     """
 
     def __init__(self, path: str, *, with_sound: bool) -> None:
@@ -117,7 +126,9 @@ class Recorder:
 
 
 class _File:
-    """The open file."""
+    """The open file. Sound waits for `REPAIRED` seconds, since what was lost comes late, and a file takes
+    nothing that is older than what it has.
+    """
 
     def __init__(self, path: Path, first: VideoFrame, with_sound: bool) -> None:
         self._container = av.open(str(path), "w", format="matroska")
@@ -126,25 +137,59 @@ class _File:
         self._audio = self._container.add_stream("libopus", rate=AUDIO_CLOCK) if with_sound else None
         self._codec = first.codec
         self._began = first.captured
-        self._origins: dict[bool, int] = {}
+        self._origins: dict[type, int] = {}
+        self._zero: float | None = None  # the beginning, by the far end's clock
+        self._sound: list[tuple[int, bytes]] = []
+        self._newest = self._written = -1
 
     def write(self, item: VideoFrame | AudioFrame) -> None:
-        is_video = isinstance(item, VideoFrame)
-        stream = self._video if is_video else self._audio
-        if stream is None or (isinstance(item, VideoFrame) and item.codec is not self._codec):
-            return
-        clock = VIDEO_CLOCK if is_video else AUDIO_CLOCK
-        late = max(0, round((item.captured - self._began) * clock))
-        origin = self._origins.setdefault(is_video, item.pts - late)
-        packet = av.Packet(item.data)
-        packet.stream = stream
-        packet.time_base = Fraction(1, clock)
-        packet.pts = packet.dts = max(0, item.pts - origin)
-        packet.is_keyframe = not isinstance(item, VideoFrame) or item.keyframe
-        self._container.mux(packet)
+        if isinstance(item, VideoFrame):
+            if item.codec is self._codec:
+                self._mux(self._video, self._place(item, VIDEO_CLOCK), VIDEO_CLOCK, item.data, item.keyframe)
+        elif self._audio is not None:
+            place = self._place(item, AUDIO_CLOCK)
+            self._newest = max(self._newest, place)
+            heapq.heappush(self._sound, (place, item.data))
+            self._write_sound(self._newest - round(REPAIRED * AUDIO_CLOCK))
 
     def close(self) -> None:
+        self._write_sound(self._newest)
         self._container.close()
+
+    def _place(self, item: VideoFrame | AudioFrame, clock: int) -> int:
+        """Ticks from the beginning."""
+        kind = type(item)
+        late = max(0, round((item.captured - self._began) * clock))
+        self._origins.setdefault(kind, item.pts - late)
+        if item.origin is not None:
+            self._follow(kind, item.origin, item.pts)
+        return max(0, item.pts - self._origins[kind])
+
+    def _follow(self, kind: type, captured: float, pts: int) -> None:
+        """Sound follows the pictures, by the time at which the far end says that it captured both: the clocks
+        of its camera and its microphone drift apart by some tenths of a second an hour.
+        """
+        if kind is VideoFrame:
+            self._zero = captured - (pts - self._origins[kind]) / VIDEO_CLOCK
+        elif self._zero is not None:
+            ahead = pts - self._origins[kind] - (captured - self._zero) * AUDIO_CLOCK
+            self._origins[kind] += round(max(-NUDGE, min(NUDGE, ahead)))
+
+    def _write_sound(self, until: int) -> None:
+        """What has been waiting, each time once."""
+        while self._sound and self._sound[0][0] <= until:
+            place, data = heapq.heappop(self._sound)
+            if place > self._written and self._audio is not None:
+                self._written = place
+                self._mux(self._audio, place, AUDIO_CLOCK, data, True)
+
+    def _mux(self, stream: Stream, place: int, clock: int, data: bytes, keyframe: bool) -> None:
+        packet = av.Packet(data)
+        packet.stream = stream
+        packet.time_base = Fraction(1, clock)
+        packet.pts = packet.dts = place
+        packet.is_keyframe = keyframe
+        self._container.mux(packet)
 
 
 def _described_by(keyframe: VideoFrame) -> InputContainer:

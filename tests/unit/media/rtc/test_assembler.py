@@ -18,6 +18,7 @@ from mediaagentd.media.rtc.assembler import (
     Picture,
 )
 from mediaagentd.media.rtc.payload import Payload
+from mediaagentd.media.types import VIDEO_CLOCK
 
 from tests.unit.media.rtc.sender import STEP, Stream, feed
 
@@ -38,6 +39,16 @@ def test_a_picture_leaves_at_its_marker(assembler: Assembler, stream: Stream) ->
     (picture,) = feed(assembler, stream, packets[2:], 0.5)
     assert picture == Picture(b"0.0;0.1;0.2;", 0, keyframe=True, arrived=0.5)
     assert assembler.deadline() is None
+
+
+@pytest.mark.parametrize("hours", [0.1, 7, 14, 50])
+def test_a_camera_that_was_off_for_hours_goes_on_at_its_time(
+    assembler: Assembler, stream: Stream, hours: float
+) -> None:
+    (before,) = feed(assembler, stream, stream.picture(key=True))
+    stream.timestamp += round(hours * 3600 * VIDEO_CLOCK)
+    (after,) = feed(assembler, stream, stream.picture(key=True), hours * 3600 + 0.2)
+    assert after.timestamp - before.timestamp == STEP + hours * 3600 * VIDEO_CLOCK
 
 
 def test_a_picture_without_a_marker_leaves_at_the_next_timestamp(
