@@ -48,6 +48,9 @@ Then the oldest, when overdue, is named with any other, too.
 NACKS = 250
 """Packets asked for in one go; fits one datagram whatever their distance."""
 
+NEXT_GO = 0.001
+"""Seconds until what was too much for it is asked for."""
+
 STALL = 0.4
 STALL_ROUND_TRIPS = 2.5
 """Seconds, and at least so many round trips, without a repair: then a keyframe is asked for, and
@@ -119,8 +122,8 @@ class Assembler:
 
     def __init__(self) -> None:
         self.round_trip: float | None = None
-        self.tight = False
-        """Whether there still comes what was too much: of that only what may become of use is asked for."""
+        self.tight_until = -math.inf
+        """Until when what was too much still comes: of that only what may become of use is asked for."""
         self.protected = False
         """Whether lost packets may come back without being asked for."""
         self.dropped = 0
@@ -176,9 +179,8 @@ class Assembler:
 
     def poll(self, now: float) -> Requests:
         """What is due at `now`; gives up what was not repaired in time."""
-        oldest, missing = next(iter(self._missing.items()), (0, None))
-        if missing is not None and now >= missing.since + self._patience():
-            self._give_up(oldest)
+        while self._missing and now >= self._repair_time():
+            self._give_up(next(iter(self._missing)))
         if now >= self._watch_time():
             self._give_up(self._highest or 0)
         lost = self._due(now)
@@ -189,10 +191,12 @@ class Assembler:
         return Requests(lost, keyframe=True)
 
     def deadline(self) -> float | None:
-        """When to call `poll`, None when nothing is pending."""
-        times = [missing.due for missing in self._missing.values() if missing.tries < TRIES]
+        """When to call `poll`, None when nothing is pending; later than its last call."""
+        times = list[float]()
         if self._missing:
-            times.append(next(iter(self._missing.values())).since + self._patience())
+            due = (missing.due for missing in self._missing.values() if missing.tries < TRIES)
+            least = self.tight_until if self._holds_nothing() else -math.inf
+            times += [max(min(due, default=math.inf), least), self._repair_time()]
         if (time := self._keyframe_time()) is not None:
             times.append(time)
         if (time := self._watch_time()) < math.inf:
@@ -320,6 +324,14 @@ class Assembler:
     def _patience(self) -> float:
         return max(REPAIR, min(REPAIR_MOST, 2 * self._stall()))
 
+    def _repair_time(self) -> float:
+        """When the oldest missing packet is given up."""
+        return next(iter(self._missing.values())).since + self._patience()
+
+    def _holds_nothing(self) -> bool:
+        """Whether nothing that is held can be shown, repaired or not."""
+        return self._next is None and not self._openings
+
     def _give_up(self, lost: int) -> None:
         """Waits for a keyframe that begins after `lost`; only what may become one is kept."""
         later = (number for number in self._openings if number > lost)
@@ -327,14 +339,17 @@ class Assembler:
         self._forget(min(later, default=max(lost, self._highest or lost) + 1))
 
     def _due(self, now: float) -> tuple[int, ...]:
-        if self.tight and self._next is None and not self._openings:
-            return ()  # nothing that is held can be shown
+        if now < self.tight_until and self._holds_nothing():
+            return ()
         round_trip = self.round_trip or 0.0
         echo = min(ECHO_MOST, ECHO * round_trip) if round_trip >= ECHO_FROM else 0.0
         lost = list[int]()
         oldest, blocking = next(iter(self._missing.items()), (0, None))
         for number, missing in self._missing.items():
-            if missing.due > now or missing.tries >= TRIES or len(lost) >= NACKS:
+            if missing.due > now or missing.tries >= TRIES:
+                continue
+            if len(lost) >= NACKS:
+                missing.due = now + NEXT_GO
                 continue
             missing.echoes = echo > 0 and not missing.echoes
             missing.tries += not missing.echoes

@@ -206,7 +206,7 @@ class VideoReceiver(Receiver):
     def _ask(self, now: float) -> None:
         self._tell_arrivals(now)
         self._assembler.round_trip = self._round_trip()
-        self._assembler.tight = now < self._estimator.fell + TIGHT
+        self._assembler.tight_until = self._estimator.fell + TIGHT
         requests = self._assembler.poll(now)
         if self._rtcp_ssrc is None or self._ssrc is None:
             return

@@ -345,7 +345,7 @@ def test_on_a_tight_path_nothing_is_asked_for_that_cannot_be_shown(
     feed(assembler, stream, stream.picture(), 0.0)  # no keyframe yet
     lost = stream.picture()
     feed(assembler, stream, stream.picture(), 0.0)
-    assembler.tight = True
+    assembler.tight_until = 0.3
     assert not assembler.poll(0.1).lost
-    assembler.tight = False
-    assert assembler.poll(0.1).lost == tuple(stream.packets[index][0] for index in lost)
+    assert assembler.deadline() == 0.3, "nor does anybody wake for it"
+    assert assembler.poll(0.3).lost == tuple(stream.packets[index][0] for index in lost)

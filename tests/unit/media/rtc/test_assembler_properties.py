@@ -91,3 +91,41 @@ def test_whatever_the_network_does_only_decodable_pictures_come_out(
         last = index
     if loss == 0:
         assert len(network.released) >= 119
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    loss=st.floats(0, 0.5),
+    round_trip=st.one_of(st.none(), st.floats(0, 3)),
+    tight=st.floats(0, 1.5),
+    lateness=st.floats(0, 0.5),
+)
+def test_who_has_polled_need_not_poll_again_at_once(
+    seed: int, loss: float, round_trip: float | None, tight: float, lateness: float
+) -> None:
+    """Else whoever sleeps until the deadline never sleeps."""
+    rng, assembler, now = Random(seed), Assembler(), 0.0
+    stream = Stream(sequence=rng.getrandbits(16), timestamp=rng.getrandbits(32))
+    assembler.round_trip = round_trip
+    for index in range(60):
+        now += rng.choice((0.0, 0.005, 0.033))
+        assembler.protected = rng.random() < 0.3
+        if rng.random() < 0.1:
+            assembler.tight_until = now + tight
+        if rng.random() < 0.05:
+            stream.sequence += rng.randrange(280)
+        if rng.random() < 0.05:
+            assembler.want_keyframe()
+        packets = stream.picture(rng.randint(1, 8), key=index in (0, 40) or rng.random() < 0.05)
+        rng.shuffle(packets) if rng.random() < 0.2 else None
+        for packet in packets:
+            if rng.random() >= loss:
+                assembler.push(*stream.packets[packet], now)
+        if rng.random() < 0.05:
+            assembler.abandon(beyond=rng.randrange(100))
+        if (deadline := assembler.deadline()) is not None and deadline <= now + 0.033:
+            now = max(now, deadline) + rng.choice((0.0, lateness))
+            assembler.poll(now)
+            after = assembler.deadline()
+            assert after is None or after > now
