@@ -175,6 +175,15 @@ def test_a_far_end_that_lies_takes_little_room(seed: int) -> None:
     assert len(decoder._known) <= 4 * WINDOW + 1
 
 
+@pytest.mark.parametrize(("ahead", "kept"), [(AHEAD, 1), (AHEAD + 1, 0)])
+def test_a_repair_packet_may_speak_of_what_is_ahead_but_not_far(ahead: int, kept: int) -> None:
+    decoder = FecDecoder()
+    decoder.source(100, source(100))
+    first = 100 + ahead - 2
+    assert decoder.repair(struct.pack("!HBH", first, 3, 1) + bytes(40)) == []
+    assert len(decoder._rows) == kept
+
+
 def test_who_speaks_of_what_is_far_ahead_is_not_heard() -> None:
     """Each such equation would be kept for ever: what comes never reaches it."""
     decoder = FecDecoder()
@@ -182,7 +191,8 @@ def test_who_speaks_of_what_is_far_ahead_is_not_heard() -> None:
         decoder.source(number, source(number))
         first = (number + WINDOW + 10 * (number % 2900)) & 0xFFFF
         decoder.repair(struct.pack("!HBH", first, WINDOW, number) + bytes(40))
-    assert 0 < len(decoder._rows) <= 2 * WINDOW + AHEAD
+        assert len(decoder._rows) <= 2 * WINDOW + AHEAD
+    assert decoder._rows
     assert decoder._highest == 2999
 
 

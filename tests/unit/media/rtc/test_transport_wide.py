@@ -7,7 +7,7 @@ import re
 import struct
 
 from mediaagentd.media.rtc import transport_wide
-from mediaagentd.media.rtc.transport_wide import INTERVAL, MOST, URI, Arrivals
+from mediaagentd.media.rtc.transport_wide import INTERVAL, MOST, REMEMBERED, URI, Arrivals
 
 OFFER = "\r\n".join(
     [
@@ -71,6 +71,16 @@ def test_what_comes_late_is_told_of_with_what_came_before() -> None:
     count, told, lost = read(arrivals.report(5.2) or b"")
     assert (count, lost) == (1, [])
     assert [round(told[n], 3) for n in (11, 12)] == [5.12, 5.001]
+
+
+def test_what_was_told_is_remembered_for_half_a_second_and_no_longer() -> None:
+    arrivals, rate = Arrivals(), 200
+    for number in range(10 * rate):
+        now = 3 + number / rate
+        arrivals.add(number, now)
+        arrivals.report(now)
+        assert len(arrivals._arrived) <= (REMEMBERED + INTERVAL) * rate + 2
+    assert len(arrivals._arrived) >= REMEMBERED * rate
 
 
 def test_a_flood_is_told_in_parts() -> None:
