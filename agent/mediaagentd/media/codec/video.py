@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 
@@ -30,6 +31,18 @@ ENDLESS = 1_000_000
 SAME_RATE = 0.05
 """A smaller change of the bitrate, as a share of it, is not worth the while."""
 
+REBUILT_UP = 4.0
+REBUILT_DOWN = 0.5
+"""Seconds that an encoder lives at least before it is rebuilt for a higher, and for a lower, bitrate: each
+time costs a keyframe.
+"""
+
+
+def rebuild_due(age: float, rate: int, wanted: int) -> bool:
+    """Whether an encoder that began `age` seconds ago is to be rebuilt; rates in bits a second."""
+    least = REBUILT_UP if wanted > rate else REBUILT_DOWN
+    return age >= least and abs(wanted - rate) > SAME_RATE * rate
+
 
 class VideoEncoder:
     """Encodes pictures of any size; a new size begins a new stream with a keyframe. `bitrate` in bits a
@@ -49,7 +62,8 @@ class VideoEncoder:
         self.codec = codec
         self._tuning = tuning
         self._fps = fps
-        self._bitrate = bitrate
+        self._bitrate = self._wanted = bitrate
+        self._began = -math.inf
         self._context: VideoCodecContext | None = None
         self._origin = origin
         self._pts = -1
@@ -57,30 +71,31 @@ class VideoEncoder:
     @property
     def bitrate(self) -> int:
         """Bits a second that are aimed at."""
-        return self._bitrate
+        return self._wanted
 
     def set_bitrate(self, bitrate: int, pace: float = 1.0) -> None:
-        """From the next picture on; rebuilds the encoder (a keyframe) only if it can be done in no other way.
-        `pace`: the share of the pictures a second that come. x264 counts pictures, not time (told to go by
-        timestamps it holds each picture back until the next), so it is allowed more for each.
+        """From the next picture on. Where only another encoder can do it (which costs a keyframe), with the
+        next keyframe, or when `rebuild_due` says so. `pace`: the share of the pictures a second that come.
+        x264 counts pictures, not time (told to go by timestamps it holds each picture back until the next),
+        so it is allowed more for each.
         """
         if self.codec is VideoCodec.H264:
             bitrate = round(bitrate / pace)
-        if abs(bitrate - self._bitrate) <= SAME_RATE * self._bitrate:
+        if abs(bitrate - self._wanted) <= SAME_RATE * self._wanted:
             return
-        self._bitrate = bitrate
-        if self._context is None:
-            return
-        match self._context.codec.name:
+        self._wanted = bitrate
+        if self._context is None or self._follows(self._context, bitrate):
+            self._bitrate = bitrate
+
+    @staticmethod
+    def _follows(context: VideoCodecContext, bitrate: int) -> bool:
+        match context.codec.name:
             case "libx264":
-                followed = set_x264_rate(self._context, bitrate, _buffer(bitrate))
+                return set_x264_rate(context, bitrate, _buffer(bitrate))
             case "libvpx":
-                followed = set_vpx_rate(self._context, bitrate)
+                return set_vpx_rate(context, bitrate)
             case _:  # of hardware: no way that could be tried
-                followed = False
-        if not followed:
-            _log.warning("video_encoder_rebuilt", codec=self.codec.value, bitrate=bitrate)
-            self._context = None
+                return False
 
     def begin_anew(self) -> None:
         """After a failure: the next picture is a keyframe of a new stream, by an encoder of software."""
@@ -93,7 +108,11 @@ class VideoEncoder:
         """
         frame = picture.frame
         context = self._context
+        if context is not None and self._rebuilds(picture.captured, keyframe=keyframe):
+            _log.info("video_encoder_rebuilt", codec=self.codec.value, bitrate=self._wanted)
+            context = None
         if context is None or (context.width, context.height) != (frame.width, frame.height):
+            self._bitrate, self._began = self._wanted, picture.captured
             context = self._context = self._open(Size(frame.width, frame.height))
         pts = self._next_pts(picture.captured)
         with picture.guard:
@@ -106,6 +125,10 @@ class VideoEncoder:
             return None
         data = b"".join(bytes(packet) for packet in packets)
         return VideoFrame(self.codec, data, pts, packets[0].is_keyframe, picture.captured)
+
+    def _rebuilds(self, now: float, *, keyframe: bool) -> bool:
+        age = math.inf if keyframe else now - self._began
+        return rebuild_due(age, self._bitrate, self._wanted)
 
     def _next_pts(self, captured: float) -> int:
         if self._origin is None:

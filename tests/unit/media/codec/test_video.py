@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import pytest
 from mediaagentd.media.capture.pattern import read_counter
@@ -14,7 +15,13 @@ from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec import live_rate, video
 from mediaagentd.media.codec.shared import BEHIND, DECODER_QUEUE, SharedDecoder, SharedEncoder, smaller
 from mediaagentd.media.codec.tuning import Tuning
-from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
+from mediaagentd.media.codec.video import (
+    REBUILT_DOWN,
+    REBUILT_UP,
+    VideoDecoder,
+    VideoEncoder,
+    rebuild_due,
+)
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 from mediaagentd.media.workers import Workers
 
@@ -51,16 +58,65 @@ def test_the_bitrate_follows_without_a_keyframe(codec: VideoCodec) -> None:
     assert rate(third[60:]) == pytest.approx(800_000, rel=0.25)
 
 
-@pytest.mark.parametrize("codec", list(VideoCodec))
-def test_without_the_reach_into_the_library_it_is_rebuilt(
-    codec: VideoCodec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def rigid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders cannot be told of another rate, like those of hardware."""
     monkeypatch.setattr(live_rate, "_VERIFIED", "0.")
+
+
+def keyframes(frames: Sequence[VideoFrame]) -> list[int]:
+    """The numbers of the pictures that are one."""
+    return [round(frame.captured * 30) for frame in frames if frame.keyframe]
+
+
+@pytest.mark.usefixtures("rigid")
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_without_the_reach_into_the_library_it_is_rebuilt_but_not_often(codec: VideoCodec) -> None:
     encoder = VideoEncoder(codec, 30, 800_000)
-    encode(encoder, range(5))
-    encoder.set_bitrate(400_000)
-    frames = encode(encoder, range(5, 10))
-    assert [frame.keyframe for frame in frames] == [True, False, False, False, False]
+    frames = encode(encoder, range(5))
+    for number, bitrate in ((5, 400_000), (6, 300_000), (16, 200_000), (20, 195_000), (40, 600_000)):
+        encoder.set_bitrate(bitrate)
+        frames += encode(encoder, range(number, number + 160 if number == 40 else number + 1))
+    assert keyframes(frames) == [0, 16, 16 + round(REBUILT_UP * 30)]
+    assert rate(frames[-40:]) == pytest.approx(600_000, rel=0.3)
+
+
+@pytest.mark.usefixtures("rigid")
+def test_a_keyframe_that_comes_anyway_is_of_the_new_rate() -> None:
+    encoder = VideoEncoder(VideoCodec.H264, 30, 200_000)
+    frames = encode(encoder, range(30))
+    encoder.set_bitrate(600_000)
+    frames += encode(encoder, range(30, 170), key_at=60)
+    assert keyframes(frames) == [0, 60], "and needs no second one"
+    assert rate(frames[-60:]) == pytest.approx(600_000, rel=0.3)
+
+
+@pytest.mark.usefixtures("rigid")
+def test_a_rate_that_sways_rebuilds_an_encoder_twice_in_four_seconds_at_most() -> None:
+    encoder, frames = VideoEncoder(VideoCodec.H264, 30, 500_000), list[VideoFrame]()
+    for number in range(600):
+        if number % 5 == 0:
+            encoder.set_bitrate(500_000 if number % 2 else 300_000)
+        frames += encode(encoder, [number])
+    found = keyframes(frames)
+    assert 4 <= len(found) <= 1 + 2 * 20 / REBUILT_UP
+    assert min(after - before for before, after in pairwise(found)) >= round(REBUILT_DOWN * 30)
+
+
+@pytest.mark.parametrize(
+    ("age", "rate", "wanted", "due"),
+    [
+        (REBUILT_UP, 500, 600, True),
+        (REBUILT_UP - 0.01, 500, 600, False),
+        (REBUILT_DOWN, 500, 400, True),
+        (REBUILT_DOWN - 0.01, 500, 400, False),
+        (60.0, 500, 525, False),
+        (60.0, 500, 475, False),
+        (60.0, 500, 526, True),
+    ],
+)
+def test_when_an_encoder_is_rebuilt(age: float, rate: int, wanted: int, due: bool) -> None:
+    assert rebuild_due(age, rate, wanted) is due
 
 
 @pytest.mark.parametrize("codec", list(VideoCodec))
