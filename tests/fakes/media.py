@@ -24,6 +24,7 @@ class FakePeer:
         self.silent_since: float | None = None
         self.hearing = UNSAID
         self.is_relayed = False
+        self.addresses = frozenset({"192.0.2.1"})
         self.local_address: str | None = "192.0.2.1"
         self.gone = asyncio.Event()
         self.changed = asyncio.Event()

@@ -135,6 +135,17 @@ class VirtualEnd:
             self.board.set_sending(True, True)
             self.board.open(LinkKey(CALL, self.other.user_id, 1), offers)
 
+    def readdressed(self, address: str) -> None:
+        """This end's host has another address now, and is told."""
+        self._network.readdress(self._host, address)
+        self._host = address
+        self.network_changed(came=frozenset({address}))
+
+    def network_changed(self, came: frozenset[str] = frozenset()) -> None:
+        """This end's host tells that something has changed."""
+        with self._network.at(self._host):
+            self.board.network_changed(frozenset({self._host}), came)
+
     async def look(self) -> None:
         """From now on the other's pictures are decoded and their numbers read."""
         await self.board.gallery.start(View("seen", self.other.user_id, FramesView(FrameFormat.I420)), ())
@@ -149,6 +160,11 @@ class VirtualEnd:
     def rate(self) -> int:
         """Bits a second of video that it may send to the other."""
         return self.board._links[self.other.user_id].rate.bitrate
+
+    @property
+    def generation(self) -> int | None:
+        """That the media go over."""
+        return self.board._links[self.other.user_id]._state.current
 
     async def close(self) -> None:
         """Ends everything."""

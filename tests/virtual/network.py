@@ -92,6 +92,10 @@ class Network:
         finally:
             _host.reset(token)
 
+    def readdress(self, host: str, address: str) -> None:
+        """That host has another address from now on, over the same wire; the one before leads nowhere."""
+        self.directions[address] = self.directions.pop(host)
+
     def address(self) -> str:
         """Of the host on which this is asked."""
         return _host.get()
@@ -107,7 +111,9 @@ class Network:
 
     def send(self, data: bytes, source: Datagrams, target: tuple[str, int]) -> None:
         """On its way."""
-        direction = self.directions[source.address[0]]
+        direction = self.directions.get(source.address[0])
+        if direction is None:  # an address that has gone
+            return
         for due in direction.carry(len(data) + HEADERS, source.loop.time()):
             source.loop.call_at(due, self._arrive, data, source.address, target)
 
@@ -116,7 +122,7 @@ class Network:
         self._ports.pop(socket.address, None)
 
     def _arrive(self, data: bytes, source: tuple[str, int], target: tuple[str, int]) -> None:
-        if (socket := self._ports.get(target)) is not None:
+        if target[0] in self.directions and (socket := self._ports.get(target)) is not None:
             socket.protocol.datagram_received(data, source)
 
 

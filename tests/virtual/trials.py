@@ -11,8 +11,9 @@ import logging
 import multiprocessing
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from mediaagentd.media.settings import MediaSettings
@@ -51,6 +52,32 @@ async def _connect(network: Network, impairment: Impairment) -> float:
     return took
 
 
+def connect_while(
+    impairment: Impairment, seed: int, happens: Callable[[list[VirtualEnd]], Coroutine[Any, Any, None]]
+) -> tuple[float, list[int | None]]:
+    """Seconds until both ends are connected while something happens to them, and over which generation."""
+    return play(lambda network: _connect_while(network, impairment, happens), seed)
+
+
+async def _connect_while(
+    network: Network,
+    impairment: Impairment,
+    happens: Callable[[list[VirtualEnd]], Coroutine[Any, Any, None]],
+) -> tuple[float, list[int | None]]:
+    network.impair(impairment)
+    began = time.monotonic()
+    ends = _ends(network, VideoProfile.P480)
+    happening = asyncio.create_task(happens(ends))
+    await _up(ends)
+    took = time.monotonic() - began
+    happening.cancel()
+    await asyncio.gather(happening, return_exceptions=True)
+    generations = [end.generation for end in ends]
+    for end in ends:
+        await end.close()
+    return took, generations
+
+
 def begin(impairment: Impairment, seed: int, seconds: float) -> list[int]:
     """Pictures that each end has seen so long after both were connected over that path."""
     return play(lambda network: _begin(network, impairment, seconds), seed)
@@ -69,15 +96,25 @@ async def _begin(network: Network, impairment: Impairment, seconds: float) -> li
 
 async def connected(network: Network, profile: VideoProfile) -> list[VirtualEnd]:
     """Two ends in a call, the first of which was called."""
+    ends = _ends(network, profile)
+    await _up(ends)
+    return ends
+
+
+def _ends(network: Network, profile: VideoProfile) -> list[VirtualEnd]:
+    """Two that begin to call each other; the second offers."""
     settings = MediaSettings(camera="synthetic", microphone="synthetic", speaker="null", profile=profile)
     names = zip(HOSTS, ("alice", "bob"), strict=True)
     ends = [VirtualEnd(network, host, name, settings) for host, name in names]
     ends[0].other, ends[1].other = ends[1], ends[0]
     for end in ends:
         end.call(offers=end is ends[1])
+    return ends
+
+
+async def _up(ends: Sequence[VirtualEnd]) -> None:
     async with asyncio.timeout(CONNECTING):
         await asyncio.gather(*(end.up.wait() for end in ends))
-    return ends
 
 
 async def _call(network: Network, trial: Trial) -> Outcome:

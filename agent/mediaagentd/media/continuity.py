@@ -57,7 +57,10 @@ CROSSED = 2.0
 """Seconds within which a wish for an offer has crossed with the offer."""
 
 PAUSE = 1.5
-"""Seconds between the beginnings of two generations that fail at once."""
+"""Seconds between the beginnings of two generations of which the first did not come up."""
+
+LACKING = 3.0
+"""Seconds that a generation still has when the machine has got an address that it does not know."""
 
 ATTEMPT = 20.0
 """Seconds that a generation whose descriptions are exchanged has to connect."""
@@ -110,13 +113,14 @@ def deadline(state: State) -> float | None:
             times.append(state.heard + DOUBT)
         if state.suspect is not None:
             times.append(state.suspect + SUSPICION)
+    if state.again is not None:
+        times.append(state.again)
     if state.building is not None:
         times.append(state.building.until)
-    else:
-        if state.trouble and _within_budget(state, _next_beginning(state)):
-            times.append(_next_beginning(state))
-        if state.phase is not Phase.UP:
-            times.append(_end(state))
+    elif state.trouble and _within_budget(state, _next_beginning(state)):
+        times.append(_next_beginning(state))
+    if _may_end(state):
+        times.append(_end(state))
     return min(times)
 
 
@@ -128,17 +132,16 @@ def _connected(state: State, now: float, generation: int) -> Change:
     if building is None or building.generation != generation:
         return state, ()
     effects: tuple[Effect, ...] = (Adopt(generation, state.current),)
-    # What was asked for has come: a new wish waits for no answer, but is paced as offers are.
-    begun = state.begun if state.offers else state.begun - (UNANSWERED - PAUSE)
     state = replace(
         state,
-        begun=begun,
+        awaited=False,
         current=generation,
         building=None,
         heard=now,
         probed=now,
         trouble=False,
         suspect=None,
+        again=None,
     )
     return _up(state, now, effects)
 
@@ -165,7 +168,7 @@ def _offered(state: State, now: float, generation: int) -> Change:
         return state, ()
     dropped = (Drop(state.building.generation),) if state.building is not None else ()
     building = Building(generation, now, now + ATTEMPT, answered=True)
-    state = replace(state, newest=generation, building=building, begun=now)
+    state = replace(state, newest=generation, building=building, begun=now, awaited=True, again=None)
     return state, (*dropped, Take(generation))
 
 
@@ -187,9 +190,26 @@ def _asked(state: State, now: float, generation: int) -> Change:
 
 
 def _network_changed(state: State, now: float, changed: NetworkChanged) -> Change:
-    if changed.broken or changed.better or state.current is None:
-        return _begin(replace(state, trouble=True), now)
-    return replace(state, suspect=now, probed=now), (Probe(),)
+    times = [time for time in (state.again, _anew(state, now, changed)) if time is not None]
+    state, effects = _again(replace(state, again=min(times, default=None)), now)
+    if state.current is None or changed.told or changed.broken or changed.better:
+        return state, effects
+    return replace(state, suspect=now, probed=now), (*effects, Probe())
+
+
+def _anew(state: State, now: float, changed: NetworkChanged) -> float | None:
+    """When a change of the network makes it begin anew. What is being made goes on unless it cannot come up:
+    the kernel tells of much that concerns nobody here, and what begins anew each time never comes up.
+    """
+    paced = max(now, state.begun + PAUSE) if state.awaited else now
+    if changed.told:
+        return paced
+    if state.building is not None:
+        patience = now + LACKING if changed.lacks else None
+        return paced if changed.unfit else patience
+    if changed.broken or changed.better:
+        return max(now, _next_beginning(state)) if state.awaited else now
+    return paced if state.current is None and changed.lacks else None
 
 
 def _signalling_back(state: State, now: float) -> Change:
@@ -205,12 +225,14 @@ def _tick(state: State, now: float) -> Change:
     if state.building is not None and state.building.until <= now:
         state, more = _failed(state, now)
         effects += more
-    if state.building is not None:
-        return state, effects
-    if state.phase is not Phase.UP and now >= _end(state):
-        state, more = _over(state, now, "not connected in time" if state.newest < 0 else "connection lost")
+    if _may_end(state) and now >= _end(state):
+        never = state.phase is Phase.CONNECTING
+        state, more = _over(state, now, "not connected in time" if never else "connection lost")
         return state, (*effects, *more)
-    if state.trouble and now >= _next_beginning(state) and _within_budget(state, now):
+    state, more = _again(state, now)
+    effects += more
+    waits = state.trouble and state.building is None
+    if waits and now >= _next_beginning(state) and _within_budget(state, now):
         state, more = _begin(state, now)
         effects += more
     return state, effects
@@ -221,9 +243,10 @@ def _tick(state: State, now: float) -> Change:
 
 def _listen(state: State, now: float) -> Change:
     """What silence, or its end, means."""
+    if state.suspect is not None and state.heard > state.suspect:
+        state = replace(state, suspect=None)  # it has proved itself
     if now < state.heard + PROBE:
-        trouble = state.trouble and state.building is not None
-        state = replace(state, trouble=trouble, suspect=None if _proved(state) else state.suspect)
+        state = replace(state, trouble=state.trouble and state.building is not None)
         return _up(state, now, ())
     effects: tuple[Effect, ...] = ()
     if now >= state.probed + PROBE_PAUSE:
@@ -231,14 +254,10 @@ def _listen(state: State, now: float) -> Change:
     if now >= state.heard + SILENCE:
         state, lost = _lost(state, now)
         effects += lost
-    suspicious = state.suspect is not None and now >= state.suspect + SUSPICION and not _proved(state)
+    suspicious = state.suspect is not None and now >= state.suspect + SUSPICION
     if suspicious or now >= state.heard + DOUBT:
         state = replace(state, trouble=True, suspect=None)
     return state, effects
-
-
-def _proved(state: State) -> bool:
-    return state.suspect is not None and state.heard > state.suspect
 
 
 def _up(state: State, now: float, before: tuple[Effect, ...]) -> Change:
@@ -254,7 +273,9 @@ def _lost(state: State, now: float) -> Change:
 
 
 def _over(state: State, now: float, reason: str) -> Change:
-    return replace(state, phase=Phase.OVER, since=now, building=None, trouble=False), (Over(reason),)
+    dropped = (Drop(state.building.generation),) if state.building is not None else ()
+    state = replace(state, phase=Phase.OVER, since=now, building=None, trouble=False, again=None)
+    return state, (*dropped, Over(reason))
 
 
 def _failed(state: State, now: float) -> Change:
@@ -269,19 +290,32 @@ def _begin(state: State, now: float) -> Change:
     """A new generation, instead of one that is being made; or the wish for it."""
     dropped = (Drop(state.building.generation),) if state.building is not None else ()
     generation = state.newest + 1
-    state = replace(state, building=None, begun=now, trouble=True)
+    state = replace(state, building=None, begun=now, awaited=True, trouble=True, again=None)
     if not state.offers:
         return state, (*dropped, Ask(generation))
     building = Building(generation, now, now + UNANSWERED)
     return replace(state, newest=generation, building=building), (*dropped, Make(generation))
 
 
+def _again(state: State, now: float) -> Change:
+    """Begins anew when the network has changed and the time for it has come."""
+    if state.again is None or now < state.again:
+        return state, ()
+    return _begin(state, now) if _within_budget(state, now) else (replace(state, again=None), ())
+
+
 def _next_beginning(state: State) -> float:
-    return state.begun + (PAUSE if state.offers else UNANSWERED)
+    """What was asked for and has come lets a new wish be paced as offers are; else its answer is awaited."""
+    return state.begun + (PAUSE if state.offers or not state.awaited else UNANSWERED)
 
 
 def _within_budget(state: State, time: float) -> bool:
     return state.phase is Phase.UP or time < state.since + _budget(state)
+
+
+def _may_end(state: State) -> bool:
+    """Whether the budget ends it; once it was up, the last generation may finish."""
+    return state.phase is Phase.CONNECTING or (state.phase is Phase.LOST and state.building is None)
 
 
 def _end(state: State) -> float:

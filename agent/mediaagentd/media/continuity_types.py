@@ -31,7 +31,8 @@ class Building:
 class State:
     """`since`: the beginning of this phase. `current` carries the media, `newest` is the highest
     generation known (-1: none). `heard` is the last sign of life of the current one. `trouble`: it must be
-    made anew; `begun`: when that was last begun. `suspect`: when the network changed.
+    made anew; `begun`: when that was last begun; `awaited`: what was begun then has not come up. `suspect`:
+    when the network changed; `again`: when it is begun anew because the network changed.
     """
 
     offers: bool
@@ -44,8 +45,10 @@ class State:
     heard: float = 0.0
     probed: float = 0.0
     begun: float = 0.0
+    awaited: bool = True
     trouble: bool = True
     suspect: float | None = None
+    again: float | None = None
 
 
 # --- inputs
@@ -90,12 +93,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class NetworkChanged:
-    """`broken`: the current connection's address has gone, or a person says so. `better`: there may be a
-    better way than the current one now.
+    """`told`: a person says so. `broken`: the current connection's address has gone; `better`: there may be a
+    better way than the current one now. `unfit`: the generation that is being made has lost an address, or
+    never had one; `lacks`: the machine has got an address that it does not know.
     """
 
-    broken: bool
+    told: bool = False
+    broken: bool = False
     better: bool = False
+    unfit: bool = False
+    lacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

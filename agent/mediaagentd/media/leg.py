@@ -38,6 +38,10 @@ class PeerPort(Protocol):
         """When anything authentic last came from the far end, in the loop's time; -inf before."""
 
     @property
+    def addresses(self) -> frozenset[str]:
+        """Of this machine, where it may be reached; none before they are gathered."""
+
+    @property
     def local_address(self) -> str | None:
         """The address of this machine that it goes over; None before it is connected."""
 

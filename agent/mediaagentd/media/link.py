@@ -12,6 +12,7 @@ import structlog
 
 from mediaagentd.call.signal import Offer, Rebuild, Signal
 from mediaagentd.media import continuity, continuity_types, splice
+from mediaagentd.media.addresses import change
 from mediaagentd.media.congestion import RateControl
 from mediaagentd.media.continuity_types import (
     Adopt,
@@ -163,16 +164,15 @@ class Link:
 
     def network_changed(self, addresses: frozenset[str] | None, came: frozenset[str] = frozenset()) -> bool:
         """The machine has these addresses now, `came` are new; None: all that was made before is to be made
-        anew. Says whether a new connection is begun. What goes directly stays where it is; what goes over a
-        relay is tried anew from a new address.
+        anew. Says whether a new connection is begun, at once or soon. What goes directly stays where it is;
+        what goes over a relay is tried anew from a new address.
         """
-        peer = self._peer
-        local = peer.local_address if peer is not None else None
-        broken = addresses is None or (local is not None and local not in addresses)
-        better = bool(came) and peer is not None and peer.is_relayed
+        made = self._state.building
+        leg = self._legs.get(made.generation) if made is not None else None
+        building = leg.peer if leg is not None else None
         before = self._state.begun
-        self._step(continuity_types.NetworkChanged(broken, better))
-        return self._state.begun != before
+        self._step(change(addresses, came, self._peer, building))
+        return self._state.begun != before or self._state.again is not None
 
     def signalling_back(self) -> None:
         """The hub is there again."""

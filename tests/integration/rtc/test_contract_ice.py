@@ -12,6 +12,7 @@ from aioice import Candidate, Connection, stun, turn
 from aiortc import RTCPeerConnection
 from mediaagentd.media.rtc import guard, negotiation, seams
 from mediaagentd.media.rtc.gate import Gate
+from mediaagentd.network import addresses
 
 from tests.fakes.rtc import Recorder, peer
 
@@ -91,6 +92,21 @@ async def test_who_we_are_over_is_known_from_the_nominated_pair() -> None:
     assert not seams.is_relayed(connection)
     assert seams.first_mid(connection) == "0"
     await connection.close()
+
+
+async def test_where_we_may_be_reached_is_known_once_it_is_gathered() -> None:
+    one = peer(Recorder())
+    assert one.addresses == frozenset()
+    await one.create_offer()
+    assert "127.0.0.1" in one.addresses
+    assert one.addresses <= addresses()
+    ice = seams.ice_transport(one._connection)._connection
+    relay = guard.GuardedProtocol(ice, Gate())
+    relay.local_candidate = Candidate("2", 1, "udp", 1, "203.0.113.9", 9, "relay")
+    ice._protocols.append(relay)
+    assert "203.0.113.9" not in one.addresses, "a relay's address is not this machine's"
+    ice._protocols.remove(relay)
+    await one.close()
 
 
 async def test_the_library_ends_the_candidates_in_its_description() -> None:

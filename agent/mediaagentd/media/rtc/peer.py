@@ -156,6 +156,11 @@ class Peer:
         return self._gate.heard
 
     @property
+    def addresses(self) -> frozenset[str]:
+        """Of this machine, where it may be reached; none before they are gathered."""
+        return seams.addresses(self._connection)
+
+    @property
     def local_address(self) -> str | None:
         """The address of this machine that it goes over; None before it is connected."""
         return seams.local_address(self._connection)

@@ -180,6 +180,12 @@ def first_mid(connection: RTCPeerConnection) -> str:
     return connection.getTransceivers()[0].mid or "0"
 
 
+def addresses(connection: RTCPeerConnection) -> frozenset[str]:
+    """The addresses of this machine at which it has sockets, but for those to a relay."""
+    own = (protocol.local_candidate for protocol in ice_transport(connection)._connection._protocols)
+    return frozenset(each.host for each in own if each is not None and each.type == "host")
+
+
 def local_address(connection: RTCPeerConnection) -> str | None:
     """The address of this machine that the nominated pair goes over, be it to a relay."""
     pairs = list(ice_transport(connection)._connection._nominated.values())

@@ -9,6 +9,7 @@ import pytest
 from mediaagentd.call.signal import AnswerSdp, Candidate, Offer, Rebuild, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, PeerDown, PeerUp
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.continuity import LACKING, PAUSE
 from mediaagentd.media.leg import SIGNALS
 from mediaagentd.media.types import UNKNOWN_LOSS, AudioFrame
 from mediaagentd.media.views.types import LOCAL, FrameFormat, FramesView, View, WebrtcView, WindowView
@@ -110,6 +111,33 @@ async def test_a_connection_is_made_anew_beside_the_old_one(agent: Agent) -> Non
     assert figures.stats.audio_sent.packets == 2, "totals go on, also while the old one lingers"
     old.link.on_closed("late", by_far_end=True)
     assert not any(isinstance(report, PeerDown) for report in agent.reports)
+
+
+async def test_one_that_is_being_made_goes_on_while_its_addresses_are_there(agent: Agent) -> None:
+    agent.engine.open_peer("call", "bob", 2, True)
+    await agent.signalled(1)
+    peer, link = agent.peers.of("bob"), agent.engine._board._links["bob"]
+    assert agent.engine.network_changed(peer.addresses) == 0
+    assert agent.engine.network_changed(peer.addresses | {"fe80::1"}, frozenset({"fe80::1"})) == 0
+    here = frozenset({"192.0.2.9"})
+    assert agent.engine.network_changed(here, here) == 1, "its address has gone"
+    assert agent.engine.network_changed(here) == 1
+    await agent.signalled(2)
+    assert agent.signals[1] == ("call", "bob", Signal(2, Offer("offer"), 1))
+    await asyncio.wait_for(peer.gone.wait(), PATIENCE)
+    assert PAUSE <= link._state.begun - link._state.since < LACKING
+
+
+async def test_one_generation_lingers_when_two_follow_each_other_soon(agent: Agent) -> None:
+    peers = [await agent.connect("bob")]
+    for generation in (1, 2):
+        assert agent.engine.network_changed(None) == 1
+        await agent.signalled(1 + generation)
+        peers.append(agent.peers.of("bob"))
+        peers[-1].link.on_connected()
+    assert sorted(agent.engine._board._links["bob"]._legs) == [1, 2]
+    await asyncio.wait_for(peers[0].gone.wait(), PATIENCE)
+    assert not peers[1].gone.is_set()
 
 
 async def test_nothing_is_known_of_the_losses_of_a_path_that_takes_anothers_place(agent: Agent) -> None:
