@@ -94,8 +94,9 @@ def _camera(config: Config) -> Finding:
 
 def _sound(config: Config) -> Iterator[Finding]:
     from mediaagentd.media import devices
+    from mediaagentd.media.capture import soundcard
 
-    rows: tuple[tuple[str, str, Callable[[str], str], str], ...] = (
+    rows: tuple[tuple[str, str, Callable[[str], str], soundcard.Direction], ...] = (
         ("microphone", config.microphone, devices.resolve_microphone, "input"),
         ("speaker", config.speaker, devices.resolve_speaker, "output"),
     )
@@ -108,7 +109,7 @@ def _sound(config: Config) -> Iterator[Finding]:
             good = os.access(name.removeprefix("file:"), os.R_OK)
             yield Finding(what, told, good, "" if good else "let the daemon read that file")
         else:
-            good = devices.has_sound(direction)
+            good = soundcard.has_sound(direction)
             yield Finding(what, told, good, "" if good else "connect one; apt install libportaudio2")
 
 

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import structlog
 
-from mediaagentd.errors import Refused
 from mediaagentd.media.capture.camera import ThreadedCamera
 from mediaagentd.media.capture.clapper import ClappingCamera, ClappingMicrophone
 from mediaagentd.media.capture.container import (
@@ -19,7 +18,8 @@ from mediaagentd.media.capture.container import (
 )
 from mediaagentd.media.capture.errors import NO_MICROPHONE, not_found
 from mediaagentd.media.capture.live import NetworkCamera, V4l2Camera
-from mediaagentd.media.capture.microphone import SoundCardReader, ThreadedMicrophone, load_sounddevice
+from mediaagentd.media.capture.microphone import SoundCardReader, ThreadedMicrophone
+from mediaagentd.media.capture.soundcard import has_sound
 from mediaagentd.media.capture.synthetic import SyntheticCamera, SyntheticMicrophone
 from mediaagentd.media.capture.types import AudioReader, AudioSource, VideoReader, VideoSource
 from mediaagentd.media.settings import without_credentials
@@ -52,18 +52,6 @@ def cameras() -> tuple[str, ...]:
             links = sorted(link for link in device.device_links if "/by-id/" in link)
             paths.append(links[0] if links else str(device.device_node))
     return tuple(sorted(paths))
-
-
-def has_sound(direction: str) -> bool:
-    """Whether the sound system has a device; `direction` is "input" or "output"."""
-    try:
-        sounddevice = load_sounddevice()
-        return bool(sounddevice.query_devices(kind=direction))
-    except (Refused, ValueError, LookupError):
-        return False
-    except Exception as error:  # PortAudioError cannot be named before the library is there
-        log.info("media.devices.no_sound", error=str(error))
-        return False
 
 
 def is_sound_card(name: str) -> bool:

@@ -24,13 +24,19 @@ class SoundSystem:
     """A private PulseAudio below a short path, for a socket's name is short."""
 
     def __init__(self, home: Path) -> None:
-        (home / ".asoundrc").write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
+        self._cards = home / ".asoundrc"
+        self.plug_in("default")
         self._socket = home / "native"
         self._processes: list[subprocess.Popen[bytes]] = []
         server = f"unix:{self._socket}"
         self.variables = {"XDG_RUNTIME_DIR": str(home), "PULSE_SERVER": server, "HOME": str(home)}
         """What leads a program to it."""
         self.environment = {**os.environ, **self.variables, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def plug_in(self, name: str) -> None:
+        """From now on programs find a card of that name."""
+        with self._cards.open("a") as file:
+            file.write(f"pcm.!{name} {{ type pulse }}\nctl.!{name} {{ type pulse }}\n")
 
     def start(self) -> None:
         """Its speaker is its microphone."""

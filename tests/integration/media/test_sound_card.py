@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.integration.media.sound_system import PATIENCE, SoundSystem
 
@@ -57,7 +59,7 @@ async def main():
             print("sound", flush=True)
     told, over = [], asyncio.Event()
     threads = ThreadPoolExecutor(1)
-    ears = Listening(threads, make=lambda: devices.make_microphone("default"), take=take,
+    ears = Listening(threads, make=lambda: devices.make_microphone(sys.argv[1]), take=take,
                      lost=lambda refused: print("lost", refused.metadata["code"], flush=True), found=over.set)
     ears.want(True)
     await over.wait()
@@ -84,18 +86,32 @@ def test_what_the_speaker_says_the_microphone_hears(sound_system: SoundSystem) -
     assert abs(float(interval) - 0.02) < 0.004
 
 
-def test_a_sound_server_that_goes_and_comes_back(sound_system: SoundSystem) -> None:
-    command = [sys.executable, "-c", LISTENER]
+@contextmanager
+def listening(system: SoundSystem, microphone: str) -> Iterator[Iterator[str]]:
+    """What a microphone says that is wanted, lost and found."""
+    command, words = [sys.executable, "-c", LISTENER, microphone], (["sound"], ["lost"], ["found"])
     with subprocess.Popen(
-        command, env=sound_system.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, env=system.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as listener:
         assert listener.stdout is not None
-        said = (
-            line.strip() for line in listener.stdout if line.split()[:1] in (["sound"], ["lost"], ["found"])
-        )
+        try:
+            yield (line.strip() for line in listener.stdout if line.split()[:1] in words)
+            assert listener.wait(PATIENCE) == 0
+        finally:
+            listener.kill()
+
+
+def test_a_sound_server_that_goes_and_comes_back(sound_system: SoundSystem) -> None:
+    with listening(sound_system, "default") as said:
         assert next(said) == "sound"
         sound_system.stop()
         assert next(said) == "lost 60003"
         sound_system.start()
         assert next(said) == "found"
-        assert listener.wait(PATIENCE) == 0
+
+
+def test_a_sound_card_that_is_plugged_in_later(sound_system: SoundSystem) -> None:
+    with listening(sound_system, "later") as said:
+        assert next(said) == "lost 60003"
+        sound_system.plug_in("later")
+        assert {next(said), next(said)} == {"sound", "found"}

@@ -9,41 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from mediaagentd.errors import Reason, Refused
+from mediaagentd.errors import Refused
 from mediaagentd.media.capture import abandoned
-from mediaagentd.media.capture.errors import NO_MICROPHONE, failed, not_found
+from mediaagentd.media.capture.errors import NO_MICROPHONE, failed
+from mediaagentd.media.capture.soundcard import close_stream, open_stream
 from mediaagentd.media.capture.types import AudioReader, Lost, RawSound, SoundSink
-from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME
+from mediaagentd.media.types import AUDIO_FRAME
 
 JOIN = 1.0
 """Seconds to wait for a thread before it is abandoned."""
-
-
-def load_sounddevice(code: str = NO_MICROPHONE) -> Any:
-    """The `sounddevice` module; loaded late, since a machine without sound needs none. `code`: the source's,
-    of what is missing without it.
-
-    Raises: Refused DEVICE_FAILED, naming the Debian package, when PortAudio is missing.
-    """
-    try:
-        import sounddevice
-    except OSError:
-        raise Refused(
-            Reason.DEVICE_FAILED,
-            "PortAudio is missing: apt install libportaudio2",
-            {"code": code} if code else {},
-        ) from None
-    return sounddevice
-
-
-def channels_of(device: str | None, kind: str, *, stereo: bool) -> int:
-    """Channels to open that sound card with: two when wanted and there; `kind` is "input" or "output".
-
-    Raises: ValueError for a name that matches nothing, sounddevice.PortAudioError.
-    """
-    if not stereo:
-        return 1
-    return min(2, int(load_sounddevice().query_devices(device, kind)[f"max_{kind}_channels"]))
 
 
 class ThreadedMicrophone:
@@ -105,23 +79,8 @@ class SoundCardReader:
 
     def open(self) -> None:
         """See `AudioReader.open`."""
-        sounddevice = load_sounddevice()
-        name = None if self._device == "default" else self._device
-        try:
-            self._channels = channels_of(name, "input", stereo=self._stereo)
-            self._stream = sounddevice.RawInputStream(
-                samplerate=AUDIO_CLOCK,
-                channels=self._channels,
-                dtype="int16",
-                blocksize=AUDIO_FRAME,
-                device=name,
-                latency="low",
-            )
-            self._stream.start()
-        except ValueError:  # the library's word for a name that matches nothing
-            raise not_found(self._device, NO_MICROPHONE) from None
-        except sounddevice.PortAudioError as error:
-            raise failed(self._device, str(error), NO_MICROPHONE) from None
+        opened = open_stream(self._device, "input", stereo=self._stereo, code=NO_MICROPHONE)
+        self._stream, self._channels = opened
 
     def read(self, _stopping: threading.Event) -> RawSound | None:
         """See `AudioReader.read`; PortAudio paces it."""
@@ -131,5 +90,6 @@ class SoundCardReader:
 
     def close(self) -> None:
         """See `AudioReader.close`."""
-        if self._stream is not None:
-            self._stream.close(ignore_errors=True)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            close_stream(stream)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from mediaagentd.errors import Refused
-from mediaagentd.media.capture.errors import NO_SPEAKER, failed, from_os_error, not_found
-from mediaagentd.media.capture.microphone import channels_of, load_sounddevice
+from mediaagentd.media.capture.errors import NO_SPEAKER, failed, from_os_error
+from mediaagentd.media.capture.soundcard import close_stream, load_sounddevice, open_stream
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME
 
@@ -151,23 +151,9 @@ class SpeakerSink:
 
     def open(self) -> None:
         """Opens the card. Raises: Refused DEVICE_NOT_FOUND or DEVICE_FAILED."""
-        sounddevice = load_sounddevice(NO_SPEAKER)
-        name = None if self._device == "default" else self._device
-        try:
-            self.channels = channels_of(name, "output", stereo=self._stereo)
-            self._stream = sounddevice.RawOutputStream(
-                samplerate=AUDIO_CLOCK,
-                channels=self.channels,
-                dtype="int16",
-                blocksize=AUDIO_FRAME,
-                device=name,
-                latency="low",
-            )
-            self._stream.start()
-        except ValueError:  # the library's word for a name that matches nothing
-            raise not_found(self._device, NO_SPEAKER) from None
-        except sounddevice.PortAudioError as error:
-            raise failed(self._device, str(error), NO_SPEAKER) from None
+        self._stream, self.channels = open_stream(
+            self._device, "output", stereo=self._stereo, code=NO_SPEAKER
+        )
 
     def room(self) -> int | None:
         """As PortAudio tells it; some drivers do in whole blocks."""
@@ -188,7 +174,7 @@ class SpeakerSink:
         """Gives the card back."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close(ignore_errors=True)
+            close_stream(stream)
 
     def close(self) -> None:
         """The same."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media import devices
-from mediaagentd.media.capture import microphone
+from mediaagentd.media.capture import microphone, soundcard
 from mediaagentd.media.capture.camera import ThreadedCamera
-from mediaagentd.media.capture.microphone import SoundCardReader, load_sounddevice
+from mediaagentd.media.capture.microphone import SoundCardReader
+from mediaagentd.media.capture.soundcard import load_sounddevice
 from mediaagentd.media.playout.sinks import NullSink, SpeakerSink, WavSink, make_sink
 from mediaagentd.media.types import VideoProfile
 
@@ -27,7 +28,7 @@ def test_auto_is_the_first_real_device_else_the_synthetic_one(monkeypatch: pytes
 
 def test_listing_devices_of_this_machine_does_not_fail() -> None:
     assert all(path.startswith("/dev/") for path in devices.cameras())
-    assert devices.has_sound("input") in (True, False)
+    assert soundcard.has_sound("input") in (True, False)
 
 
 @pytest.mark.parametrize("name", ["synthetic", "file:/x", "/dev/video0", "rtsp://u:p@h/x", "http://h/x"])
