@@ -126,7 +126,7 @@ class VirtualEnd:
             camera_lost=lambda refused: None,
             make_peer=None,
         )
-        self.board.playout = Playout(NullSink())
+        self.board.playout = Playout(NullSink)
 
     def call(self, *, offers: bool) -> None:
         """Connects with the other, and sends sound and pictures."""

@@ -92,7 +92,8 @@ class MediaEngine:
         camera, microphone = self._local.names
         processor = await asyncio.to_thread(make_processor, self._processing(microphone))
         self._local.processor = processor
-        self._board.playout = Playout(make_sink(self._speaker, stereo=self._settings.sound.stereo), processor)
+        make = partial(make_sink, self._speaker, stereo=self._settings.sound.stereo)
+        self._board.playout = Playout(make, processor, self._speaker)
         _log.info("media_devices", camera=devices.shown(camera), microphone=microphone, speaker=self._speaker)
         if self._board.is_real:
             warming = warm_up(self._codecs, self._settings.video_codecs, self._settings.profile, camera)

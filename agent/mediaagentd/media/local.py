@@ -89,6 +89,7 @@ class LocalStreams:
         self._sinks: tuple[PictureSink, ...] = ()
         self._passage = Passage(settings.profile)
         self._passing = self._leaving = False
+        self._passed = -1
         self._allowed = settings.profile.bitrate
         self.is_camera_lost: Callable[[], bool] = lambda: False
         """Whether there is no camera, on purpose."""
@@ -245,8 +246,8 @@ class LocalStreams:
             self._encoders[PASSED].request_keyframe()
             self._retake()
         if self._passing:
-            pts = round((frame.captured - self._origin) * VIDEO_CLOCK)
-            self._on_video(PASSED, frame._replace(pts=pts))
+            self._passed = round((frame.captured - self._origin) * VIDEO_CLOCK)
+            self._on_video(PASSED, frame._replace(pts=self._passed))
 
     def _on_encoded(self, stream: Stream, frame: VideoFrame) -> None:
         """What an encoder gives. It takes the camera's place at a keyframe likewise."""
@@ -254,6 +255,11 @@ class LocalStreams:
             if not (self._leaving and frame.keyframe):
                 return
             self._passing = self._leaving = False
+        if (
+            stream == PASSED and frame.pts <= self._passed
+        ):  # it was captured before the camera's last one came
+            self._passed += 1
+            frame = frame._replace(pts=self._passed)
         self._on_video(stream, frame)
 
     def _stop_camera(self) -> None:

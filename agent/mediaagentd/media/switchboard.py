@@ -221,7 +221,7 @@ class Switchboard:
             peers=up,
             weak=self._outgoing.weak,
             local_encoded=gallery.wants_encoded(LOCAL),
-            local_codecs=gallery.page_codecs(LOCAL),
+            local_codecs=gallery.copied_codecs(LOCAL),
             local_decoded=bool(local_sinks),
             remote_decoded=frozenset(user_id for user_id, sinks in shown.items() if sinks),
         )
@@ -267,9 +267,10 @@ class Switchboard:
     def _on_local_video(self, stream: Stream, frame: VideoFrame) -> None:
         if self._sending[1]:
             self._outgoing.send(stream, frame, self._links.values())
-        if not stream.weak:
-            self.gallery.to_pages(LOCAL, frame)
-        if stream == self.local.shown and not self.gallery.on_encoded(LOCAL, frame):
+        content = stream.weak or self.gallery.to_copies(LOCAL, frame)
+        if stream == self.local.shown:
+            content &= self.gallery.on_encoded(LOCAL, frame)
+        if not content:
             self.local.want_keyframe(stream)
 
     def _on_local_audio(self, frame: AudioFrame) -> None:
@@ -303,8 +304,9 @@ class Switchboard:
         remote.push(frame)
         if self.playout is not None and remote.arrived % SYNC == 0:
             remote.follow_sound(self.playout.follow_pictures(link.user_id, remote.own_lag))
-        self.gallery.to_pages(link.user_id, frame)
-        if not self.gallery.on_encoded(link.user_id, frame):
+        content = self.gallery.to_copies(link.user_id, frame)
+        content &= self.gallery.on_encoded(link.user_id, frame)
+        if not content:
             link.request_keyframe()
 
     def on_audio(self, link: Link, frame: AudioFrame) -> None:

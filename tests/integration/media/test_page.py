@@ -142,6 +142,6 @@ async def test_a_page_is_refused_what_is_no_offer_and_loses_one_who_leaves() -> 
         assert refused.value.reason is Reason.SIGNAL_INVALID
         assert pair.alice.engine.views() == ()
         await shown.show(pair, "bob")
-        await until(lambda: bool(pair.alice.engine._gallery.page_codecs("bob")))
+        await until(lambda: bool(pair.alice.engine._gallery.copied_codecs("bob")))
         pair.alice.engine.set_in_call(False)
         await shown.seen.until(lambda: bool(shown.seen.closed))

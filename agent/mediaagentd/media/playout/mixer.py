@@ -25,13 +25,15 @@ class Voice:
     def __init__(self) -> None:
         self.buffer = PlayoutBuffer()
         self._decoder: OpusDecoder | None = None
+        self._channels = 0
 
     def samples(self, slot: Slot, channels: int = 1) -> Samples | None:
-        """The sound of a slot in so many channels (the same each time), None for silence."""
+        """The sound of a slot in so many channels, None for silence."""
         if slot.fill is Fill.SILENCE:
             return None
-        if self._decoder is None:
-            self._decoder = OpusDecoder(channels)
+        if self._decoder is None or channels != self._channels:  # another sound card, perhaps
+            self.close()
+            self._decoder, self._channels = OpusDecoder(channels), channels
         match slot.fill:
             case Fill.PACKET if slot.second:
                 return squeeze(self._decoder.decode(slot.data), self._decoder.decode(slot.second))

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from mediaagentd.errors import Refused
+from mediaagentd.media.capture import abandoned
+from mediaagentd.media.capture.errors import NO_SPEAKER, failed
 from mediaagentd.media.pause import pause
 from mediaagentd.media.playout import sync
 from mediaagentd.media.playout.beat import Beat
@@ -49,11 +52,16 @@ class Playout:
     The thread runs, and the sink is open, while there are users. A sink that fails is opened anew after
     `REOPEN`, and the call goes on meanwhile. For a sink that wants no sound there is no thread, since nothing
     has to be done in time: what was due is pulled, each slot for its time, whenever somebody looks.
-    `processor` is shown what is played.
+    `processor` is shown what is played. Of threads that hang in the driver of the sink with that name there
+    are `abandoned.MOST` at the most; each keeps its sink, and the next call has one of its own.
     """
 
-    def __init__(self, sink: SoundSink, processor: VoiceProcessor | None = None) -> None:
-        self._sink = self._chosen = sink
+    def __init__(
+        self, make: Callable[[], SoundSink], processor: VoiceProcessor | None = None, name: str = "speaker"
+    ) -> None:
+        self._make = make
+        self._name = name
+        self._sink = self._chosen = make()
         self._processor = processor or Unprocessed()
         self._told_lost = False
         self._lock = threading.Lock()
@@ -122,12 +130,12 @@ class Playout:
 
     def _run(self, stopping: threading.Event, previous: threading.Thread | None) -> None:
         if previous is not None:
-            previous.join(JOIN)  # the sink has one user at a time
+            abandoned.leave(self._name, previous, JOIN)
+            if previous.is_alive():  # it hangs in its driver, with its sink
+                self._chosen = self._make()
         while not stopping.is_set():
             try:
-                self._chosen.open()
-                with self._lock:
-                    self._sink = self._chosen
+                self._open()
                 self._play(stopping)
             except Refused as refused:
                 self._fail(refused.message)
@@ -135,6 +143,13 @@ class Playout:
                 self._fail(f"{type(error).__name__}: {error}")
             self._chosen.rest()
             pause(REOPEN, stopping)
+
+    def _open(self) -> None:
+        if abandoned.hangs(self._name):
+            raise failed(self._name, "its driver does not answer", NO_SPEAKER)
+        self._chosen.open()
+        with self._lock:
+            self._sink = self._chosen
 
     def _play(self, stopping: threading.Event) -> None:
         beat = Beat(time.monotonic())

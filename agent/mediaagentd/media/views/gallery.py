@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar, assert_never
 
 from mediaagentd.errors import Reason, Refused
@@ -140,9 +142,10 @@ class Gallery:
 
     # --- what is wanted, and what comes ---------------------------------------------------------------
 
-    def page_codecs(self, user_id: str) -> frozenset[VideoCodec]:
-        """In which codecs pages take that user's pictures now."""
-        codecs = (page.codec for page in self._shown(user_id, self._pages))
+    def copied_codecs(self, user_id: str) -> frozenset[VideoCodec]:
+        """In which codecs pages and recordings take that user's pictures now."""
+        pages, recorders = self._shown(user_id, self._pages), self._shown(user_id, self._recorders)
+        codecs = (*(page.codec for page in pages), *(recorder.codec for recorder in recorders))
         return frozenset(codec for codec in codecs if codec is not None)
 
     def wants_encoded(self, user_id: str) -> bool:
@@ -163,22 +166,27 @@ class Gallery:
         return tuple(wanted)
 
     def on_encoded(self, user_id: str, frame: VideoFrame) -> bool:
-        """An encoded picture of that user, for streams and recordings; False when one needs a keyframe."""
-        content = True
-        for view in self._of(user_id):
-            if (stream := self._streams.get(view.view_id)) is not None:
-                content &= stream.on_encoded(frame) if stream.wants_encoded else True
-            elif (recorder := self._recorders.get(view.view_id)) is not None:
-                content &= recorder.video(frame)
-        return content
+        """An encoded picture of that user, for streams; False when one needs a keyframe."""
+        if not self._views:
+            return True
+        streams = (stream for stream in self._shown(user_id, self._streams) if stream.wants_encoded)
+        content = [stream.on_encoded(frame) for stream in streams]  # each, whatever the others say
+        return all(content)
 
-    def to_pages(self, user_id: str, frame: VideoFrame) -> None:
-        """The same picture for pages. Of the local picture each page takes its codec's; a remote user sends
-        only one.
+    def to_copies(self, user_id: str, frame: VideoFrame) -> bool:
+        """The same picture for pages and recordings; False when a recording needs a keyframe. Of the local
+        picture each takes its codec's; a remote user sends only one.
         """
+        if not self._views:
+            return True
         for page in self._shown(user_id, self._pages):
             if user_id != LOCAL or page.codec is frame.codec:
                 page.video(frame)
+        recorders = self._shown(user_id, self._recorders)
+        if user_id == LOCAL:
+            recorders = [each for each in recorders if each.codec in (None, frame.codec)]
+        content = [recorder.video(frame) for recorder in recorders]
+        return all(content)
 
     def on_audio(self, user_id: str, frame: AudioFrame) -> None:
         """Sound of that user, for recordings and pages."""
@@ -201,7 +209,7 @@ class Gallery:
             case FramesView():
                 self._streams[view.view_id] = FrameStream(view.kind, self._workers, self._loop, self._changed)
             case FileView():
-                self._recorders[view.view_id] = Recorder(view.kind.path, with_sound=view.user_id != LOCAL)
+                self._recorders[view.view_id] = self._record(view, view.kind.path)
                 self._keyframe(view.user_id)
             case WebrtcView():
                 self._pages[view.view_id] = Page(
@@ -218,6 +226,18 @@ class Gallery:
                 )
             case _:
                 assert_never(view.kind)
+
+    def _record(self, view: View, path: str) -> Recorder:
+        """Raises: Refused FIELD_INVALID, also for a file that another recording writes."""
+        place = Path(os.path.realpath(path))
+        if any(recorder.path == place for recorder in self._recorders.values()):
+            raise Refused(Reason.FIELD_INVALID, "path: another recording is written there")
+        return Recorder(
+            path,
+            with_sound=view.user_id != LOCAL,
+            gone=lambda: self._leave_soon(view),
+            after=next((each for each in reversed(self._completing) if each.path == place), None),
+        )
 
     async def _begun(self, view: View) -> str:
         """Waits until a page is answered or a window is on the screen; ends a view that cannot begin."""
@@ -241,7 +261,7 @@ class Gallery:
         self._loop.call_soon_threadsafe(self._leave, view)
 
     def _leave(self, view: View) -> None:
-        """A page or window has gone by itself."""
+        """A page, a window or a recording has gone by itself."""
         if self._views.get(view.view_id) is view:
             self._end(view.view_id)
             self._changed()

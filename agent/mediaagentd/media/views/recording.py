@@ -1,54 +1,57 @@
-"""A recording: the packets of one user copied into a Matroska file, nothing decoded or encoded."""
+"""A recording: the packets of one user copied into Matroska files, nothing decoded or encoded."""
 
 from __future__ import annotations
 
 import contextlib
-import heapq
-import io
+import os
 import queue
-import struct
+import stat
 import threading
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 import structlog
-from av.container import InputContainer
-from av.stream import Stream
 
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.media.types import AUDIO_CLOCK, VIDEO_CLOCK, AudioFrame, VideoCodec, VideoFrame
+from mediaagentd.media.types import AudioFrame, VideoCodec, VideoFrame
+from mediaagentd.media.views.matroska import DamagedError, MatroskaFile
 
 _log = structlog.stdlib.get_logger()
 
 QUEUE = 300
 """Packets that may wait for the disk: about four seconds; then packets are lost until a keyframe."""
 
+PATIENCE = 3.0
+"""Seconds of sound without a picture after which a file of sound alone is begun."""
+
 JOIN = 2.0
 """Seconds to wait for the file's completion."""
-
-REPAIRED = 2.0
-"""Seconds after which no repair of a loss comes any more."""
-
-NUDGE = 48
-"""Ticks by which a packet of sound is moved at the most: a millisecond, a twentieth of its length."""
 
 _END = None
 _Item = VideoFrame | AudioFrame | None
 
 
 class Recorder:
-    """Begins at the first keyframe. Sound and picture are placed by their time of arrival at the first
-    packet of each, then by their own clocks, and those of one far end by what it says of them. On the loop; a
-    thread writes.
+    """Begins at the first keyframe, or with sound alone where none comes. A file holds what it began with:
+    when pictures come to a file of sound, or in another codec, it goes on in a further one, `NAME-2.EXT`. On
+    the loop; a thread writes. `gone` is called in that thread when a file cannot be written any more.
     """
 
-    def __init__(self, path: str, *, with_sound: bool) -> None:
-        self._path = Path(path)
+    def __init__(
+        self, path: str, *, with_sound: bool, gone: Callable[[], None], after: Recorder | None = None
+    ) -> None:
+        """`after` is completed first. Raises: Refused FIELD_INVALID when it cannot be written."""
+        self.path = Path(os.path.realpath(path))
+        self._check(path)
+        self._after = after
+        self.codec: VideoCodec | None = None
+        """Of the pictures that it takes now; None before the first keyframe."""
         self._with_sound = with_sound
-        self._check()
+        self._gone = gone
         self._items: queue.Queue[_Item] = queue.Queue(QUEUE)
-        self._synced = False
+        self._synced = self._interrupted = self._closing = False
+        self._damaged = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
@@ -58,25 +61,23 @@ class Recorder:
         """
         if not self.writing:
             return True
-        self._synced = self._synced or frame.keyframe
+        if self._damaged.is_set() or frame.codec is not self.codec:
+            self._damaged.clear()
+            self._synced = False
+        if frame.keyframe:
+            self.codec, self._synced, self._interrupted = frame.codec, True, False
         if self._synced:
-            try:
-                self._items.put_nowait(frame)
-            except queue.Full:
-                self._synced = False
+            self._synced = self._put(frame)
         return self._synced
 
     def audio(self, frame: AudioFrame) -> None:
-        """Takes a packet of sound."""
-        if self._synced and self._with_sound and self.writing:
-            try:
-                self._items.put_nowait(frame)
-            except queue.Full:
-                self._synced = False  # the disk does not keep up: sound goes on with the next keyframe
-                _log.warning("recording_interrupted")
+        """Takes a packet of sound. When the disk does not keep up, sound goes on with the next keyframe."""
+        if self._with_sound and self.writing and not self._interrupted:
+            self._put(frame)
 
     def close(self) -> None:
         """Asks the thread to complete the file; a queue that is full loses its oldest packet for it."""
+        self._closing = True
         while True:
             try:
                 self._items.put_nowait(_END)
@@ -95,110 +96,107 @@ class Recorder:
         """Waits for the file's completion, for `JOIN` seconds at the most; not on the loop."""
         self._thread.join(JOIN)
 
-    def _check(self) -> None:
-        """Makes the file. Raises: Refused FIELD_INVALID when it cannot be written."""
+    def _put(self, frame: VideoFrame | AudioFrame) -> bool:
         try:
-            with self._path.open("wb"):
-                pass
+            self._items.put_nowait(frame)
+        except queue.Full:
+            if not self._interrupted:
+                _log.warning("recording_interrupted")
+            self._interrupted, self._synced = self.codec is not None, False
+            return False
+        return True
+
+    def _check(self, path: str) -> None:
+        """Makes the file. What is none could block whoever opens it."""
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
         except OSError as error:
             raise Refused(Reason.FIELD_INVALID, f"path: {error.strerror}") from None
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise Refused(Reason.FIELD_INVALID, "path: what is there is no file")
+        finally:
+            os.close(handle)
 
     def _run(self) -> None:
-        file: _File | None = None
+        after, self._after = self._after, None
+        if after is not None:
+            after.join()
+        writer = _Writer(self.path, self._with_sound)
         try:
+            os.truncate(self.path, 0)
             while (item := self._items.get()) is not _END:
-                if file is None and isinstance(item, VideoFrame):
-                    file = _File(self._path, item, self._with_sound)
-                if file is not None:
-                    file.write(item)
-        except (OSError, av.FFmpegError, ValueError) as error:
-            _log.error("recording_failed", error=str(error))
-        finally:
-            if file is not None:
-                self._complete(file)
-
-    @staticmethod
-    def _complete(file: _File) -> None:
+                if not writer.take(item):
+                    self._damaged.set()
+        except Exception as error:  # of the disk mostly; whatever it is, it is told
+            _log.error("recording_failed", error=f"{type(error).__name__}: {error}")
         try:
-            file.close()
+            writer.close()
         except (OSError, av.FFmpegError) as error:
             _log.error("recording_incomplete", error=str(error))
+        if not self._closing:
+            self._gone()
 
 
-class _File:
-    """The open file. Sound waits for `REPAIRED` seconds, since what was lost comes late, and a file takes
-    nothing that is older than what it has.
-    """
+class _Writer:
+    """In the recording's thread: one file after the other."""
 
-    def __init__(self, path: Path, first: VideoFrame, with_sound: bool) -> None:
-        self._container = av.open(str(path), "w", format="matroska")
-        with _described_by(first) as source:
-            self._video = self._container.add_stream_from_template(source.streams.video[0])
-        self._audio = self._container.add_stream("libopus", rate=AUDIO_CLOCK) if with_sound else None
-        self._codec = first.codec
-        self._began = first.captured
-        self._origins: dict[type, int] = {}
-        self._zero: float | None = None  # the beginning, by the far end's clock
-        self._sound: list[tuple[int, bytes]] = []
-        self._newest = self._written = -1
+    def __init__(self, path: Path, with_sound: bool) -> None:
+        self._path = path
+        self._with_sound = with_sound
+        self._count = 0
+        self._file: MatroskaFile | None = None
+        self._codec: VideoCodec | None = None
+        self._early: list[AudioFrame] = []
 
-    def write(self, item: VideoFrame | AudioFrame) -> None:
+    def take(self, item: VideoFrame | AudioFrame) -> bool:
+        """False for a picture that nothing can begin with. Raises: OSError, av.FFmpegError."""
         if isinstance(item, VideoFrame):
-            if item.codec is self._codec:
-                self._mux(self._video, self._place(item, VIDEO_CLOCK), VIDEO_CLOCK, item.data, item.keyframe)
-        elif self._audio is not None:
-            place = self._place(item, AUDIO_CLOCK)
-            self._newest = max(self._newest, place)
-            heapq.heappush(self._sound, (place, item.data))
-            self._write_sound(self._newest - round(REPAIRED * AUDIO_CLOCK))
+            if (self._file is None or item.codec is not self._codec) and not self._begin(item):
+                return False
+        elif self._file is None and not self._begin_without_pictures(item):
+            return True
+        assert self._file is not None
+        self._file.write(item)
+        return True
 
     def close(self) -> None:
-        self._write_sound(self._newest)
-        self._container.close()
+        """Completes the file. Raises: OSError, av.FFmpegError."""
+        file, self._file = self._file, None
+        if file is None and self._early:
+            file = self._next(self._early[0])
+            for early in self._early:
+                file.write(early)
+        if file is not None:
+            file.close()
 
-    def _place(self, item: VideoFrame | AudioFrame, clock: int) -> int:
-        """Ticks from the beginning."""
-        kind = type(item)
-        late = max(0, round((item.captured - self._began) * clock))
-        self._origins.setdefault(kind, item.pts - late)
-        if item.origin is not None:
-            self._follow(kind, item.origin, item.pts)
-        return max(0, item.pts - self._origins[kind])
+    def _begin(self, picture: VideoFrame) -> bool:
+        if not picture.keyframe:
+            return False
+        self._early.clear()  # it was before the first picture
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        try:
+            self._file = self._next(picture)
+        except DamagedError as error:
+            _log.warning("recording_damaged_keyframe", error=str(error))
+            return False
+        self._codec, self._count = picture.codec, self._count + 1
+        return True
 
-    def _follow(self, kind: type, captured: float, pts: int) -> None:
-        """Sound follows the pictures, by the time at which the far end says that it captured both: the clocks
-        of its camera and its microphone drift apart by some tenths of a second an hour.
-        """
-        if kind is VideoFrame:
-            self._zero = captured - (pts - self._origins[kind]) / VIDEO_CLOCK
-        elif self._zero is not None:
-            ahead = pts - self._origins[kind] - (captured - self._zero) * AUDIO_CLOCK
-            self._origins[kind] += round(max(-NUDGE, min(NUDGE, ahead)))
+    def _begin_without_pictures(self, sound: AudioFrame) -> bool:
+        self._early.append(sound)
+        if sound.captured - self._early[0].captured < PATIENCE:
+            return False
+        self._file, self._codec = self._next(self._early[0]), None
+        self._count += 1
+        for early in self._early[:-1]:
+            self._file.write(early)
+        self._early.clear()
+        return True
 
-    def _write_sound(self, until: int) -> None:
-        """What has been waiting, each time once."""
-        while self._sound and self._sound[0][0] <= until:
-            place, data = heapq.heappop(self._sound)
-            if place > self._written and self._audio is not None:
-                self._written = place
-                self._mux(self._audio, place, AUDIO_CLOCK, data, True)
-
-    def _mux(self, stream: Stream, place: int, clock: int, data: bytes, keyframe: bool) -> None:
-        packet = av.Packet(data)
-        packet.stream = stream
-        packet.time_base = Fraction(1, clock)
-        packet.pts = packet.dts = place
-        packet.is_keyframe = keyframe
-        self._container.mux(packet)
-
-
-def _described_by(keyframe: VideoFrame) -> InputContainer:
-    """The keyframe as a file of its own, whose stream describes the codec: size, parameter sets."""
-    if keyframe.codec is VideoCodec.H264:
-        return av.open(io.BytesIO(keyframe.data), "r", format="h264")
-    # IVF: a header of 32 bytes, in front of the frame its length and timestamp. VP8 itself tells its
-    # size (RFC 6386 section 9.1), so that the header's may be that of the frame.
-    width, height = (value & 0x3FFF for value in struct.unpack_from("<HH", keyframe.data, 6))
-    header = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"VP80", width, height, 30, 1, 1, 0)
-    frame = struct.pack("<IQ", len(keyframe.data), 0) + keyframe.data
-    return av.open(io.BytesIO(header + frame), "r", format="ivf")
+    def _next(self, first: VideoFrame | AudioFrame) -> MatroskaFile:
+        further = f"-{self._count + 1}" if self._count else ""
+        path = self._path.with_name(f"{self._path.stem}{further}{self._path.suffix}")
+        return MatroskaFile(path, first, with_sound=self._with_sound)

@@ -7,11 +7,13 @@ import threading
 import time
 import wave
 import weakref
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.capture import abandoned
 from mediaagentd.media.capture.synthetic import tone
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.codec.opus import OpusEncoder
@@ -97,7 +99,7 @@ class Heard:
 
 def test_two_users_are_heard_at_once_and_counted() -> None:
     sink = Heard(40)
-    playout = Playout(sink)
+    playout = Playout(lambda: sink)
     for user, hertz in (("alice", 500.0), ("bob", 2000.0)):
         playout.add(user)
         encoder = OpusEncoder()
@@ -123,7 +125,7 @@ def undecoded(playout: Playout, count: int) -> Slots:
 
 
 def test_a_null_sink_drains_and_counts_without_decoding() -> None:
-    playout = Playout(NullSink())
+    playout = Playout(NullSink)
     playout.add("alice")
     assert undecoded(playout, 10) == Slots(played=10)
     assert "playout" not in [thread.name for thread in threading.enumerate()]
@@ -139,7 +141,7 @@ def test_what_nobody_hears_is_counted_as_if_somebody_did(
     """A buffer that is pulled every 20 ms, and one that is looked at when a packet comes."""
     now = [1000.0]
     monkeypatch.setattr("mediaagentd.media.playout.playout.time.monotonic", lambda: now[0])
-    playout, prompt = Playout(NullSink()), PlayoutBuffer()
+    playout, prompt = Playout(NullSink), PlayoutBuffer()
     playout.add("alice")
     due = now[0]
     skipped = round(pause / SLOT)
@@ -196,7 +198,7 @@ def test_a_full_disk_ends_a_file_without_a_word_at_its_close() -> None:
 def test_a_sink_that_cannot_be_opened_leaves_the_call_alone(tmp_path: Path) -> None:
     with pytest.raises(Refused):
         WavSink(tmp_path / "nowhere" / "x.wav").open()
-    playout = Playout(make_sink(f"wav:{tmp_path}/nowhere/x.wav"))
+    playout = Playout(partial(make_sink, f"wav:{tmp_path}/nowhere/x.wav"))
     playout.add("alice")
     playout.push("alice", AudioFrame(b"x", 0, 0.0))
     playout.remove("alice")
@@ -219,7 +221,7 @@ class Unplugged(Heard):
 
 def test_a_sink_that_failed_is_tried_again_with_the_next_call() -> None:
     speaker = Unplugged()
-    playout = Playout(speaker)
+    playout = Playout(lambda: speaker)
     playout.add("alice")
     assert speaker.failed.wait(5)
     playout.remove("alice")
@@ -231,7 +233,7 @@ def test_a_sink_that_failed_is_tried_again_with_the_next_call() -> None:
 def test_a_sink_that_failed_is_tried_again_in_the_same_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "REOPEN", 0.05)
     speaker = Unplugged()
-    playout = Playout(speaker)
+    playout = Playout(lambda: speaker)
     playout.add("alice")
     assert speaker.full.wait(5)
     playout.close()
@@ -239,7 +241,7 @@ def test_a_sink_that_failed_is_tried_again_in_the_same_call(monkeypatch: pytest.
 
 def test_a_sound_card_is_given_back_after_a_call() -> None:
     speaker = Heard(1)
-    playout = Playout(speaker)
+    playout = Playout(lambda: speaker)
     for user in ("alice", "bob"):
         speaker.full.clear()
         speaker.blocks.clear()
@@ -249,6 +251,66 @@ def test_a_sound_card_is_given_back_after_a_call() -> None:
         assert speaker.given_back.wait(5)
         assert not speaker.is_open
         speaker.given_back.clear()
+    playout.close()
+
+
+class Stereo(Heard):
+    """Fails after five blocks, and comes back with one channel."""
+
+    channels = 2
+
+    def write(self, samples: Samples) -> None:
+        super().write(samples)
+        if self.channels == 2 and len(self.blocks) == 5:
+            self.channels = 1
+            raise Refused(Reason.DEVICE_FAILED, "unplugged")
+
+
+def test_a_card_that_returns_with_fewer_channels_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "REOPEN", 0.05)
+    speaker = Stereo(40)
+    playout = Playout(lambda: speaker)
+    playout.add("alice")
+    encoder = OpusEncoder()
+    for number, block in enumerate(tone(440.0)[: 50 * AUDIO_FRAME].reshape(-1, AUDIO_FRAME)):
+        playout.push("alice", AudioFrame(encoder.encode(block), number * AUDIO_FRAME, time.monotonic()))
+    assert speaker.full.wait(5)
+    playout.close()
+    assert {block.ndim for block in speaker.blocks[5:]} == {1}
+    assert any(block.any() for block in speaker.blocks[5:])
+
+
+class Hanging(Heard):
+    """A driver that does not come back."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.hangs = threading.Event()
+        self.released = threading.Event()
+
+    def write(self, samples: Samples) -> None:
+        self.hangs.set()
+        self.released.wait()
+
+
+def test_a_driver_that_hangs_keeps_three_threads_at_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "JOIN", 0.02)
+    made = [Hanging() for _ in range(8)]
+    sinks = iter(made)
+    playout = Playout(lambda: next(sinks), name="hanging card")
+    for number in range(8):
+        playout.add("alice")
+        if number < abandoned.MOST:
+            assert made[number].hangs.wait(5)
+        playout.remove("alice")
+    left = [thread for thread in threading.enumerate() if thread.name == "playout"]
+    for thread in left[abandoned.MOST :]:
+        thread.join(5)
+    assert [thread.is_alive() for thread in left].count(True) == abandoned.MOST
+    for sink in made:
+        sink.released.set()
+    for thread in left:
+        thread.join(5)
     playout.close()
 
 
@@ -269,7 +331,7 @@ class Broken(Heard):
 def test_a_driver_that_throws_does_not_end_the_playout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "REOPEN", 0.05)
     speaker = Broken()
-    playout = Playout(speaker)
+    playout = Playout(lambda: speaker)
     playout.add("alice")
     assert speaker.full.wait(5)
     playout.close()
@@ -287,7 +349,7 @@ class Overheard(Unprocessed):
 
 def test_the_echo_canceller_is_shown_what_is_played() -> None:
     speaker, processor = Heard(5), Overheard()
-    playout = Playout(speaker, processor)
+    playout = Playout(lambda: speaker, processor)
     playout.add("alice")
     assert speaker.full.wait(5)
     playout.close()
@@ -297,7 +359,7 @@ def test_the_echo_canceller_is_shown_what_is_played() -> None:
 
 def test_what_is_said_after_a_sink_failed_is_counted() -> None:
     speaker = Unplugged()
-    playout = Playout(speaker)
+    playout = Playout(lambda: speaker)
     playout.add("alice")
     assert speaker.failed.wait(5)
     assert undecoded(playout, 10) == Slots(played=10)

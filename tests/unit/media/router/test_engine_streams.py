@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import pytest
+from mediaagentd.errors import Refused
 from mediaagentd.media.codec.video import VideoDecoder
 from mediaagentd.media.grading import WORSE_FOR, Stream
 from mediaagentd.media.types import AudioFrame, Feedback, Size, VideoCodec, VideoFrame, VideoProfile
-from mediaagentd.media.views.types import LOCAL
+from mediaagentd.media.views.types import LOCAL, FileView, View
 
 from tests.unit.media.router.agent import PATIENCE, Agent, picture
 
@@ -54,6 +57,39 @@ async def test_nothing_runs_that_nobody_wants() -> None:
     agent.engine.close_peer("call", "bob", 2)
     assert running() == idle
     await agent.engine.stop()
+
+
+async def test_a_recording_of_the_camera_keeps_its_codec_in_a_call(agent: Agent, tmp_path: Path) -> None:
+    agent.peers.codecs["carol"] = VideoCodec.VP8
+    await agent.open_camera()
+    await agent.engine.start_view(View("tape", LOCAL, FileView(str(tmp_path / "x.mkv"))))
+    recorder = agent.engine._gallery._recorders["tape"]
+    async with asyncio.timeout(PATIENCE):
+        while recorder.codec is None:  # noqa: ASYNC110 # the first keyframe, which nothing tells of
+            await asyncio.sleep(0.01)
+    agent.engine.set_sending(True, True)
+    carol = await agent.connect("carol")
+    assert agent.engine._local.streams == {Stream(VideoCodec.H264), Stream(VideoCodec.VP8)}
+    async with asyncio.timeout(PATIENCE):
+        await carol.sent(15)
+    agent.engine.stop_view("tape", LOCAL)
+    assert agent.engine._local.streams == {Stream(VideoCodec.VP8)}
+    await agent.engine._gallery.complete()
+    with av.open(str(tmp_path / "x.mkv")) as file:
+        assert len(list(file.decode(video=0))) >= 14
+
+
+async def test_two_recordings_have_two_files(agent: Agent, tmp_path: Path) -> None:
+    path = tmp_path / "x.mkv"
+    (tmp_path / "link.mkv").symlink_to(path)
+    await agent.open_camera()
+    await agent.engine.start_view(View("one", LOCAL, FileView(str(path))))
+    for other in (path, tmp_path / "link.mkv", tmp_path / "." / "x.mkv"):
+        with pytest.raises(Refused, match="path: another recording"):
+            await agent.engine.start_view(View("two", LOCAL, FileView(str(other))))
+    agent.engine.stop_view("one", LOCAL)
+    await agent.engine.start_view(View("two", LOCAL, FileView(str(path))))
+    agent.engine.stop_view("two", LOCAL)
 
 
 async def test_peers_of_two_codecs_get_their_own(agent: Agent) -> None:

@@ -1,27 +1,86 @@
-"""Recordings: everything in its place, and one whose disk is full costs the call nothing."""
+"""Recordings: everything in its place, whatever comes; and one whose disk is full costs the call nothing."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
+from mediaagentd.errors import Refused
 from mediaagentd.media.types import VIDEO_CLOCK, AudioFrame, VideoCodec, VideoFrame
-from mediaagentd.media.views import recording
+from mediaagentd.media.views.matroska import MatroskaFile
 from mediaagentd.media.views.recording import QUEUE, Recorder
 
 from tests.fakes.rtc import Picture, opus
 
+STEP = VIDEO_CLOCK // 30
+
+
+def nothing() -> None:
+    pytest.fail("the recording ended by itself")
+
+
+def film(codec: VideoCodec, count: int, *, begins: float = 0.0) -> list[VideoFrame]:
+    """So many pictures, 30 a second."""
+    source = Picture(codec)
+    pictures = [source.frame() for _ in range(count)]
+    return [each._replace(captured=begins + number / 30) for number, each in enumerate(pictures)]
+
+
+def voice(count: int, *, begins: float = 0.0, first: int = 0) -> list[AudioFrame]:
+    """So many packets of sound, 50 a second."""
+    return [opus(first + number)._replace(captured=begins + 0.02 * number) for number in range(count)]
+
+
+def record(path: Path, *items: Iterable[VideoFrame | AudioFrame]) -> None:
+    """By a recorder, in the order in which they were captured."""
+    recorder = Recorder(str(path), with_sound=True, gone=nothing)
+    everything = [item for each in items for item in each]
+    for item in sorted(everything, key=lambda item: item.captured):
+        if isinstance(item, VideoFrame):
+            recorder.video(item)
+        else:
+            recorder.audio(item)
+        while recorder._items.qsize() > QUEUE // 2:
+            threading.Event().wait(0.001)  # as slow as a call, a little
+    recorder.close()
+    recorder.join()
+
+
+def times(path: Path) -> dict[str, list[float]]:
+    """Of what is in the file, by kind, in seconds and in the order of the file; all of it can be decoded."""
+    found: dict[str, list[float]] = {"video": [], "audio": []}
+    with av.open(str(path)) as read:
+        for packet in read.demux():
+            if packet.size and packet.pts is not None and packet.time_base is not None:
+                found[packet.stream.type].append(float(packet.pts * packet.time_base))
+    with av.open(str(path)) as read:
+        if read.streams.video:
+            assert len(list(read.decode(video=0))) == len(found["video"])
+    return found
+
+
+def interleaved(path: Path) -> float:
+    """The longest way back in time from one packet of the file to the next, in seconds."""
+    with av.open(str(path)) as read:
+        places = [float(p.pts * p.time_base) for p in read.demux() if p.size and p.pts is not None]
+    return max(early - late for early, late in pairwise(places))
+
 
 def test_one_that_failed_asks_for_no_keyframes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(recording._File, "__init__", full)
-    recorder = Recorder(str(tmp_path / "x.mkv"), with_sound=True)
+    ended = threading.Event()
+    monkeypatch.setattr(MatroskaFile, "__init__", full)
+    recorder = Recorder(str(tmp_path / "x.mkv"), with_sound=True, gone=ended.set)
     recorder.video(VideoFrame(VideoCodec.H264, b"key", 0, True, 0.0))
     recorder.join()
+    assert ended.is_set(), "the view is told"
     assert not recorder.writing
     for number in range(QUEUE * 2):
         assert recorder.video(VideoFrame(VideoCodec.H264, b"later", number, False, 0.0))
@@ -29,29 +88,11 @@ def test_one_that_failed_asks_for_no_keyframes(tmp_path: Path, monkeypatch: pyte
     recorder.close()
 
 
-def recorded(path: Path, video: Iterable[VideoFrame], sound: Iterable[AudioFrame]) -> dict[str, list[float]]:
-    """The times of what is in the file, by kind, in seconds."""
-    both: list[VideoFrame | AudioFrame] = [*video, *sound]
-    items = sorted(both, key=lambda item: item.captured)
-    first = next(item for item in items if isinstance(item, VideoFrame))
-    file = recording._File(path, first, True)
-    for item in items:
-        file.write(item)
-    file.close()
-    times: dict[str, list[float]] = {"video": [], "audio": []}
-    with av.open(str(path)) as read:
-        for packet in read.demux():
-            if packet.size and packet.pts is not None and packet.time_base is not None:
-                times[packet.stream.type].append(float(packet.pts * packet.time_base))
-    return times
-
-
 def test_sound_that_is_repaired_late_or_comes_twice_is_in_its_place(tmp_path: Path) -> None:
-    key = Picture(VideoCodec.H264).frame(key=True)._replace(captured=0.0)
     order = [0, 1, 3, 4, 2, 2, *range(5, 90), 100, *range(90, 100), 101]
     sound = [opus(number)._replace(captured=0.02 * place) for place, number in enumerate(order)]
-    times = recorded(tmp_path / "x.mkv", [key], sound)["audio"]
-    assert times == pytest.approx([0.02 * number for number in range(102)], abs=0.001)
+    record(tmp_path / "x.mkv", film(VideoCodec.H264, 60), sound)
+    assert times(tmp_path / "x.mkv")["audio"] == pytest.approx([0.02 * n for n in range(102)], abs=0.001)
 
 
 def test_sound_stays_with_the_pictures_when_its_clock_drifts(tmp_path: Path) -> None:
@@ -65,7 +106,82 @@ def test_sound_stays_with_the_pictures_when_its_clock_drifts(tmp_path: Path) -> 
         opus(number)._replace(captured=0.02 * number / 1.0005 + 0.03, origin=5000 + 0.02 * number / 1.0005)
         for number in range(seconds * 50)
     ]
-    times = recorded(tmp_path / "x.mkv", video, sound)
-    assert len(times["audio"]) == len(sound)
-    assert times["audio"][-1] == pytest.approx(sound[-1].captured - 0.03, abs=0.005)
-    assert times["video"][-1] == pytest.approx(seconds - 0.1, abs=0.002)
+    record(tmp_path / "x.mkv", video, sound)
+    found = times(tmp_path / "x.mkv")
+    assert len(found["audio"]) == len(sound)
+    assert found["audio"][-1] == pytest.approx(sound[-1].captured - 0.03, abs=0.005)
+    assert found["video"][-1] == pytest.approx(seconds - 0.1, abs=0.002)
+
+
+def test_a_far_end_whose_clock_is_set_moves_no_sound(tmp_path: Path) -> None:
+    video = [each._replace(origin=5000 + each.captured) for each in film(VideoCodec.H264, 60)]
+    sound = [
+        each._replace(origin=5000 + each.captured + (300 if each.captured > 1 else 0)) for each in voice(500)
+    ]
+    record(tmp_path / "x.mkv", video, sound)
+    assert times(tmp_path / "x.mkv")["audio"][-1] == pytest.approx(9.98, abs=0.01)
+
+
+def test_a_picture_whose_time_goes_back_is_put_behind_the_last_one(tmp_path: Path) -> None:
+    video = film(VideoCodec.H264, 60)
+    video[30] = video[30]._replace(pts=video[29].pts - 450)
+    record(tmp_path / "x.mkv", video)
+    found = times(tmp_path / "x.mkv")["video"]
+    assert len(found) == 60
+    assert found[-1] == pytest.approx(59 / 30, abs=0.002)
+
+
+def test_a_stream_that_begins_anew_goes_on_at_its_time(tmp_path: Path) -> None:
+    first, second = film(VideoCodec.VP8, 60), film(VideoCodec.VP8, 60, begins=7)
+    record(tmp_path / "x.mkv", first, second, voice(100), voice(100, begins=7))
+    found = times(tmp_path / "x.mkv")
+    assert len(found["video"]) == 120
+    assert len(found["audio"]) == 200
+    assert found["video"][60] == pytest.approx(7, abs=0.01)
+    assert found["audio"][100] == pytest.approx(7, abs=0.01)
+
+
+def test_sound_of_before_a_pause_lies_where_it_was_said(tmp_path: Path) -> None:
+    path = tmp_path / "x.mkv"
+    video = film(VideoCodec.H264, 30 * 20)
+    record(path, video, voice(150), voice(150, begins=17, first=850))
+    assert len(times(path)["audio"]) == 300
+    assert interleaved(path) < 2.5
+
+
+def test_pictures_in_another_codec_go_into_a_further_file(tmp_path: Path) -> None:
+    first, second = film(VideoCodec.H264, 60), film(VideoCodec.VP8, 45, begins=2)
+    record(tmp_path / "x.mkv", first, second, voice(175))
+    before, after = times(tmp_path / "x.mkv"), times(tmp_path / "x-2.mkv")
+    assert (len(before["video"]), len(after["video"])) == (60, 45)
+    assert len(before["audio"]) + len(after["audio"]) >= 170
+
+
+def test_a_call_without_pictures_is_a_file_of_sound(tmp_path: Path) -> None:
+    record(tmp_path / "short.mkv", voice(50))
+    assert len(times(tmp_path / "short.mkv")["audio"]) == 50
+    record(tmp_path / "x.mkv", voice(500), film(VideoCodec.H264, 60, begins=8))
+    assert len(times(tmp_path / "x.mkv")["audio"]) == pytest.approx(400, abs=2)
+    assert len(times(tmp_path / "x-2.mkv")["video"]) == 60
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_a_keyframe_that_is_none_is_waited_over(tmp_path: Path, codec: VideoCodec) -> None:
+    recorder = Recorder(str(tmp_path / "x.mkv"), with_sound=True, gone=nothing)
+    assert recorder.video(VideoFrame(codec, b"odd", 0, True, 0.0))
+    later = film(codec, 30, begins=1)[1:]
+    deadline = threading.Event()
+    while recorder.video(later[0]):
+        assert not deadline.wait(0.01)
+    for each in film(codec, 30, begins=2):
+        assert recorder.video(each)
+    recorder.close()
+    recorder.join()
+    assert len(times(tmp_path / "x.mkv")["video"]) == 30
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/full"), tmp_path / "nowhere" / "x.mkv"):
+        with pytest.raises(Refused, match="path: "):
+            Recorder(str(path), with_sound=True, gone=nothing)
