@@ -34,6 +34,19 @@ DEVICE_PATIENCE = 3.0
 """The same of a camera of this machine."""
 
 
+NOTHING_REAL = ("synthetic", "null")
+"""What `auto` stands for where there is no device."""
+
+
+def plugged_in() -> tuple[str, ...]:
+    """What is there of cameras and sound cards, told so quickly that one may ask again and again: it changes
+    when something is plugged in.
+    """
+    cards = Path("/proc/asound/cards")
+    nodes = sorted(str(node) for node in Path("/dev").glob("video*"))
+    return (cards.read_text() if cards.exists() else "", *nodes)
+
+
 def cameras() -> tuple[str, ...]:
     """Paths of this machine's cameras, lasting names (`/dev/v4l/by-id/...`) where there are any.
 

@@ -16,6 +16,7 @@ from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, Report
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media import devices
+from mediaagentd.media.capture import soundcard
 from mediaagentd.media.codec.tuning import Choice
 from mediaagentd.media.early import LinkKey
 from mediaagentd.media.leg import MakePeer
@@ -40,6 +41,9 @@ STOP = 1.8
 """Seconds that `stop` may take: less than a step of the daemon's stop (`lifecycle.STEP_WITHIN`), which would
 cut it short before its threads are told.
 """
+
+LOOK = 5.0
+"""Seconds from one look for devices that were plugged in to the next, where any is "auto"."""
 
 CODEC_THREADS = 2
 PICTURE_THREADS = 1
@@ -83,18 +87,14 @@ class MediaEngine:
         self._camera_claims = 0
         self._in_call_since: float | None = None
         self._choice: Choice | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Finds the devices that `auto` stands for. No device is opened yet."""
-        await self._local.resolve()
-        name = self._settings.speaker
-        self._speaker = await asyncio.to_thread(devices.resolve_speaker, name)
-        camera, microphone = self._local.names
-        processor = await asyncio.to_thread(make_processor, self._processing(microphone))
-        self._local.processor = processor
-        make = partial(make_sink, self._speaker, stereo=self._settings.sound.stereo)
-        self._board.playout = Playout(make, processor, self._speaker)
-        _log.info("media_devices", camera=devices.shown(camera), microphone=microphone, speaker=self._speaker)
+        await self._find_devices()
+        if "auto" in (self._settings.camera, self._settings.microphone, self._settings.speaker):
+            self._looking = asyncio.create_task(self._look_for_others(), name="devices")
+        camera = self._local.names[0]
         if self._board.is_real:
             warming = warm_up(self._codecs, self._settings.video_codecs, self._settings.profile, camera)
             self._tasks.spawn(warming)
@@ -103,6 +103,8 @@ class MediaEngine:
 
     async def stop(self) -> None:
         """Closes every connection and device, within `STOP` seconds."""
+        if self._looking is not None:
+            self._looking.cancel()
         self._gallery.end_all()
         self._board.close_all()
         waits: list[Any] = [
@@ -260,11 +262,39 @@ class MediaEngine:
             self._local.processor.does,
         )
 
-    def _processing(self, microphone: str) -> Processing:
+    async def _find_devices(self) -> bool:
+        """Not in a call: whoever is heard goes on with what there is."""
+        await self._local.resolve()
+        speaker = self._settings.speaker if self._speaker in devices.NOTHING_REAL else self._speaker
+        speaker = await asyncio.to_thread(devices.resolve_speaker, speaker)
+        camera, microphone = self._local.names
+        processor = await asyncio.to_thread(make_processor, self._processing(microphone, speaker))
+        if self._in_call_since is not None:  # one began meanwhile, with what there was
+            return False
+        before, self._speaker = self._board.playout, speaker
+        self._local.processor = processor
+        make = partial(make_sink, speaker, stereo=self._settings.sound.stereo)
+        self._board.playout = Playout(make, processor, speaker)
+        if before is not None:
+            await asyncio.to_thread(before.close)
+        _log.info("media_devices", camera=devices.shown(camera), microphone=microphone, speaker=speaker)
+        return True
+
+    async def _look_for_others(self) -> None:
+        """A device that starts with the power may find its camera and sound card some seconds later."""
+        seen = devices.plugged_in()
+        while True:
+            await asyncio.sleep(LOOK)
+            present = devices.plugged_in()
+            if present != seen and self._in_call_since is None:
+                soundcard.expect_others()
+                seen = present if await self._find_devices() else seen
+
+    def _processing(self, microphone: str, speaker: str) -> Processing:
         """What is done to our voice; there is none where all is an echo."""
         if self._settings.echo:
             return NOTHING
-        from_card, to_card = devices.is_sound_card(microphone), devices.is_sound_card(self._speaker)
+        from_card, to_card = devices.is_sound_card(microphone), devices.is_sound_card(speaker)
         return self._settings.processing.suited(self._settings.sound, from_card=from_card, to_card=to_card)
 
     # --- camera and quality ---------------------------------------------------------------------------

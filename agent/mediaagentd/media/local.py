@@ -117,8 +117,11 @@ class LocalStreams:
         return self._names
 
     async def resolve(self) -> None:
-        """Finds out what `auto` stands for."""
-        camera, microphone = self._settings.camera, self._settings.microphone
+        """Finds out what `auto` stands for; again, when it stood for nothing real."""
+        asked = (self._settings.camera, self._settings.microphone)
+        camera, microphone = (
+            wish if now in devices.NOTHING_REAL else now for wish, now in zip(asked, self._names, strict=True)
+        )
         self._names = await self._loop.run_in_executor(
             self._devices,
             lambda: (devices.resolve_camera(camera), devices.resolve_microphone(microphone)),

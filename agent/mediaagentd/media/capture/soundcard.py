@@ -47,12 +47,19 @@ def has_sound(direction: Direction) -> bool:
     try:
         sounddevice = load_sounddevice()
         with _alone():
+            _look_anew(sounddevice)
             return bool(sounddevice.query_devices(kind=direction))
     except (Refused, ValueError, LookupError):
         return False
     except Exception as error:  # PortAudioError cannot be named before the library is there
         _log.info("media.devices.no_sound", error=str(error))
         return False
+
+
+def expect_others() -> None:
+    """Something was plugged in."""
+    global _is_stale
+    _is_stale = True
 
 
 def open_stream(device: str, direction: Direction, *, stereo: bool, code: str) -> tuple[Any, int]:
