@@ -45,19 +45,14 @@ from mediaagentd.call.types import (
 )
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history.record import noteworthy
+from mediaagentd.logins import Logins, Session
 from mediaagentd.media.types import VideoProfile
 
 _log = structlog.stdlib.get_logger()
 
 
-class Signalling(Protocol):
+class Signalling(Session, Protocol):
     """The connection with the hub. Outcomes come back through `Calls.handle`."""
-
-    async def login(self, user_id: str, user_sig: str) -> None:
-        """Opens the session and keeps it; raises Refused."""
-
-    async def logout(self) -> None:
-        """Ends the session; bounded, never raises."""
 
     def perform(self, op: int, command: HubCommand) -> None:
         """Sends a command; HubDone or HubFailed follows unless `op` is 0."""
@@ -132,7 +127,7 @@ class Calls:
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._reached = 0.0
-        self._session_lock = asyncio.Lock()
+        self._logins = Logins(signalling, lambda: self._state, self._hang_up)
 
     @property
     def state(self) -> State:
@@ -144,6 +139,10 @@ class Calls:
         """When the user logged in, on the machine's clock; None when nobody is."""
         return self._login_time
 
+    async def stop(self) -> None:
+        """Gives up logins that are under way, then hangs up and leaves the hub."""
+        await self._logins.stop()
+
     def close(self) -> None:
         """Stops the timer and fails whoever still waits with SHUTTING_DOWN."""
         if self._timer is not None:
@@ -152,33 +151,25 @@ class Calls:
         for waiting in self._waiting.values():
             if not waiting.future.done():
                 waiting.future.set_exception(Refused(Reason.SHUTTING_DOWN, "the daemon is stopping"))
+        self._logins.close()
 
     # ------------------------------------------------------------ session
 
     async def login(self, user_id: str, user_sig: str) -> None:
-        """Logs the user in; a success that does nothing when that user is logged in already.
+        """Logs the user in; a success that does nothing when that user is logged in already. A client that
+        stops waiting does not stop it.
 
         Raises Refused: ALREADY_LOGGED_IN, and what the hub says.
         """
-        async with self._session_lock:
-            if self._state.session in (SessionPhase.ONLINE, SessionPhase.RECONNECTING):
-                if self._state.user_id == user_id:
-                    return
-                raise Refused(
-                    Reason.ALREADY_LOGGED_IN,
-                    "another user is logged in on this agent; log out first",
-                    {"user_id": self._state.user_id},
-                )
-            await self._signalling.login(user_id, user_sig)
+        await self._logins.login(user_id, user_sig)
 
     async def logout(self) -> None:
-        """Hangs up and leaves the hub. Idempotent."""
-        async with self._session_lock:
-            if self._state.session is SessionPhase.LOGGED_OUT:
-                return
-            if self._state.call is not None or self._state.pending is not None:
-                await self.perform(lambda op: Hangup(op, EndReason.LOGGED_OUT))
-            await self._signalling.logout()
+        """Hangs up and leaves the hub. Idempotent. A client that stops waiting does not stop it."""
+        await self._logins.logout()
+
+    async def _hang_up(self) -> None:
+        if self._state.call is not None or self._state.pending is not None:
+            await self.perform(lambda op: Hangup(op, EndReason.LOGGED_OUT))
 
     def set_video_quality(self, profile: VideoProfile) -> bool:
         """Chooses the video quality; True when it is in effect now, False for the next call."""

@@ -40,6 +40,7 @@ from mediaagentd.network import NetworkWatch
 from mediaagentd.signalling import stream
 from mediaagentd.signalling.backoff import Backoff
 from mediaagentd.signalling.client import HubClient
+from mediaagentd.signalling.verdict import Verdict, verdict
 from mediaagentd.systemd import Notifier
 
 _log = structlog.stdlib.get_logger()
@@ -188,7 +189,7 @@ class Agent:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._network.stop()
-        await step("log out", self._calls.logout())
+        await step("log out", self._calls.stop())
         await step("close signalling", self._hub.close())
         await step("stop media", self._media.stop())
         await step("write the history", self._history.close())
@@ -203,7 +204,7 @@ class Agent:
         return not self._media.failed and await self._server.answers(within=5.0)
 
     async def _log_in(self) -> None:
-        """Logs the configured user in; tries again for as long as only the hub is missing."""
+        """Logs the configured user in; tries again for as long as that may pass by itself."""
         await self._media.opened()
         backoff = Backoff(0.5, stream.CAP)
         user_id, user_sig = self._config.user_id, self._config.user_sig.get_secret_value()
@@ -211,10 +212,10 @@ class Agent:
             try:
                 await self._calls.login(user_id, user_sig)
             except Refused as error:
-                if error.reason not in (Reason.HUB_UNREACHABLE, Reason.TIMED_OUT):
+                if verdict(error) is not Verdict.SOON or error.reason is Reason.ALREADY_LOGGED_IN:
                     _log.error("login refused", reason=error.reason.name, message=error.message)
                     return
-                _log.warning("hub out of reach")
+                _log.warning("login failed", reason=error.reason.name)
                 await backoff.pause()
             else:
                 return

@@ -30,9 +30,11 @@ WITHIN = 10.0
 
 
 class Ears:
-    """Implements `Listener`. `heard` is everything in its order; `calls` the newest of each call."""
+    """Implements `Listener`. `heard` is everything in its order; `calls` the newest of each call; `also` is
+    told every report too."""
 
     def __init__(self) -> None:
+        self.also: Callable[[Report], None] = lambda report: None
         self.heard: list[Any] = []
         self.calls: dict[str, HubCall] = {}
         self.ice_servers: Sequence[IceServer] = ()
@@ -43,6 +45,7 @@ class Ears:
             self.calls[report.call.call_id] = report.call
         elif isinstance(report, CallsListed):
             self.calls.update({call.call_id: call for call in report.calls})
+        self.also(report)
         self._hear(report)
 
     def on_signal(self, call_id: str, sender: str, signal: Signal) -> None:

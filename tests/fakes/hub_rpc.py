@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from mediaagent.hub.v1 import hub_pb2
 from mediaagentd.errors import Reason, Refused
@@ -12,7 +14,8 @@ from mediaagentd.signalling.rpc import Rpc, Session
 UNREACHABLE = Refused(Reason.HUB_UNREACHABLE, "nobody there")
 
 _ANSWERS = {
-    "Login": hub_pb2.LoginResponse(session_token="new"),
+    "Login": hub_pb2.LoginResponse(session_token="new", lease=Duration(seconds=30)),
+    "Logout": hub_pb2.LogoutResponse(),
     "Relay": hub_pb2.RelayResponse(),
     "Hangup": hub_pb2.HangupResponse(),
     "RenewLease": hub_pb2.RenewLeaseResponse(),
@@ -43,3 +46,49 @@ class FakeRpc(Rpc):
         if name in _ANSWERS:
             return _ANSWERS[name]
         return getattr(hub_pb2, f"{name}Response")(call=hub_pb2.Call(call_id=name, type=1))  # type: ignore[arg-type]
+
+
+class FakeStream:
+    """A stream that says what it is given, and then nothing."""
+
+    def __init__(self, *messages: hub_pb2.SubscribeResponse) -> None:
+        self._messages: asyncio.Queue[hub_pb2.SubscribeResponse] = asyncio.Queue()
+        for message in messages:
+            self._messages.put_nowait(message)
+
+    async def read(self) -> hub_pb2.SubscribeResponse:
+        return await self._messages.get()
+
+    def cancel(self) -> None:
+        pass
+
+
+class LiveRpc(FakeRpc):
+    """A hub that welcomes whoever comes, unless it is to refuse streams; each RPC takes some turns of the
+    loop, or with `stay` never ends. `came`: an RPC has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stay = False
+        self.came = asyncio.Event()
+        self.refuse_stream: Refused | None = None
+
+    @staticmethod
+    def answer(name: str) -> Message:
+        return _ANSWERS[name]
+
+    async def unary(self, session: Session, name: str, request: Message, timeout: float) -> Any:
+        self.came.set()
+        if self.stay:
+            await asyncio.Event().wait()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return await super().unary(session, name, request, timeout)
+
+    def subscribe(self, session: Session, cursor: int) -> FakeStream:
+        if self.refuse_stream is not None:
+            raise self.refuse_stream
+        return FakeStream(hub_pb2.SubscribeResponse(welcome=hub_pb2.Welcome()))
+
+    async def close(self) -> None:
+        pass

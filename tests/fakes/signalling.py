@@ -26,14 +26,17 @@ class FakeSignalling:
         self.answers: Callable[[HubCommand], HubCall | Refused | None] = lambda command: None
         self.refuses_login: Refused | None = None
         self.logouts = 0
+        self.has_session = False
 
     async def login(self, user_id: str, user_sig: str) -> None:
         if self.refuses_login is not None:
             raise self.refuses_login
+        self.has_session = True
         self.report(SessionChanged(SessionPhase.ONLINE, user_id))
 
     async def logout(self) -> None:
         self.logouts += 1
+        self.has_session = False
         self.report(SessionChanged(SessionPhase.LOGGED_OUT, ""))
 
     def perform(self, op: int, command: HubCommand) -> None:

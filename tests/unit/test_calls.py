@@ -296,6 +296,13 @@ async def test_login_again_is_nothing_another_user_is_refused(house: House) -> N
     assert house.calls.login_time is not None
 
 
+async def test_login_again_is_a_login_when_no_session_runs(house: House) -> None:
+    """Whatever took it away without a word: the state is not believed."""
+    house.signalling.has_session = False
+    await house.calls.login("ann", "sig")
+    assert house.signalling.has_session
+
+
 async def test_logout_hangs_up_first(house: House) -> None:
     await house.dial()
     await house.calls.logout()

@@ -17,13 +17,12 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.faults import Faults
 from mediaagentd.history.types import Record
 from mediaagentd.signalling import wire
-from mediaagentd.signalling.commands import Commands
 from mediaagentd.signalling.faulty import FaultyRpc
 from mediaagentd.signalling.groups import Groups
 from mediaagentd.signalling.listener import Listener
 from mediaagentd.signalling.rpc import UNANSWERED, Rpc, Session
-from mediaagentd.signalling.signals import Signals
-from mediaagentd.signalling.stream import ANSWER, Stream
+from mediaagentd.signalling.running import Running
+from mediaagentd.signalling.stream import ANSWER
 
 __all__ = ["HubClient", "Listener"]
 
@@ -63,7 +62,7 @@ class HubClient:
         self._device_id = device_id
         self._heartbeat = heartbeat
         self._lock = asyncio.Lock()
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self.groups = Groups(self._ask)
 
     async def login(self, user_id: str, user_sig: str) -> None:
@@ -73,30 +72,35 @@ class HubClient:
         Refused: as the hub says, HUB_UNREACHABLE when it does not answer within 5 s.
         """
         async with self._lock:
-            await self._leave()
+            await self._goodbye(self._drop())
             session = Session(user_id, user_sig)
-            running: _Running | None = None
             try:
                 async with asyncio.timeout(ANSWER):
                     await self._rpc.login(session, ANSWER)
-                    running = _Running(self._rpc, session, self._listener, self._device_id, self._heartbeat)
-                    self._running = running
-                    await running.welcomed()
+                    self._running = Running(
+                        self._rpc, session, self._listener, self._device_id, self._heartbeat
+                    )
+                    await self._running.welcomed()
             except TimeoutError:
-                await self._leave()
+                await self._goodbye(self._drop())
                 await self._rpc.reconnect()
                 raise _unreachable() from None
             except Refused as refused:
                 raise (_unreachable() if refused.reason in UNANSWERED else refused) from None
-            except asyncio.CancelledError:
-                await self._leave()
+            except BaseException:  # whoever asked for it has gone
+                await self._goodbye(self._drop())
                 raise
 
     async def logout(self) -> None:
         """Ends the session here, and at the hub if it answers soon; else its lease does. Never raises."""
         async with self._lock:
-            await self._leave()
-            self._listener.report(SessionChanged(SessionPhase.LOGGED_OUT, "", device_id=self._device_id))
+            running = self._drop(always=True)
+            await self._goodbye(running)
+
+    @property
+    def has_session(self) -> bool:
+        """Whether a session runs: the hub is listened to, or tried again."""
+        return self._running is not None and not self._running.over
 
     def perform(self, op: int, command: HubCommand) -> None:
         """Sends a command. HubDone or HubFailed with that `op` is reported once, within 10 s; with `op` 0
@@ -162,84 +166,27 @@ class HubClient:
                 raise _unreachable() from None
             raise
 
-    async def _leave(self) -> None:
-        """Stops what runs, and tells the hub."""
+    def _drop(self, *, always: bool = False) -> Running | None:
+        """Takes what runs away and tells so in the same turn of the loop: whatever ends the farewell that
+        follows, nobody goes on believing in this session. `always`: tells so also when nothing ran.
+        """
         running, self._running = self._running, None
+        is_told = running is not None and running.is_told
+        if running is not None:
+            running.cancel()
+        if always or is_told:
+            self._listener.report(SessionChanged(SessionPhase.LOGGED_OUT, "", device_id=self._device_id))
+        return running
+
+    async def _goodbye(self, running: Running | None) -> None:
+        """Stops it, and tells the hub."""
         if running is None:
             return
         over = running.over
         await running.stop()
-        if over:
-            return
-        with contextlib.suppress(Refused):
-            await self._rpc.unary(running.session, "Logout", hub_pb2.LogoutRequest(), _GOODBYE)
-
-
-class _Running:
-    """A session while it lasts: its stream, its queues, and the task that owns theirs."""
-
-    def __init__(
-        self, rpc: Rpc, session: Session, listener: Listener, device_id: str, heartbeat: float
-    ) -> None:
-        self.session = session
-        self._report = listener.report
-        self._stream = Stream(rpc, session, listener, device_id, heartbeat)
-        self._welcomed = asyncio.get_running_loop().create_task(self._stream.online.wait())
-        self.commands = Commands(rpc, session, listener.report, self._stream.online)
-        self.signals = Signals(rpc, session, self._stream.online)
-        self._doubts: list[asyncio.Task[None]] = []
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="hub-session")
-
-    @property
-    def over(self) -> bool:
-        """Whether the session has ended by itself: kicked out, or refused by the hub."""
-        return self._task.done()
-
-    async def welcomed(self) -> None:
-        """Waits for the first welcome. Refused(KICKED_OUT) when a newer login came before it."""
-        await asyncio.wait({self._welcomed, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        if self.over:
-            raise _kicked_out()
-
-    def network_changed(self, lost: bool) -> None:
-        """See `HubClient`."""
-        self._doubts.append(
-            asyncio.get_running_loop().create_task(self._stream.doubt(lost), name="hub-doubt")
-        )
-        self._doubts = [doubt for doubt in self._doubts if not doubt.done()]
-
-    def set_urgent(self, urgent: bool) -> None:
-        """See `HubClient`."""
-        if urgent and not self.session.urgent:
-            self._stream.hurry()
-        self.session.urgent = urgent
-
-    async def stop(self) -> None:
-        """Stops everything; whoever waits for a command is told."""
-        self._task.cancel()
-        self._welcomed.cancel()
-        await asyncio.wait({self._task, self._welcomed})
-
-    async def _run(self) -> None:
-        refused = Refused(Reason.NOT_LOGGED_IN, "logged out")
-        helpers = [
-            asyncio.create_task(self.commands.run(), name="hub-commands"),
-            asyncio.create_task(self.signals.run(), name="hub-signals"),
-            asyncio.create_task(self._stream.keep_lease(), name="hub-lease"),
-        ]
-        try:
-            ended = await self._stream.run()
-            if ended.session is SessionPhase.KICKED_OUT:
-                refused = Refused(
-                    Reason.KICKED_OUT, "another device of this user logged in", {"code": "6208"}
-                )
-            self._report(ended)
-        finally:
-            helpers += self._doubts
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.wait(helpers)
-            self.commands.drop(refused)
+        if not over:
+            with contextlib.suppress(Refused):
+                await self._rpc.unary(running.session, "Logout", hub_pb2.LogoutRequest(), _GOODBYE)
 
 
 class _Guarded:
@@ -277,10 +224,6 @@ class _Guarded:
             self._listener.on_ice_servers(servers)
         except Exception as error:
             _log.error("ice_servers_failed", error=type(error).__name__)
-
-
-def _kicked_out() -> Refused:
-    return Refused(Reason.KICKED_OUT, "another device of this user has logged in", {"code": "6208"})
 
 
 def _unreachable() -> Refused:

@@ -72,13 +72,17 @@ class Commands:
         self._news.set()
 
     async def run(self) -> None:
-        """Sends until cancelled."""
+        """Sends until cancelled. A command that a defect stops is refused, and not met again."""
         while True:
+            while self._waiting:
+                try:
+                    await self._deliver(self._waiting[0])
+                except Exception:
+                    self._fail(self._waiting.popleft(), Refused(Reason.INTERNAL, "a defect; the log has it"))
+                    raise
+                self._waiting.popleft()
             await self._news.wait()
             self._news.clear()
-            while self._waiting:
-                await self._deliver(self._waiting[0])
-                self._waiting.popleft()
 
     def drop(self, refused: Refused) -> None:
         """The session is over: whoever waits is told so."""

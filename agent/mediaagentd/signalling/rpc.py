@@ -79,11 +79,13 @@ class Rpc:
         session.token, session.lease = response.session_token, wire.seconds(response.lease)
 
     async def unary(self, session: Session, name: str, request: Message, timeout: float) -> Any:
-        """One command. Refused: the hub's words, HUB_UNREACHABLE when there were none."""
+        """One command. Refused: the hub's words, HUB_UNREACHABLE when there were none, INTERNAL for an answer
+        that cannot be read.
+        """
         stub = self._groups() if name in _OF_GROUPS else self._stub()
         call = getattr(stub, name)(request, timeout=timeout, metadata=session.metadata)
         try:
-            return await call
+            answer = await call
         except grpc.aio.AioRpcError as error:
             raise refused_from(error) from None
         except asyncio.CancelledError:
@@ -94,6 +96,9 @@ class Rpc:
             raise Refused(Reason.HUB_UNREACHABLE, "the connection was given up") from None
         finally:
             call.cancel()  # an abandoned call would never be collected
+        if answer is None:  # so gRPC says that its bytes are no message
+            raise unreadable()
+        return answer
 
     def subscribe(self, session: Session, cursor: int) -> Any:
         """The stream; the caller reads and cancels it."""
@@ -142,3 +147,8 @@ class Rpc:
             return grpc.aio.insecure_channel(self._target, options=_OPTIONS)
         credentials = grpc.ssl_channel_credentials(root_certificates=self._ca)
         return grpc.aio.secure_channel(self._target, credentials, options=_OPTIONS)
+
+
+def unreadable() -> Refused:
+    """What is said of bytes of the hub that are no message."""
+    return Refused(Reason.INTERNAL, "the hub's words cannot be read")

@@ -43,10 +43,10 @@ class Signals:
     async def run(self) -> None:
         """Sends until cancelled."""
         while True:
-            await self._news.wait()
-            self._news.clear()
             while self._waiting:
                 await self._deliver(*self._waiting.popleft())
+            await self._news.wait()
+            self._news.clear()
 
     async def _deliver(self, call_id: str, user_id: str, signal: Signal) -> None:
         request = wire.relay(call_id, user_id, signal)

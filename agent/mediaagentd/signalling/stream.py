@@ -12,12 +12,13 @@ import structlog
 from mediaagent.hub.v1 import hub_pb2
 
 from mediaagentd.call.types import CallChanged, CallsListed, SessionChanged, SessionPhase
-from mediaagentd.errors import Reason, Refused, Status
+from mediaagentd.errors import Reason, Refused
 from mediaagentd.interceptors import refused_from
 from mediaagentd.signalling import wire
 from mediaagentd.signalling.backoff import Backoff
 from mediaagentd.signalling.listener import Listener
-from mediaagentd.signalling.rpc import UNANSWERED, Rpc, Session
+from mediaagentd.signalling.rpc import UNANSWERED, Rpc, Session, unreadable
+from mediaagentd.signalling.verdict import Verdict, verdict
 
 _log = structlog.stdlib.get_logger()
 
@@ -36,14 +37,20 @@ SPREAD = 0.5
 _BRIEF = 1.0
 """Seconds; a stream that the hub ended so soon is begun again with a pause."""
 
+_NOWHERE = 2**64 - 1
+"""A cursor that no hub has given: the stream begins with what is live, and tells nothing of before again."""
+
 
 class Stream:
-    """One session's stream. `online` is set whenever it begins."""
+    """One session's stream. `online` is set whenever it begins; `refused` is why the hub opened the session
+    no more, if that ended it.
+    """
 
     def __init__(
         self, rpc: Rpc, session: Session, listener: Listener, device_id: str, heartbeat: float
     ) -> None:
         self.online = asyncio.Event()
+        self.refused: Refused | None = None
         self._hurry = asyncio.Event()
         self._rpc = rpc
         self._session = session
@@ -109,6 +116,11 @@ class Stream:
         await asyncio.sleep(random.uniform(0.0, SPREAD))  # noqa: S311 - spreads load, keeps no secret
         self.hurry()
 
+    def begin_anew(self) -> None:
+        """It ended by a defect, maybe of what the hub said, which is then not asked for again."""
+        self._change(SessionPhase.RECONNECTING)
+        self._cursor = _NOWHERE
+
     def hurry(self) -> None:
         """Ends the present pause."""
         self._hurry.set()
@@ -141,6 +153,9 @@ class Stream:
                     message = await call.read()
                 if message is grpc.aio.EOF:
                     return None
+                if message is None:  # so gRPC says that its bytes are no message
+                    self._cursor = _NOWHERE
+                    raise unreadable()
                 if message.WhichOneof("body") == "kicked_out":
                     return str(message.kicked_out.device_id)
                 self._hear(message)
@@ -196,12 +211,14 @@ class Stream:
             await self._rpc.login(self._session, ANSWER)
         except Refused as refused:
             _log.warning("login_again_refused", reason=refused.reason.name)
-            if refused.reason is Reason.KICKED_OUT:
-                return self._phased(SessionPhase.KICKED_OUT, refused.metadata.get("device_id", ""))
-            # Only a UserSig that is no good any more is worth giving up for.
-            if refused.reason.status in (Status.UNAUTHENTICATED, Status.INVALID_ARGUMENT):
-                return self._phased(SessionPhase.LOGGED_OUT)
-            return None
+            match verdict(refused):
+                case Verdict.SOON:
+                    return None
+                case Verdict.LATER:
+                    self.refused = refused
+                    return self._phased(SessionPhase.LOGGED_OUT)
+                case Verdict.NEVER:
+                    return self._phased(SessionPhase.KICKED_OUT, refused.metadata.get("device_id", ""))
         self._cursor = 0
         self._backoff.reset()
         return None

@@ -25,6 +25,7 @@ from tests.fakes.hub_rpc import UNREACHABLE, FakeRpc
         (Reason.LIMIT_EXCEEDED, None),
         (Reason.INTERNAL, None),
         (Reason.NOT_OFFERED, None),
+        (Reason.SESSION_UNKNOWN, None),
         (Reason.KICKED_OUT, SessionPhase.KICKED_OUT),
         (Reason.USER_SIG_EXPIRED, SessionPhase.LOGGED_OUT),
         (Reason.USER_SIG_MISMATCH, SessionPhase.LOGGED_OUT),

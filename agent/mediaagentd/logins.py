@@ -1,0 +1,89 @@
+"""Logging in and out: one at a time, each to its end, whether or not the client that asked stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Protocol
+
+from mediaagentd.call.types import SessionPhase, State
+from mediaagentd.errors import Reason, Refused
+
+
+class Session(Protocol):
+    """The session with the hub, as far as logging in and out is concerned. What becomes of it is reported to
+    the call machine.
+    """
+
+    async def login(self, user_id: str, user_sig: str) -> None:
+        """Opens the session and keeps it; raises Refused."""
+
+    async def logout(self) -> None:
+        """Ends the session; bounded, never raises."""
+
+    @property
+    def has_session(self) -> bool:
+        """Whether there is a session that is looked after."""
+
+
+class Logins:
+    """`state` is the call machine's; `hang_up` ends what goes on here before a logout."""
+
+    def __init__(
+        self, session: Session, state: Callable[[], State], hang_up: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._session = session
+        self._state = state
+        self._hang_up = hang_up
+        self._lock = asyncio.Lock()
+        self._logging_in: set[asyncio.Task[None]] = set()
+        self._logging_out: set[asyncio.Task[None]] = set()
+
+    async def login(self, user_id: str, user_sig: str) -> None:
+        """See `Calls`."""
+        await _owned(self._log_in(user_id, user_sig), self._logging_in)
+
+    async def logout(self) -> None:
+        """See `Calls`."""
+        await _owned(self._log_out(), self._logging_out)
+
+    async def stop(self) -> None:
+        """Gives up logins that are under way, then logs out."""
+        for login in tuple(self._logging_in):
+            login.cancel()
+        await asyncio.gather(*self._logging_in, return_exceptions=True)
+        await self.logout()
+
+    def close(self) -> None:
+        """Gives up whatever is under way."""
+        for task in self._logging_in | self._logging_out:
+            task.cancel()
+
+    async def _log_in(self, user_id: str, user_sig: str) -> None:
+        async with self._lock:
+            state = self._state()
+            here = state.session in (SessionPhase.ONLINE, SessionPhase.RECONNECTING)
+            if here and self._session.has_session:
+                if state.user_id == user_id:
+                    return
+                raise Refused(
+                    Reason.ALREADY_LOGGED_IN,
+                    "another user is logged in on this agent; log out first",
+                    {"user_id": state.user_id},
+                )
+            await self._session.login(user_id, user_sig)
+
+    async def _log_out(self) -> None:
+        async with self._lock:
+            if self._state().session is SessionPhase.LOGGED_OUT:
+                return
+            await self._hang_up()
+            await self._session.logout()
+
+
+async def _owned(work: Coroutine[None, None, None], owner: set[asyncio.Task[None]]) -> None:
+    """Does it in a task that `owner` holds until it is done."""
+    task = asyncio.get_running_loop().create_task(work)
+    owner.add(task)
+    task.add_done_callback(owner.discard)
+    await asyncio.shield(task)

@@ -1,0 +1,167 @@
+"""A login and a logout that are given up at any turn of the loop, and sessions whose parts fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+import structlog
+from mediaagentd.call.types import Accept, HubFailed, SessionChanged, SessionPhase
+from mediaagentd.calls import Calls
+from mediaagentd.errors import Reason, Refused
+from mediaagentd.signalling.client import HubClient
+
+from tests.fakes.hub_ears import Ears
+from tests.fakes.hub_rpc import LiveRpc
+from tests.fakes.media_port import FakeMedia
+from tests.fakes.records import FakeRecords
+
+
+class Room:
+    """A client and its hub; the last thing that the listener was told of the session."""
+
+    def __init__(self) -> None:
+        self.rpc, self.ears = LiveRpc(), Ears()
+        self.client = HubClient("nowhere", device_id="hall", sdk_app_id=1, listener=self.ears)
+        self.client._rpc = self.rpc
+
+    @property
+    def phases(self) -> list[SessionPhase]:
+        return [it.session for it in self.ears.heard if isinstance(it, SessionChanged)]
+
+    async def login(self) -> None:
+        await self.client.login("ann", "sig")
+
+    @property
+    def believes(self) -> bool:
+        return bool(self.phases) and self.phases[-1] is not SessionPhase.LOGGED_OUT
+
+
+@pytest.fixture
+async def room() -> AsyncIterator[Room]:
+    made = Room()
+    yield made
+    await made.client.close()
+
+
+async def given_up(work: Coroutine[Any, Any, None], turns: int) -> bool:
+    """Cancels it after so many turns of the loop; whether it had ended by itself."""
+    task = asyncio.create_task(work)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    ended = task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return ended
+
+
+Act = Callable[[Room], Coroutine[Any, Any, None]]
+
+
+@pytest.mark.parametrize("logged_in", [True, False], ids=["logged in", "logged out"])
+@pytest.mark.parametrize(
+    "act", [lambda room: room.login(), lambda room: room.client.logout()], ids=["login", "logout"]
+)
+async def test_what_is_told_is_true_whenever_it_is_given_up(act: Act, logged_in: bool) -> None:
+    turns = 0
+    while True:
+        room = Room()
+        if logged_in:
+            await room.login()
+        ended = await given_up(act(room), turns)
+        assert room.believes == room.client.has_session, turns
+        await room.login()
+        assert room.believes
+        assert room.client.has_session
+        await room.client.close()
+        if ended:
+            break
+        turns += 1
+    assert turns >= (6 if logged_in else 1)
+
+
+class Silent:
+    """A publisher that nobody reads."""
+
+    def publish(self, event: object) -> None:
+        pass
+
+
+class House(Room):
+    """The same behind the call machine's shell, as clients of the daemon see it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = Calls(self.client, FakeMedia(), Silent(), FakeRecords())
+        self.ears.also = self.calls.handle
+
+
+async def test_a_client_that_goes_stops_neither_login_nor_logout() -> None:
+    turns, ended = 1, False
+    while not ended:
+        house = House()
+        await given_up(house.calls.login("ann", "sig"), turns)
+        await house.ears.phase(SessionPhase.ONLINE)
+        ended = await given_up(house.calls.logout(), turns)
+        await house.ears.phase(SessionPhase.LOGGED_OUT)
+        await house.calls.login("ann", "sig")
+        assert [name for name, _ in house.rpc.asked].count("Logout") == 1
+        assert house.calls.state.session is SessionPhase.ONLINE
+        assert house.client.has_session
+        await house.calls.stop()
+        await house.client.close()
+        turns += 1
+    assert turns > 5
+
+
+async def test_a_login_that_is_under_way_is_given_up_when_the_daemon_stops() -> None:
+    house = House()
+    house.rpc.stay = True
+    login = asyncio.create_task(house.calls.login("ann", "sig"))
+    await house.rpc.came.wait()
+    async with asyncio.timeout(1):
+        await house.calls.stop()
+    await asyncio.gather(login, return_exceptions=True)
+    assert login.cancelled()
+    assert not house.client.has_session
+    assert house.phases == []
+
+
+# --------------------------------------------------------------------------------- parts that fail
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("part", ["hub-signals", "hub-commands"])
+async def test_a_part_that_fails_does_not_leave_a_session_that_only_seems_to_live(
+    room: Room, part: str
+) -> None:
+    await room.login()
+    since = len(room.ears.heard)
+    with structlog.testing.capture_logs() as logs:
+        if part == "hub-signals":
+            room.client.send_signal("c", "bob", None)  # type: ignore[arg-type]
+        else:
+            room.client.perform(1, None)  # type: ignore[arg-type]
+        await room.ears.phase(SessionPhase.RECONNECTING, since)
+        await room.ears.phase(SessionPhase.ONLINE, since)
+    (line,) = [line for line in logs if line["event"] == "hub_session_part_ended"]
+    assert line["part"] == part
+    assert line["where"]
+    failed = [it for it in room.ears.heard if isinstance(it, HubFailed)]
+    assert [it.error.reason for it in failed] == [Reason.INTERNAL] * (part == "hub-commands")
+    room.client.perform(2, Accept("i"))
+    await room.ears.until(lambda it: getattr(it, "op", 0) == 2)
+    assert "Accept" in [name for name, _ in room.rpc.asked]
+
+
+@pytest.mark.looptime
+async def test_a_login_refused_before_the_welcome_says_why(room: Room) -> None:
+    """The hub forgets the session at once and takes the UserSig no more."""
+    room.rpc.refuse_stream = Refused(Reason.SESSION_UNKNOWN, "who?")
+    room.rpc.script = [room.rpc.answer("Login"), Refused(Reason.USER_SIG_MISMATCH, "no")]
+    with pytest.raises(Refused) as refused:
+        await room.login()
+    assert refused.value.reason is Reason.USER_SIG_MISMATCH
+    assert not room.client.has_session
