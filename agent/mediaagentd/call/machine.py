@@ -91,7 +91,7 @@ def deadline(state: State) -> float | None:
     times.append(state.pending.deadline if state.pending else None)
     times += [pending.deadline for pending in state.inviting]
     times.append(state.probe.deadline if state.probe else None)
-    times.append(reports.rings_until(state))
+    times += [reports.rings_until(state), reports.dials_until(state)]
     return min((time for time in times if time is not None), default=None)
 
 

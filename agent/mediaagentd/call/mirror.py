@@ -71,7 +71,7 @@ def follow(state: State, now: float, hub: HubCall) -> Change:
     if hub.revision <= call.hub.revision or me is None:
         return state, ()
     # `timeout` stays what it was at the invitation: the time left now is no change of the call.
-    updated = replace(call, hub=replace(hub, timeout=call.hub.timeout))
+    updated = replace(call, hub=replace(hub, timeout=call.hub.timeout), heard=now)
     if me.state is MemberState.PENDING and hub.invitation(me).invite_id != call.invite.invite_id:
         return _asked_anew(state, now, updated, hub)
     return _progressed(state, now, updated, me)

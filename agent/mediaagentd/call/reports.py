@@ -7,6 +7,7 @@ from dataclasses import replace
 from mediaagentd.call import camera, mirror, parts
 from mediaagentd.call.types import (
     Accept,
+    Call,
     CallsListed,
     Change,
     Done,
@@ -22,6 +23,8 @@ from mediaagentd.call.types import (
     JoinCall,
     Leave,
     Link,
+    Member,
+    MemberState,
     Participant,
     PeerDown,
     PeerUp,
@@ -44,7 +47,8 @@ FAREWELL_PATIENCE = 3.0
 farewell travels faster than its word to the hub."""
 
 RING_GRACE = 5.0
-"""Seconds after its timeout until an invitation stops ringing without word from the hub."""
+"""Seconds after its timeout until an invitation counts as unanswered without word from the hub: it stops
+ringing, and whoever dialled waits no more."""
 
 
 def session_changed(state: State, now: float, report: SessionChanged) -> Change:
@@ -160,7 +164,7 @@ def microphone_opened(state: State) -> Change:
 def tick(state: State, now: float) -> Change:
     """A deadline has come: whatever has waited too long is over."""
     effects: tuple[Effect, ...] = ()
-    for overdue in (_unanswered, _dark_camera, _lost_links, _doubtful_call, _silent_ring):
+    for overdue in (_unanswered, _dark_camera, _lost_links, _doubtful_call, _silent_ring, _vain_dial):
         state, more = overdue(state, now)
         effects += more
     return state, effects
@@ -218,6 +222,43 @@ def rings_until(state: State) -> float | None:
     if call is None or call.phase is not Phase.RINGING or call.invite.timeout is None:
         return None
     return None if state.pending is not None else call.invited + call.invite.timeout + RING_GRACE
+
+
+def _vain_dial(state: State, now: float) -> Change:
+    """What is dialled and no hub has ended: nobody who is told of it may come any more. The hub hears so when
+    it is back, and lets those go who have come meanwhile.
+    """
+    vain = dials_until(state)
+    if state.call is None or vain is None or vain > now:
+        return state, ()
+    hub = state.call.hub
+    silent = {m: replace(m, state=MemberState.NO_RESPONSE) for m in _awaited(state.call)}
+    hub = replace(hub, members=tuple(silent.get(m, m) for m in hub.members))
+    call = replace(state.call, hub=hub)
+    state, effects = mirror.ended(replace(state, call=call), now, call, EndReason.NO_RESPONSE, "")
+    return state, (Hub(0, Leave(hub.call_id)), *effects)
+
+
+def dials_until(state: State) -> float | None:
+    """When what is dialled is given up by itself: once the time of the last who may answer is over, none of
+    whom is waited for without limit; not while one more is being invited.
+    """
+    call = state.call
+    if call is None or call.phase is not Phase.DIALLING or state.inviting:
+        return None
+    first = call.hub.timeout
+    times = [None if first is None else call.invited + first]
+    for member in _awaited(call):
+        if member.invitation is not None:
+            left = member.invitation.timeout
+            times.append(None if left is None else call.heard + left)
+    known = [time for time in times if time is not None]
+    return max(known) + RING_GRACE if len(known) == len(times) else None
+
+
+def _awaited(call: Call) -> tuple[Member, ...]:
+    """Those who may still answer."""
+    return tuple(m for m in call.hub.members if m.state is MemberState.PENDING)
 
 
 def _heard(state: State, now: float, hub: HubCall | None) -> Change:

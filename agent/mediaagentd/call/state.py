@@ -89,8 +89,9 @@ class Participant:
 class Call:
     """The present or last call as this agent sees it. Times in seconds of the machine's clock.
 
-    `hub.timeout` stays the time left when the call was first heard of. `other_device_id` is the device of
-    this user that answered or declined it instead of this one. `request_id` is the dialling client's.
+    `hub.timeout` stays the time left when the call was first heard of, `heard` is when its latest revision
+    was. `other_device_id` is the device of this user that answered or declined it instead of this one.
+    `request_id` is the dialling client's.
     `given_up` are connections (user, attempt) that are final and not made again, though the hub still counts
     that user in. `streamed` tells that the hub's stream has spoken of the call, not only a reply; one that a
     list leaves out before that is `doubted` until then, for the list may be older than the call.
@@ -115,6 +116,7 @@ class Call:
     invitation: Invitation | None = None
     uninvited: bool = False
     accepting: bool = False
+    heard: float = 0.0
 
     @property
     def invite(self) -> Invitation:

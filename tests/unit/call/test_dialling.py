@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mediaagentd.call import machine
+from mediaagentd.call import events, machine
 from mediaagentd.call import types as t
 from mediaagentd.errors import Reason, Refused
 
 from tests.unit.call.stage import (
+    AUDIO,
     UNREACHABLE,
     VIDEO,
     S,
     Stage,
+    asked,
     call,
     failure,
     has,
@@ -209,3 +211,60 @@ def test_hangup_while_a_dial_waits_does_not_reject_what_rings() -> None:
     ann.push(joined("bob"), pending("ann"))
     ann.tell(t.Hangup(3))
     assert ann.phase() is t.Phase.RINGING
+
+
+def test_a_dial_that_no_hub_ends_is_over_by_itself_and_nobody_answered() -> None:
+    ann = Stage().dial(users=("bob", "cid")).open_camera()
+    ann.push(joined("ann"), pending("bob"), member("cid", S.REJECTED), revision=2)
+    ann.tell(t.SessionChanged(t.SessionPhase.RECONNECTING, "ann", "", "ann-1"))
+    assert ann.tick() == (t.Hub(0, t.Leave("c1")), t.ReleaseCamera())
+    assert ann.now == 25.0
+    assert ann.names() == ["NotResponded", "CallChanged", "CallEnded", "LocalMediaChanged"]
+    told = ann.events[0]
+    assert isinstance(told, events.NotResponded)
+    assert told.user_ids == ("bob",)
+    assert ann.end == (t.EndReason.NO_RESPONSE, "")
+    assert machine.deadline(ann.state) is None
+
+
+def test_a_dial_without_limit_waits_for_the_hub_however_long() -> None:
+    ann = Stage()
+    ann.tell(replace(DIAL, timeout=None))
+    ann.tell(t.HubDone(2, call(joined("ann"), pending("bob"), type_=AUDIO, timeout=None)))
+    assert machine.deadline(ann.state) is None
+    ann.now = 1e6
+    ann.tell(t.Tick())
+    assert ann.phase() is t.Phase.DIALLING
+
+
+def test_who_was_asked_later_has_its_own_time_to_answer() -> None:
+    ann = Stage().dial(AUDIO)
+    ann.now = 15.0
+    ann.push(joined("ann"), pending("bob"), asked("cid", "ann"), revision=2, type_=AUDIO)
+    assert machine.deadline(ann.state) == 15.0 + 30.0 + 5.0
+    ann.now = 16.0
+    free = replace(asked("dan", "ann", "i3"), invitation=t.Invitation("i3", "ann", None))
+    ann.push(joined("ann"), member("bob", S.REJECTED), free, revision=3, type_=AUDIO)
+    assert machine.deadline(ann.state) is None
+    ann.push(joined("ann"), member("bob", S.REJECTED), member("dan", S.BUSY), revision=4, type_=AUDIO)
+    assert machine.deadline(ann.state) == 25.0
+
+
+def test_a_dial_is_not_given_up_while_one_more_is_being_invited() -> None:
+    ann = Stage().dial(AUDIO)
+    ann.now = 24.0
+    ann.tell(t.InviteUsers(7, ("cid",), 20.0, "r7"))
+    assert failure(ann.tick(), 7) is Reason.HUB_UNREACHABLE
+    assert ann.now == 34.0
+    assert ann.end == (t.EndReason.NO_RESPONSE, "")
+
+
+def test_what_the_hub_tells_of_a_dial_that_is_given_up_changes_nothing() -> None:
+    ann = Stage().dial(AUDIO)
+    ann.tick()
+    before = ann.state.previous
+    assert ann.push(joined("ann"), joined("bob", 2), revision=2, type_=AUDIO) == ()
+    listed = t.CallsListed((call(joined("ann"), joined("bob", 2), revision=2, type_=AUDIO),))
+    assert ann.tell(listed) == (t.Hub(0, t.Leave("c1")),)
+    assert ann.events == ()
+    assert ann.state.previous is before
