@@ -1,4 +1,4 @@
-"""What every database of ours does: open, migrations by `user_version`, transactions."""
+"""What every database of ours does: open, look for damage, migrations by `user_version`, transactions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,25 @@ class StoreError(Exception):
     def __init__(self, message: str, *, broken: bool = False) -> None:
         super().__init__(message)
         self.broken = broken
+
+
+class DamagedError(sqlite3.DatabaseError):
+    """What is read makes no sense."""
+
+
+def is_broken(error: BaseException) -> bool:
+    """Whether the file is damaged, or no database: asking again mends nothing."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more precisely where
+    return isinstance(error, DamagedError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def check(db: sqlite3.Connection) -> None:
+    """Reads all of it: opening alone looks at the first page. Raises sqlite3.Error, of which a damaged file's
+    is `is_broken`.
+    """
+    (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise DamagedError(" ".join(str(found).split()))
 
 
 def connect(path: Path | str) -> sqlite3.Connection:

@@ -16,7 +16,7 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.history.record import record_of
 from mediaagentd.history.store import HistoryStore, Kept
 from mediaagentd.history.types import Event, Filter, HistoryChanged, MissedCall, Page, Record, Retention
-from mediaagentd.sqlite import StoreError
+from mediaagentd.sqlite import StoreError, is_broken
 
 _log = structlog.stdlib.get_logger()
 
@@ -24,10 +24,19 @@ MAX_WAITING = 1000
 """Calls that may wait for a disk that does not keep up; beyond it the newest leave no record."""
 
 _RETRY = 1.0
-"""Seconds between attempts while the disk refuses."""
+"""Seconds until the second attempt when the disk refuses; twice as many until each further one."""
+
+_RETRY_AT_MOST = 300.0
+"""Seconds between attempts while the disk refuses for long."""
 
 _TOUCH = 60.0
 """Seconds between two notes that a call goes on: a killed daemon's record is at most so much too short."""
+
+_IDLE = 86400.0
+"""Seconds between two notes that time passes, while nothing else does."""
+
+_SOUND = 86400.0
+"""Seconds that a new file must have lasted to be given up for another one when it is damaged."""
 
 _CLOSE_WITHIN = 1.5
 """Seconds that the last writes may take."""
@@ -63,10 +72,15 @@ class History:
         self._missed: dict[_Key, Record] = {}
         self._live: set[_Key] = set()
         self._news = asyncio.Event()
-        self._turn = asyncio.Lock()
+        self._asked = asyncio.Event()
+        self._readers: list[asyncio.Future[None]] = []
+        self._writing = False
+        self._patience = 0.0
+        self._damaged: float | None = None
         self._thread = ThreadPoolExecutor(1, "history")
         self._store: HistoryStore
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self._closed = False
 
     async def start(self) -> None:
@@ -84,13 +98,15 @@ class History:
         task, self._task = self._task, None
         if task is None:
             return
+        self._closing = True
+        self._news.set()
+        self._asked.set()
+        # Not cancelled while it writes: what is on the disk by then must be told.
+        await asyncio.wait([task], timeout=_CLOSE_WITHIN)
         task.cancel()
         await asyncio.wait([task])
-        try:
-            async with asyncio.timeout(_CLOSE_WITHIN):
-                await self._write()
-        except (TimeoutError, sqlite3.Error) as error:
-            _log.error("history_left_behind", calls=len(self._calls), error=type(error).__name__)
+        if self._calls or self._missed:
+            _log.error("history_left_behind", calls=len(self._calls), missed=len(self._missed))
         await self._run(HistoryStore.close)
         self._closed = True
         self._thread.shutdown(wait=False)
@@ -119,7 +135,7 @@ class History:
     async def page(self, chosen: Filter, size: int, token: str) -> Page:
         """A page of records, all that has happened so far. Refused(FIELD_INVALID): a strange token."""
         await self._caught_up()
-        return await self._run(HistoryStore.page, chosen, size, token, self._wall())
+        return await self._run(HistoryStore.page, chosen, size, token)
 
     async def get(self, record_id: int) -> Record:
         """One record. Refused(RECORD_UNKNOWN)."""
@@ -143,51 +159,92 @@ class History:
     # ------------------------------------------------------------ writing
 
     async def _keep_writing(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_TOUCH if self._live else None):
-                    await self._news.wait()
-            except TimeoutError:
-                await self._touch()
-            try:
-                await self._write()
-            except sqlite3.Error as error:
+        """The one who writes, so that a client that asks and leaves takes nothing with it that is told."""
+        try:
+            while True:
+                await self._something()
+                written = await self._attempt()
+                if self._closing and not (written and (self._calls or self._missed)):
+                    return
+                if not written:
+                    await self._pause()
+        finally:
+            _release(self._readers)
+
+    async def _something(self) -> None:
+        """Until there is something to write, or it is time to note that time passes."""
+        if self._closing:
+            return
+        try:
+            async with asyncio.timeout(_TOUCH if self._live else _IDLE):
+                await self._news.wait()
+        except TimeoutError:
+            await self._touch()
+
+    async def _attempt(self) -> bool:
+        """Writes what waits, if the disk takes it; whoever waits for that need not any longer."""
+        readers, self._readers = self._readers, []
+        self._news.clear()
+        self._asked.clear()
+        try:
+            await self._write()
+        except sqlite3.Error as error:
+            if self._patience < _RETRY_AT_MOST:  # then it has been said often enough
                 _log.error("history_not_written", calls=len(self._calls), error=type(error).__name__)
-                await asyncio.sleep(_RETRY)
+            self._patience = min(max(2 * self._patience, _RETRY), _RETRY_AT_MOST)
+            return False
+        finally:
+            _release(readers)
+        if self._patience:
+            _log.info("history_written_again")
+        self._patience = 0.0
+        return True
+
+    async def _pause(self) -> None:
+        """After a failure; a client that asks wants another attempt at once."""
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._asked.wait()
+        except TimeoutError:
+            pass
 
     async def _touch(self) -> None:
-        """Notes that the calls that go on do so."""
+        """Notes the time, and that the calls that go on do so."""
         try:
             await self._run(HistoryStore.touch, self._wall())
         except sqlite3.Error as error:
-            _log.warning("history_not_touched", error=type(error).__name__)
+            _log.debug("history_not_touched", error=type(error).__name__)
 
     async def _caught_up(self) -> None:
         """What waits is written first, so that a client finds the call whose end it has just heard of. A
         disk that refuses is the writer's care.
         """
-        try:
-            await self._write()
-        except sqlite3.Error:
-            _log.debug("history_behind", calls=len(self._calls))
+        if self._task is None or not (self._calls or self._missed or self._writing):
+            return
+        reader = asyncio.get_running_loop().create_future()
+        self._readers.append(reader)
+        self._news.set()
+        self._asked.set()
+        await reader
 
     async def _write(self) -> None:
         """Writes what waits and tells of it; what the disk refuses waits on. Raises sqlite3.Error."""
-        async with self._turn:
-            self._news.clear()
-            if not self._calls and not self._missed:
-                return
-            calls, self._calls = self._calls, {}
-            missed, self._missed = self._missed, {}
-            try:
-                own, away = tuple(calls.values()), tuple(missed.values())
-                kept = await self._run(HistoryStore.keep, own, away, self._wall())
-            except BaseException:
-                # The newer word on a call has come meanwhile, or this one is tried again.
-                self._calls = {**calls, **self._calls}
-                self._missed = {**missed, **self._missed}
-                self._news.set()
-                raise
+        if not self._calls and not self._missed:
+            return
+        calls, self._calls = self._calls, {}
+        missed, self._missed = self._missed, {}
+        self._writing = True
+        try:
+            own, away = tuple(calls.values()), tuple(missed.values())
+            kept = await self._run(HistoryStore.keep, own, away, self._wall())
+        except BaseException:
+            # The newer word on a call has come meanwhile, or this one is tried again.
+            self._calls = {**calls, **self._calls}
+            self._missed = {**missed, **self._missed}
+            self._news.set()
+            raise
+        finally:
+            self._writing = False
         self._follow(calls)
         if missed:
             self._acknowledge([record.invite_id for record in missed.values()])
@@ -214,13 +271,43 @@ class History:
 
     def _open(self) -> HistoryStore:
         try:
-            return HistoryStore(self._path, self._retention)
+            return HistoryStore(self._path, self._retention, self._monotonic)
         except StoreError as error:
-            _log.error("history_unusable", error=str(error), kept_in="memory until the next start")
-            if error.broken:
-                _put_aside(self._path)
-                return self._open()
-        return HistoryStore(":memory:", self._retention)
+            _log.error("history_unusable", error=str(error))
+            return self._begun_anew() if error.broken else self._in_memory()
+
+    def _begun_anew(self) -> HistoryStore:
+        """A new file in the place of one that is damaged, with what can still be read of that. Where damage
+        comes again soon, there is no point in it.
+        """
+        now = self._monotonic()
+        again, self._damaged = self._damaged is not None and now < self._damaged + _SOUND, now
+        if again:
+            return self._in_memory()
+        try:
+            aside = _put_aside(self._path)
+            store = HistoryStore(self._path, self._retention, self._monotonic)
+        except (OSError, StoreError) as error:
+            _log.error("history_not_begun_anew", error=type(error).__name__)
+            return self._in_memory()
+        _log.warning("history_begun_anew", records=store.salvage(aside), damaged=str(aside))
+        return store
+
+    def _in_memory(self) -> HistoryStore:
+        _log.error("history_in_memory", until="the next start")
+        return HistoryStore(":memory:", self._retention, self._monotonic)
+
+    def _done(self, work: Callable[[HistoryStore], _Result]) -> _Result:
+        """Does it, in a new file should this one be found damaged. Raises sqlite3.Error, Refused."""
+        try:
+            return work(self._store)
+        except sqlite3.Error as error:
+            if not is_broken(error):
+                raise
+            _log.error("history_damaged", error=str(error))
+        self._store.close()
+        self._store = self._begun_anew()
+        return work(self._store)
 
     async def _run(
         self,
@@ -231,7 +318,9 @@ class History:
         if self._closed:
             raise Refused(Reason.SHUTTING_DOWN, "the daemon is stopping")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: work(self._store, *args, **kwargs))
+        return await loop.run_in_executor(
+            self._thread, lambda: self._done(lambda store: work(store, *args, **kwargs))
+        )
 
 
 def _key(record: Record) -> _Key:
@@ -239,8 +328,15 @@ def _key(record: Record) -> _Key:
     return record.owner_id, record.call_id, record.invite_id, record.part
 
 
-def _put_aside(path: Path) -> None:
-    """A file that is no database is kept for whoever wants to know, out of the way."""
-    path.replace(path.with_suffix(".broken"))
+def _release(readers: list[asyncio.Future[None]]) -> None:
+    for reader in readers:
+        if not reader.done():
+            reader.set_result(None)
+
+
+def _put_aside(path: Path) -> Path:
+    """A damaged file is kept for whoever wants to know, out of the way. Where. Raises OSError."""
+    aside = path.replace(path.with_suffix(".broken"))
     for suffix in ("-wal", "-shm"):  # a new file must not inherit what the old one had not written back
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside

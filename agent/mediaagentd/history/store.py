@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mediaagentd.call.words import CallType, EndReason, MemberState
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history.types import Filter, Page, Record, Retention
-from mediaagentd.sqlite import StoreError, connect, migrate, transaction
+from mediaagentd.sqlite import DamagedError, StoreError, check, connect, is_broken, migrate, transaction
 
 _MIGRATIONS = (
     """
@@ -41,14 +42,26 @@ _MIGRATIONS = (
     ) STRICT;
     CREATE INDEX records_by_time ON records (invited, record_id);
     """,
+    """
+    ALTER TABLE records ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX records_by_age ON records (kept, record_id);
+    CREATE TABLE clock (id INTEGER PRIMARY KEY, passed INTEGER NOT NULL, wall INTEGER NOT NULL) STRICT;
+    """,
 )
 """Migration n brings a database of `user_version` n to n + 1. Only ever append. Times are microseconds
-since the epoch, enumerations names; `seen` is when a call that goes on was last seen to."""
+since the epoch, enumerations names; `seen` is when a call that goes on was last seen to, `kept` when a record
+was written, in microseconds that the history has seen pass. `clock` is how many that were at its last write,
+and when that was."""
+
+_AWAY = 7 * 86400 * 1_000_000
+"""Microseconds between two runs that count as passed. More may be a clock that is wrong, then or now."""
 
 _COLUMNS = (
     "owner_id", "call_id", "invite_id", "part", "room_id", "outgoing", "type", "sponsor", "invitees",
     "invited", "answered", "ended", "end_reason", "ended_by", "group_id", "missed", "other_device_id",
 )  # fmt: skip
+
+_SALVAGED = ", ".join(("record_id", *_COLUMNS, "seen", "kept"))
 
 _LEFT = (EndReason.LOGGED_OUT.name, EndReason.KICKED_OUT.name)
 """Ends after which a call may still ring again, or be missed."""
@@ -63,11 +76,17 @@ class Kept:
 
 
 class HistoryStore:
-    """The records; `:memory:` holds them as long as it lives. Raises StoreError."""
+    """The records; `:memory:` holds them as long as it lives. Raises StoreError. `monotonic`: seconds that
+    pass. Ages count in them, over all runs: a clock that is set must delete nothing.
+    """
 
-    def __init__(self, path: Path | str, retention: Retention) -> None:
+    def __init__(self, path: Path | str, retention: Retention, monotonic: Callable[[], float]) -> None:
         self._path = str(path)
         self._retention = retention
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._before = 0
+        self._left = 0
         try:
             if self._path != ":memory:":
                 Path(self._path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,29 +97,31 @@ class HistoryStore:
             self._prepare()
         except sqlite3.Error as error:
             self._db.close()
-            broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(
-                error, sqlite3.OperationalError
-            )
-            raise StoreError(f"{self._path}: {error}", broken=broken) from None
+            raise StoreError(f"{self._path}: {error}", broken=is_broken(error)) from None
 
     def close_left(self, now: float) -> Kept:
         """Ends what a daemon that was killed left open, at the time when it was last seen to; and forgets
-        what is too old.
+        what is too old. To be called first.
         """
+        away = _micros(now) - self._left
+        if 0 < away <= _AWAY:
+            self._before += away
+            self._left += away
 
         def work() -> Kept:
+            self._note_time(now)
             self._db.execute(
                 "UPDATE records SET ended = seen, end_reason = ? WHERE ended IS NULL",
                 (EndReason.LOGGED_OUT.name,),
             )
-            return Kept((), self._prune(now))
+            return Kept((), self._prune())
 
         return transaction(self._db, work)
 
     def keep(self, own: Iterable[Record], away: Iterable[Record], now: float) -> Kept:
         """Writes what became of calls here: of one that is known already the newer word counts, except that
         an answered call stays answered. And calls that came while the user was away: what is known better
-        stays.
+        stays. Nothing of it is dropped at once, but by a rule that nothing is kept.
         """
 
         def work() -> Kept:
@@ -108,25 +129,28 @@ class HistoryStore:
                 *self._written(own, now, "records.answered IS NULL OR excluded.answered IS NOT NULL"),
                 *self._written(away, now, f"records.answered IS NULL AND records.end_reason IN {_LEFT}"),
             ]
-            dropped = self._prune(now)
+            self._note_time(now)
+            dropped = self._prune([record.record_id for record in written])
             return Kept(tuple(record for record in written if record.record_id not in dropped), dropped)
 
         return transaction(self._db, work)
 
     def touch(self, now: float) -> None:
         """The calls that go on are seen to."""
-        transaction(
-            self._db,
-            lambda: self._db.execute("UPDATE records SET seen = ? WHERE ended IS NULL", (_micros(now),)),
-        )
 
-    def page(self, chosen: Filter, size: int, token: str, now: float) -> Page:
+        def work() -> None:
+            self._db.execute("UPDATE records SET seen = ? WHERE ended IS NULL", (_micros(now),))
+            self._note_time(now)
+
+        transaction(self._db, work)
+
+    def page(self, chosen: Filter, size: int, token: str) -> Page:
         """A page, without what is too old. Only reads. Refused(FIELD_INVALID) for a token that is none of
         ours.
         """
         where, values = _condition(chosen)
         after, position = _position(token)
-        where, values = f"{where} AND invited >= ?", (*values, self._oldest(now))
+        where, values = f"{where} AND kept >= ?", (*values, self._oldest())
         (total,) = self._db.execute(f"SELECT count(*) FROM records WHERE {where}", values).fetchone()  # noqa: S608 - the condition is ours, its values are bound
         rows = self._db.execute(
             f"SELECT record_id, {', '.join(_COLUMNS)} FROM records WHERE {where} AND {after}"  # noqa: S608 - as above
@@ -157,6 +181,27 @@ class HistoryStore:
         condition = "owner_id = ?" if owner_id else "?1 = ''"
         return transaction(self._db, lambda: self._deleted(condition, (owner_id,)))
 
+    def salvage(self, damaged: Path) -> int:
+        """Takes over what can be read of a damaged file; how many records that is. None when the disk
+        refuses.
+        """
+        rows: dict[object, tuple[object, ...]] = {}
+        with suppress(sqlite3.Error), closing(_untouched(damaged)) as db:
+            for order in ("ASC", "DESC"):  # from both ends up to the damage
+                with suppress(sqlite3.Error):
+                    for row in db.execute(f"SELECT {_SALVAGED} FROM records ORDER BY record_id {order}"):  # noqa: S608 - ours
+                        with suppress(DamagedError):
+                            _read(row[:-2])
+                            rows[row[0]] = row
+        marks = ", ".join("?" * (len(_COLUMNS) + 3))
+        statement = f"INSERT OR IGNORE INTO records ({_SALVAGED}) VALUES ({marks})"  # noqa: S608 - ours
+        try:
+            transaction(self._db, lambda: self._db.executemany(statement, rows.values()))
+        except sqlite3.Error:
+            return 0
+        (self._before,) = self._db.execute("SELECT ifnull(max(kept), 0) FROM records").fetchone()
+        return len(rows)
+
     def close(self) -> None:
         """Releases the file; idempotent."""
         self._db.close()
@@ -167,7 +212,7 @@ class HistoryStore:
         """Those that are now as they were told, and over."""
         written = []
         for record in records:
-            values = {**_row(record), "seen": _micros(now)}
+            values = {**_row(record), "seen": _micros(now), "kept": self._passed()}
             row = self._db.execute(
                 f"INSERT INTO records ({', '.join(values)}) VALUES ({', '.join(f':{n}' for n in values)})"  # noqa: S608 - names of columns
                 " ON CONFLICT (owner_id, call_id, invite_id, part) DO UPDATE SET"
@@ -179,17 +224,29 @@ class HistoryStore:
                 written.append(self.get(row[0]))
         return written
 
-    def _prune(self, now: float) -> tuple[int, ...]:
-        """Forgets what is too old or too much. A call that goes on stays."""
-        return self._deleted("invited < ?", (self._oldest(now),)) + self._deleted(
-            "record_id NOT IN (SELECT record_id FROM records WHERE ended IS NOT NULL"
-            " ORDER BY invited DESC, record_id DESC LIMIT ?)",
-            (self._retention.records,),
-        )
+    def _prune(self, fresh: Sequence[int] = ()) -> tuple[int, ...]:
+        """Forgets what is too old or too much. A call that goes on stays, and so does what has come just now:
+        the hub forgets it then, and whoever is told of it must find it.
+        """
+        spared = json.dumps(fresh if self._retention.records else ())
+        others = "record_id NOT IN (SELECT value FROM json_each(?))"
+        newest = "WHERE ended IS NOT NULL ORDER BY kept DESC, record_id DESC LIMIT ?"
+        much = f"{others} AND record_id NOT IN (SELECT record_id FROM records {newest})"  # noqa: S608 - ours
+        old = self._deleted(f"{others} AND kept < ?", (spared, self._oldest()))
+        return old + self._deleted(much, (spared, self._retention.records))
 
-    def _oldest(self, now: float) -> int:
-        """The time of the oldest record that is kept."""
-        return _micros(now - self._retention.age)
+    def _oldest(self) -> int:
+        """When the oldest record was written that is kept."""
+        return self._passed() - _micros(self._retention.age)
+
+    def _passed(self) -> int:
+        """Microseconds that this history has seen pass, in all its runs."""
+        return self._before + _micros(self._monotonic() - self._began)
+
+    def _note_time(self, now: float) -> None:
+        self._left = _micros(now)
+        times = self._passed(), self._left
+        self._db.execute("INSERT OR REPLACE INTO clock (id, passed, wall) VALUES (1, ?, ?)", times)
 
     def _deleted(self, condition: str, values: tuple[object, ...]) -> tuple[int, ...]:
         rows = self._db.execute(
@@ -208,7 +265,17 @@ class HistoryStore:
         self._db.execute("PRAGMA synchronous=FULL")
         # What was deleted is gone, not only out of sight.
         self._db.execute("PRAGMA secure_delete=ON")
+        check(self._db)
         migrate(self._db, _MIGRATIONS, self._path)
+        # What is rotten within a text must be read to be seen.
+        self._db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        known = self._db.execute("SELECT passed, wall FROM clock WHERE id = 1").fetchone()
+        self._before, self._left = known or (0, 0)
+
+
+def _untouched(path: Path) -> sqlite3.Connection:
+    """A file that is read as it is, without a journal."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
 
 
 # --------------------------------------------------------------------------------- rows
@@ -233,6 +300,14 @@ def _row(record: Record) -> dict[str, object]:
 
 
 def _read(row: Sequence[object]) -> Record:
+    """Raises DamagedError."""
+    try:
+        return _record(row)
+    except (KeyError, ValueError, TypeError):
+        raise DamagedError(f"record {row[0]} cannot be read") from None
+
+
+def _record(row: Sequence[object]) -> Record:
     record_id, *rest = row
     columns: dict[str, object] = dict(zip(_COLUMNS, rest, strict=True))
     for name in ("invited", "answered", "ended"):

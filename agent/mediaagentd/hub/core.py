@@ -13,7 +13,7 @@ from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.devices import Devices
 from mediaagentd.hub.exchange import Change, Exchange
 from mediaagentd.hub.ledger import Ledger
-from mediaagentd.hub.missed import MissedCalls
+from mediaagentd.hub.missed import MissedCalls, known_by
 from mediaagentd.hub.registry import Registry
 from mediaagentd.hub.sessions import Sessions
 from mediaagentd.hub.types import (
@@ -88,7 +88,7 @@ class Core:
         self._exchange.restore(calls, now)
         self._registry.restore(groups)
         for entry in missed:
-            self._missed.restore(entry)
+            self._missed.restore(known_by(entry, now))
         for user_id, device_id in devices:
             self._devices.know(user_id, device_id)
 

@@ -8,6 +8,15 @@ from dataclasses import replace
 from mediaagentd.hub.devices import Devices
 from mediaagentd.hub.types import Missed
 
+
+def known_by(missed: Missed, now: float) -> Missed:
+    """The entry at a time when all of it has been; as a call's invitations, it moves with a clock that was
+    set back.
+    """
+    ahead = max(0.0, missed.ended - now)
+    return replace(missed, created=missed.created - ahead, ended=missed.ended - ahead)
+
+
 Forgotten = tuple[str, ...]
 """Invitations."""
 
@@ -37,7 +46,7 @@ class MissedCalls:
         return missed, gone
 
     def restore(self, missed: Missed) -> dict[str, Missed]:
-        """Keeps one that was kept before; returns all of its user."""
+        """Keeps one as it is; returns all of its user."""
         kept = self._by_user.setdefault(missed.user_id, {})
         kept[missed.invite_id] = missed
         return kept

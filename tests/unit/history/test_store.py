@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,22 +17,36 @@ from mediaagentd.call.words import CallType, EndReason, MemberState
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history.store import HistoryStore
 from mediaagentd.history.types import EVERYTHING, Filter, Retention
-from mediaagentd.sqlite import StoreError
+from mediaagentd.sqlite import DamagedError, StoreError, is_broken
 
 from tests.unit.history.samples import CALL, MISSED, going_on, numbered
 
 NOW = 3000.0
+YEAR = 400 * 86400.0
+
+
+class Clock:
+    """Seconds that pass."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[HistoryStore]:
-    made = HistoryStore(tmp_path / "deep" / "history.sqlite", Retention())
+    made = HistoryStore(tmp_path / "deep" / "history.sqlite", Retention(), CLOCK)
     yield made
     made.close()
 
 
-def listed(store: HistoryStore, chosen: Filter = EVERYTHING, now: float = NOW) -> list[str]:
-    return [record.call_id for record in store.page(chosen, 100, "", now).records]
+def listed(store: HistoryStore, chosen: Filter = EVERYTHING) -> list[str]:
+    return [record.call_id for record in store.page(chosen, 100, "").records]
 
 
 def test_a_record_comes_back_as_it_was(store: HistoryStore) -> None:
@@ -42,7 +57,7 @@ def test_a_record_comes_back_as_it_was(store: HistoryStore) -> None:
 
 
 def test_nobody_else_reads_it(tmp_path: Path) -> None:
-    store = HistoryStore(tmp_path / "h.sqlite", Retention())
+    store = HistoryStore(tmp_path / "h.sqlite", Retention(), CLOCK)
     store.keep([CALL], [], NOW)
     for file in tmp_path.iterdir():
         assert file.stat().st_mode & 0o077 == 0
@@ -114,7 +129,7 @@ def test_parts_of_one_user_in_one_call_are_records_of_their_own(store: HistorySt
 )
 def test_filters(store: HistoryStore, chosen: Filter, found: list[str]) -> None:
     store.keep([CALL, MISSED, going_on(numbered(9))], [], NOW)
-    page = store.page(chosen, 100, "", NOW)
+    page = store.page(chosen, 100, "")
     assert [record.call_id for record in page.records] == found
     assert (page.total, page.token) == (len(found), "")
 
@@ -124,7 +139,7 @@ def test_pages_neither_lose_nor_repeat_though_records_come_and_go(store: History
     seen: list[int] = []
     token = ""
     while True:
-        page = store.page(EVERYTHING, 3, token, NOW)
+        page = store.page(EVERYTHING, 3, token)
         seen += [record.record_id for record in page.records]
         token = page.token
         if not token:
@@ -137,7 +152,7 @@ def test_pages_neither_lose_nor_repeat_though_records_come_and_go(store: History
 @pytest.mark.parametrize("token", ["x", "1.", ".1", "1.x", f"{2**63}.1", f"1.{-(2**64)}"])
 def test_a_strange_token_is_refused(store: HistoryStore, token: str) -> None:
     with pytest.raises(Refused) as refused:
-        store.page(EVERYTHING, 3, token, NOW)
+        store.page(EVERYTHING, 3, token)
     assert refused.value.reason is Reason.FIELD_INVALID
 
 
@@ -156,25 +171,100 @@ def test_deleting(store: HistoryStore) -> None:
 
 
 def test_the_retention_rule() -> None:
-    store = HistoryStore(":memory:", Retention(records=3, age=100.0))
-    store.keep([going_on(numbered(0))], [], 1000.0)
-    kept = store.keep([numbered(n) for n in range(1, 6)], [], 1010.0)
-    assert [record.call_id for record in kept.records] == ["c3", "c4", "c5"]
-    assert len(kept.dropped) == 2
+    clock = Clock()
+    store = HistoryStore(":memory:", Retention(records=3, age=100.0), clock)
+    store.keep([going_on(numbered(0))], [], NOW)
+    for number in range(1, 6):
+        clock.now += 1.0
+        kept = store.keep([numbered(number)], [], NOW)
+        assert len(kept.dropped) == (number > 3)
+    assert listed(store) == ["c5", "c4", "c3"]
     # Also when nothing is written any more.
-    assert listed(store, now=1104.5) == ["c5"]
-    assert store.close_left(1200.0).dropped
+    clock.now = 104.5
+    assert listed(store) == ["c5"]
+    assert store.close_left(NOW).dropped == (1, 4, 5)
     store.close()
-    nothing = HistoryStore(":memory:", Retention(records=0))
+    nothing = HistoryStore(":memory:", Retention(records=0), CLOCK)
     assert nothing.keep([CALL], [], 1010.0).records == ()
     nothing.close()
+
+
+def test_a_clock_that_jumps_deletes_nothing() -> None:
+    store = HistoryStore(":memory:", Retention(), CLOCK)
+    store.keep([numbered(n) for n in range(50)], [], NOW)
+    store.keep([numbered(99, invited=NOW + YEAR)], [], NOW + YEAR)
+    store.keep([numbered(100)], [], NOW)
+    assert len(listed(store)) == 52
+    # Missed before the clock of a device that has none of its own was set.
+    (told,) = store.keep([], [replace(MISSED, call_id="m", invited=NOW - YEAR)], NOW - YEAR).records
+    assert store.keep([numbered(101)], [], NOW).dropped == ()
+    assert store.get(told.record_id) == told
+    assert listed(store)[-1] == "m"
+    store.close()
+
+
+def test_what_is_written_is_not_dropped_at_once() -> None:
+    store = HistoryStore(":memory:", Retention(records=2), CLOCK)
+    store.keep([numbered(n) for n in range(2)], [], NOW)
+    kept = store.keep([], [replace(MISSED, call_id=f"m{n}", invited=-1e7) for n in range(3)], NOW)
+    assert [record.call_id for record in kept.records] == ["m0", "m1", "m2"]
+    assert kept.dropped == (1, 2)
+    assert store.keep([numbered(9)], [], NOW).dropped == (3, 4)
+    store.close()
+
+
+def test_time_passes_over_all_runs_but_not_more_than_it_can_have(tmp_path: Path) -> None:
+    day, file, rule = 86400.0, tmp_path / "h.sqlite", Retention(age=10 * 86400.0)
+    clock = Clock()
+
+    def began(wall: float) -> HistoryStore:
+        clock.now = 5.0  # another machine's time, after each start
+        store = HistoryStore(file, rule, clock)
+        store.close_left(wall)
+        return store
+
+    store = began(NOW)
+    store.keep([CALL], [], NOW)
+    clock.now += 4 * day
+    store.touch(NOW + 4 * day)
+    store.close()
+    store = began(NOW + YEAR)  # a year in a drawer, or a clock that is wrong
+    store.keep([numbered(2)], [], NOW + YEAR)
+    store.close()
+    store = began(NOW)
+    store.touch(NOW)
+    store.close()
+    store = began(NOW + 5 * day)
+    assert listed(store) == ["c2", "c1"]
+    clock.now += 1.5 * day
+    assert listed(store) == ["c2"]
+    store.close()
+
+
+def test_records_of_an_older_version_grow_old_from_now_on(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    store = HistoryStore(old, Retention(), CLOCK)
+    store.keep([CALL, MISSED], [], NOW)
+    store.close()
+    with closing(sqlite3.connect(old)) as db:
+        for statement in ("INDEX records_by_age", "TABLE clock"):
+            db.execute(f"DROP {statement}")
+        db.execute("ALTER TABLE records DROP COLUMN kept")
+        db.execute("PRAGMA user_version=1")
+    clock = Clock()
+    store = HistoryStore(old, Retention(age=100.0), clock)
+    store.close_left(NOW + YEAR)
+    assert listed(store) == ["c2", "c1"]
+    clock.now += 101.0
+    assert listed(store) == []
+    store.close()
 
 
 def test_what_a_killed_daemon_left_open_ends_when_it_was_last_seen_to(store: HistoryStore) -> None:
     store.keep([going_on(CALL), going_on(MISSED)], [], 1003.0)
     store.touch(1050.0)
     store.close_left(NOW)
-    answered, rang = store.page(EVERYTHING, 9, "", NOW).records[::-1]
+    answered, rang = store.page(EVERYTHING, 9, "").records[::-1]
     assert (answered.ended, answered.end_reason, answered.duration) == (1050.0, EndReason.LOGGED_OUT, 47.5)
     assert (rang.end_reason, rang.missed) == (EndReason.LOGGED_OUT, False)
     store.close_left(NOW + 5)
@@ -185,18 +275,18 @@ def test_everything_is_there_after_the_process_was_killed(tmp_path: Path) -> Non
     """kill -9 right after the write returned."""
     file = tmp_path / "history.sqlite"
     program = (
-        "import os, signal, sys\n"
+        "import os, signal, sys, time\n"
         "from mediaagentd.history.store import HistoryStore\n"
         "from mediaagentd.history.types import Retention\n"
         "from tests.unit.history.samples import CALL, MISSED, going_on, numbered\n"
-        "store = HistoryStore(sys.argv[1], Retention())\n"
+        "store = HistoryStore(sys.argv[1], Retention(), time.monotonic)\n"
         "store.keep([CALL, going_on(numbered(5))], [MISSED], 3000.0)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", program, str(file)], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
-    store = HistoryStore(file, Retention())
+    store = HistoryStore(file, Retention(), CLOCK)
     store.close_left(NOW)
     assert listed(store) == ["c2", "c5", "c1"]
     store.close()
@@ -206,20 +296,20 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage"
     garbage.write_bytes(b"this is no database " * 100)
     with pytest.raises(StoreError) as broken:
-        HistoryStore(garbage, Retention())
+        HistoryStore(garbage, Retention(), CLOCK)
     assert broken.value.broken
     with pytest.raises(StoreError) as directory:
-        HistoryStore(tmp_path, Retention())
+        HistoryStore(tmp_path, Retention(), CLOCK)
     assert not directory.value.broken
     newer = tmp_path / "newer"
     with sqlite3.connect(newer) as db:
         db.execute("PRAGMA user_version=99")
     db.close()
     with pytest.raises(StoreError, match="newer version"):
-        HistoryStore(newer, Retention())
-    first = HistoryStore(tmp_path / "shared", Retention())
+        HistoryStore(newer, Retention(), CLOCK)
+    first = HistoryStore(tmp_path / "shared", Retention(), CLOCK)
     with pytest.raises(StoreError, match="locked"):
-        HistoryStore(tmp_path / "shared", Retention())
+        HistoryStore(tmp_path / "shared", Retention(), CLOCK)
     first.close()
 
 
@@ -232,7 +322,7 @@ def test_a_write_that_fails_changes_nothing(store: HistoryStore) -> None:
 
 def test_what_was_deleted_is_not_on_the_disk(tmp_path: Path) -> None:
     file = tmp_path / "history.sqlite"
-    store = HistoryStore(file, Retention())
+    store = HistoryStore(file, Retention(), CLOCK)
     (kept,) = store.keep([replace(CALL, sponsor="somebody-secret")], [], NOW).records
     assert b"somebody-secret" in b"".join(path.read_bytes() for path in tmp_path.iterdir())
     store.delete([kept.record_id])
@@ -247,3 +337,53 @@ def test_every_word_survives(store: HistoryStore) -> None:
     ]
     kept = store.keep(records, [], NOW).records
     assert [(r.end_reason, r.invitees) for r in kept] == [(r.end_reason, r.invitees) for r in records]
+
+
+def damage(file: Path, first: int, pages: int) -> None:
+    """As flash memory rots."""
+    data = bytearray(file.read_bytes())
+    for page in range(first, first + pages):
+        data[page * 4096 : page * 4096 + 200] = b"\xff" * 200
+    file.write_bytes(data)
+
+
+def test_damage_behind_the_first_page_is_found_and_the_rest_saved(tmp_path: Path) -> None:
+    file = tmp_path / "h.sqlite"
+    clock = Clock()
+    store = HistoryStore(file, Retention(age=100.0), clock)
+    clock.now = 50.0
+    store.keep([numbered(n) for n in range(300)], [], NOW)
+    store.close()
+    pages = len(file.read_bytes()) // 4096
+    damage(file, pages // 2, 1)
+    with pytest.raises(StoreError) as error:
+        HistoryStore(file, Retention(), CLOCK)
+    assert error.value.broken
+    fresh = HistoryStore(":memory:", Retention(age=100.0), clock)
+    saved = fresh.salvage(file)
+    assert 200 < saved < 300
+    assert len(fresh.page(EVERYTHING, 300, "").records) == saved
+    assert fresh.get(300) == numbered(299, record_id=300)
+    clock.now = 151.0
+    assert fresh.page(EVERYTHING, 300, "").total == 0
+    assert fresh.salvage(tmp_path / "nothing") == 0
+    fresh.close()
+
+
+def test_a_record_that_makes_no_sense_is_damage(tmp_path: Path) -> None:
+    file = tmp_path / "h.sqlite"
+    store = HistoryStore(file, Retention(), CLOCK)
+    store.keep([numbered(n) for n in range(3)], [], NOW)
+    store.close()
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("UPDATE records SET type = CAST(x'ff56' AS TEXT) WHERE record_id = 2")
+        db.commit()
+    store = HistoryStore(file, Retention(), CLOCK)
+    with pytest.raises(DamagedError, match="record 2 cannot be read") as error:
+        store.page(EVERYTHING, 9, "")
+    assert is_broken(error.value)
+    store.close()
+    fresh = HistoryStore(":memory:", Retention(), CLOCK)
+    assert fresh.salvage(file) == 2
+    assert listed(fresh) == ["c2", "c0"]
+    fresh.close()

@@ -239,6 +239,18 @@ def test_a_clock_that_was_set_forward_ends_what_rang() -> None:
     assert [missed.ended for missed in hub.core.missed("bob/d1")] == [hub.now]
 
 
+def test_a_missed_call_moves_with_a_clock_that_was_set_back() -> None:
+    hub = Hub("ann", "bob")
+    hub.invite("ann", "bob", timeout=20.0)
+    hub.now = 120.0
+    hub.do(Tick())
+    hub.restart()
+    assert [(m.created, m.ended) for m in hub.core.missed("bob/d1")] == [(100.0, 120.0)]
+    hub.now -= DAY
+    hub.restart()
+    assert [(m.created, m.ended) for m in hub.core.missed("bob/d1")] == [(100.0 - DAY, 120.0 - DAY)]
+
+
 def test_many_sessions_cost_little_to_renew() -> None:
     hub = Hub()
     for n in range(300):
