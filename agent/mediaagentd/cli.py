@@ -1,7 +1,8 @@
 """The command line `mediaagentd`.
 
-Exit codes: 0 done; 1 a check found something missing, or a defect; 2 wrong usage; 69 an address cannot be
-listened on; 73 another daemon has this socket or state directory; 78 the configuration breaks a rule.
+Exit codes: 0 done; 1 a check found something missing, or a defect; 2 wrong usage; 65 the hub's database is
+damaged; 69 an address cannot be listened on, a database not be opened; 73 another daemon has this socket or
+state directory; 78 the configuration breaks a rule.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Exit(enum.IntEnum):
 
     OK = 0
     FAILED = 1
+    DAMAGED = 65
     UNAVAILABLE = 69
     ALREADY_RUNS = 73
     CONFIGURATION = 78
@@ -221,6 +223,8 @@ def _known(error: Exception) -> Exit | None:
             return Exit.CONFIGURATION
         case LockedError():
             return Exit.ALREADY_RUNS
+        case StoreError() if error.broken:
+            return Exit.DAMAGED
         case OSError() | StoreError():
             return Exit.UNAVAILABLE
         case _:

@@ -38,3 +38,17 @@ def test_usersig_says_what_is_wrong(
 def test_usersig_of_another_application(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["usersig", "ann", "--app-id", "7"]) == 0
     assert len(capsys.readouterr().out.split()) == 1
+
+
+def test_a_hub_whose_database_is_damaged_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MEDIAAGENT_HUB__KEYS", "k" * 64)
+    monkeypatch.setenv("MEDIAAGENT_SDK_APP_ID", "1400000000")
+    database = tmp_path / "hub.sqlite"
+    database.write_bytes(b"x" * 8192)
+    assert run(["hub", "--listen", "127.0.0.1:0", "--database", str(database)]) == 65
+    told = capsys.readouterr().err
+    assert f"{database}: the database is damaged" in told
+    assert "backup" in told
+    assert "Traceback" not in told

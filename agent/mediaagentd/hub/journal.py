@@ -16,6 +16,7 @@ import structlog
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.store import STORED, Image, Store
 from mediaagentd.hub.types import Answer, Effect, Reply
+from mediaagentd.sqlite import is_broken
 
 _log = structlog.stdlib.get_logger()
 
@@ -40,6 +41,7 @@ class Journal:
         self._waiting: deque[tuple[tuple[Effect, ...], _Waiter]] = deque()
         self._writing = False
         self._asked: float | None = None
+        self._damaged = False
         self._news = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "hub-store")
         self._task: asyncio.Task[None] | None = None
@@ -53,9 +55,9 @@ class Journal:
     @property
     def makes_progress(self) -> bool:
         """Whether what is submitted is answered some time: it is worked on, and the disk answers, if only to
-        refuse.
+        refuse. A damaged database takes nothing ever again: the next start says what to do.
         """
-        if self._task is None or self._task.done():
+        if self._task is None or self._task.done() or self._damaged:
             return False
         now = asyncio.get_running_loop().time()
         return self._asked is None or now - self._asked < STALLED
@@ -109,13 +111,18 @@ class Journal:
         """
         stored = tuple(effect for effect in effects if isinstance(effect, STORED))
         loop = asyncio.get_running_loop()
+        refused = 0
         while stored:
             self._asked = loop.time()
             try:
                 await loop.run_in_executor(self._thread, self._store.apply, stored)
                 return  # noqa: TRY300 - what follows is the way of the failure
             except Exception as error:
-                _log.error("hub_store_failed", error=type(error).__name__, effects=len(stored))
+                refused += 1
+                self._damaged = is_broken(error)
+                if refused & (refused - 1) == 0:  # ever more seldom
+                    failure = type(error).__name__
+                    _log.error("hub_store_failed", error=failure, effects=len(stored), attempts=refused)
             finally:
                 self._asked = None
             await asyncio.sleep(_RETRY)

@@ -82,12 +82,17 @@ class Outbox:
             self._reader.look(self._first)
 
     def end(self, kicked_by: str = "") -> None:
-        """The session is over; a kicked one is told by whom, now or when it comes back."""
+        """The session is over; a kicked one is told by whom, now or when it comes back. No more than that is
+        kept of it once nobody reads.
+        """
         if kicked_by:
             self.kicked_by = kicked_by
             self.push(Kicked(kicked_by))
         self.ended = True
+        self.candidates = Candidates()
         self._wake()
+        if self._reader is None:
+            self._keep_kick()
 
     def cut(self, refused: Refused) -> None:
         """Ends the stream, if there is one, for that reason."""
@@ -117,6 +122,8 @@ class Outbox:
         """That reader has gone."""
         if self._reader is reader:
             self._reader = None
+            if self.ended:
+                self._keep_kick()
 
     def after(self, position: int) -> Push | None:
         """The next push. Refused: SUBSCRIBER_TOO_SLOW when it is in the ring no more."""
@@ -125,6 +132,11 @@ class Outbox:
         if position < self._first - 1:
             raise Refused(Reason.SUBSCRIBER_TOO_SLOW, f"more than {SIZE} pushes behind", {"limit": str(SIZE)})
         return self._ring[position + 1 - self._first]
+
+    def _keep_kick(self) -> None:
+        kick = [push for push in self._ring if isinstance(push.body, Kicked)]
+        self.forget()
+        self._ring.extend(kick)
 
     def _outdated(self) -> frozenset[int]:
         """The pushes of calls of which there is a newer one."""

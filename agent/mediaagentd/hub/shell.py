@@ -92,22 +92,27 @@ class Shell:
         has been pushed to. Refused: as the core says, SHUTTING_DOWN, LIMIT_EXCEEDED.
         """
         self._check_open()
+        if isinstance(command, RenewLease):
+            self._renew(command)
+            return None
         self._journal.check_room()
         effects = self._core.step(self.now(), command)
         self._set_timer()
         return await self._journal.submit(effects)
 
     async def subscribe(self, token: str, cursor: int) -> Opened:
-        """The session's new stream. Refused: SESSION_UNKNOWN, SHUTTING_DOWN."""
+        """The session's new stream. Refused: SESSION_UNKNOWN, SHUTTING_DOWN, LIMIT_EXCEEDED."""
         self._check_open()
         outbox = self.mailboxes.find(token)
         user_id = outbox.session.user_id
         if outbox.ended:  # kicked: it is told so, and nothing else
             return Opened(user_id, (), (), outbox.open(cursor))
+        self._renew(RenewLease(token))
+        self._journal.check_room()
         calls, missed = self._core.welcome(token), self._core.missed(token)
         reader = outbox.open(cursor)
-        # A sign of life; and behind it in the journal: what the welcome tells is on the disk by then.
-        await self.perform(RenewLease(token))
+        # Behind all in the journal: what the welcome tells is on the disk by then.
+        await self._journal.submit(())
         return Opened(user_id, calls, missed, reader)
 
     def outbox(self, token: str) -> Outbox:
@@ -127,6 +132,13 @@ class Shell:
         if self._timer is not None:
             self._timer.cancel()
         await self._journal.close(timeout)
+
+    def _renew(self, command: RenewLease) -> None:
+        """A sign of life. Leases are not stored: it neither waits for the disk nor is it refused while that
+        does not keep up, or a disk that is full for an hour would end every session and call.
+        """
+        self._core.step(self.now(), command)
+        self._set_timer()
 
     def _check_open(self) -> None:
         if self._stopping:

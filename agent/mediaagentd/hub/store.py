@@ -37,7 +37,7 @@ from mediaagentd.hub.types import (
     PutUser,
     Session,
 )
-from mediaagentd.sqlite import StoreError, connect, migrate, transaction
+from mediaagentd.sqlite import StoreError, check, connect, is_broken, migrate, transaction
 
 STORED = (
     PutUser, PutDevice, DropDevice, PutSession, DropSession, PutCall, DropCall, PutGroup, DropGroup,
@@ -67,7 +67,7 @@ class Store(Protocol):
         """
 
     def load(self) -> Image:
-        """All that it holds, each kind in the order in which it came."""
+        """All that it holds, each kind in the order in which it came. Raises StoreError."""
 
     def close(self) -> None:
         """Releases the store; idempotent."""
@@ -106,6 +106,8 @@ class SqliteStore:
             self._prepare()
         except sqlite3.Error as error:
             self._db.close()
+            if is_broken(error):
+                raise self._damaged(str(error)) from None
             raise StoreError(f"{self._path}: {error}") from None
 
     def apply(self, effects: Iterable[Effect]) -> None:
@@ -114,6 +116,22 @@ class SqliteStore:
 
     def load(self) -> Image:
         """As the port says."""
+        try:
+            return self._load()
+        except sqlite3.Error as error:
+            if is_broken(error):
+                raise self._damaged(str(error)) from None
+            if not hasattr(error, "sqlite_errorcode"):  # not SQLite's: what is read is no text
+                raise self._damaged("a row cannot be read") from None
+            raise StoreError(f"{self._path}: {error}") from None
+        except (KeyError, ValueError, TypeError) as error:
+            raise self._damaged(f"a row cannot be read: {type(error).__name__}") from None
+
+    def close(self) -> None:
+        """As the port says."""
+        self._db.close()
+
+    def _load(self) -> Image:
         users = self._db.execute("SELECT user_id FROM users ORDER BY rowid")
         sessions = self._db.execute("SELECT token, user_id, device_id FROM sessions ORDER BY rowid")
         calls = self._db.execute("SELECT body FROM calls ORDER BY rowid")
@@ -129,9 +147,14 @@ class SqliteStore:
             devices=tuple((user_id, device_id) for user_id, device_id in devices),
         )
 
-    def close(self) -> None:
-        """As the port says."""
-        self._db.close()
+    def _damaged(self, why: str) -> StoreError:
+        """Groups and who may be called are a person's work: only a person may decide to begin without."""
+        return StoreError(
+            f"{self._path}: the database is damaged ({why}). Put a backup in its"
+            " place, save what can be read (`sqlite3 FILE .recover`), or move it away: the hub then begins"
+            " without groups, missed calls and logins.",
+            broken=True,
+        )
 
     def _prepare(self) -> None:
         # Exclusive: two hubs on one file would each be an authority. The lock dies with its process.
@@ -140,6 +163,7 @@ class SqliteStore:
         # An acknowledged invitation is on the disk, not in its cache.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA temp_store=MEMORY")
+        check(self._db)
         migrate(self._db, _MIGRATIONS, self._path)
 
     def _keep_all(self, effects: Iterable[Effect]) -> None:

@@ -7,10 +7,12 @@ import threading
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
+import structlog
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub import journal as module
 from mediaagentd.hub.journal import Journal
 from mediaagentd.hub.types import Call, CallType, Effect, Member, MemberState, PushCall, PutUser, Reply
+from mediaagentd.sqlite import DamagedError
 
 from tests.fakes.hub_store import MemoryStore
 
@@ -82,10 +84,26 @@ async def test_what_waits_goes_into_one_transaction_and_nothing_overtakes(room: 
 
 
 async def test_a_disk_that_refuses_is_asked_again(room: Room) -> None:
-    room.store.failures = 3
-    await room.journal.submit((PutUser("ann"), Reply(None)))
+    room.store.failures = 9
+    with structlog.testing.capture_logs() as logs:
+        await room.journal.submit((PutUser("ann"), Reply(None)))
+    assert [line["attempts"] for line in logs] == [1, 2, 4, 8]
     assert room.published == [PutUser("ann")]
     assert room.store.transactions == 1
+
+
+async def test_a_damaged_database_is_no_progress(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply, errors = room.store.apply, iter([OSError("full"), DamagedError("malformed")])
+
+    def rotten(effects: Iterable[Effect]) -> None:
+        for error in errors:
+            raise error
+        apply(effects)
+
+    monkeypatch.setattr(room.store, "apply", rotten)
+    assert room.journal.makes_progress
+    await room.journal.submit((PutUser("ann"), Reply(None)))
+    assert not room.journal.makes_progress
 
 
 async def test_a_caller_that_goes_away_changes_nothing(room: Room) -> None:

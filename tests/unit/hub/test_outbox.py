@@ -216,6 +216,28 @@ async def test_a_kick_is_heard_now_or_later() -> None:
             await reader.next(LONG)
 
 
+async def test_of_a_kicked_session_nothing_but_the_kick_is_kept() -> None:
+    outbox = filled(9, weight=1000)
+    outbox.end("hall")
+    assert [kept.body for kept in outbox._ring] == [Kicked("hall")]
+    assert outbox._weight == 0
+    # Who reads still gets what came before it.
+    read_from = filled(3, weight=1000)
+    reader = read_from.open(0)
+    read_from.end("hall")
+    bodies: list[object] = []
+    while not bodies or bodies[-1] != Kicked("hall"):
+        got = await reader.next(LONG)
+        assert got is not None
+        bodies.append(got.body)
+    assert len(bodies) == 4
+    reader.close()
+    assert [kept.body for kept in read_from._ring] == [Kicked("hall")]
+    again = await read_from.open(BASE + 1).next(LONG)
+    assert again is not None
+    assert again.body == Kicked("hall")
+
+
 async def test_a_hub_that_stops() -> None:
     outbox = filled(1)
     reader = outbox.open(0)

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -239,6 +240,53 @@ def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes | None) -
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(StoreError, match="sqlite"):
         SqliteStore(path)
+
+
+def test_a_damaged_database_is_told_with_what_to_do_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+    store = SqliteStore(path)
+    store.apply([PutUser(f"user{n:05}") for n in range(2000)])
+    store.close()
+    data = bytearray(path.read_bytes())
+    data[-4096:-3996] = b"\xff" * 100
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"hub.sqlite: the database is damaged .* backup") as error:
+        SqliteStore(path)
+    assert error.value.broken
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    "rotten",
+    [
+        "UPDATE calls SET body = substr(body, 9)",
+        "UPDATE calls SET body = replace(body, 'VIDEO', 'VIDEP')",
+        "UPDATE calls SET body = replace(body, 'room_id', 'roon_id')",
+        "UPDATE users SET user_id = CAST(x'ff56' AS TEXT)",
+    ],
+)
+def test_rows_that_make_no_sense_are_damage(tmp_path: Path, rotten: str) -> None:
+    path = tmp_path / "hub.sqlite"
+    store = SqliteStore(path)
+    store.apply([PutUser("ann"), PutCall(CALL)])
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(rotten)
+        database.commit()
+    store = SqliteStore(path)
+    with pytest.raises(StoreError, match="a row cannot be read") as error:
+        store.load()
+    assert error.value.broken
+    store.close()
+
+
+def test_what_cannot_be_loaded_for_another_reason_is_told(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "hub.sqlite")
+    store._db.execute("DROP TABLE calls")
+    with pytest.raises(StoreError, match="no such table") as error:
+        store.load()
+    assert not error.value.broken
+    store.close()
 
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
