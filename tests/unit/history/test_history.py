@@ -291,6 +291,7 @@ async def test_a_client_that_leaves_takes_nothing_with_it(
 ) -> None:
     gate, room = Gate(monkeypatch), make()
     await room.history.start()
+    await asyncio.sleep(0)  # the writer waits, and the client comes before it
     asked = asyncio.create_task(room.history.page(EVERYTHING, 9, ""))
     room.history.note_missed([MISSED])
     await gate.reached.wait()
