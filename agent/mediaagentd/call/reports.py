@@ -225,8 +225,8 @@ def rings_until(state: State) -> float | None:
 
 
 def _vain_dial(state: State, now: float) -> Change:
-    """What is dialled and no hub has ended: nobody who is told of it may come any more. The hub hears so when
-    it is back, and lets those go who have come meanwhile.
+    """What is dialled and no hub has ended: nobody may come any more. The hub hears so when it is back, and
+    lets those go who have come meanwhile.
     """
     vain = dials_until(state)
     if state.call is None or vain is None or vain > now:
@@ -235,16 +235,22 @@ def _vain_dial(state: State, now: float) -> Change:
     silent = {m: replace(m, state=MemberState.NO_RESPONSE) for m in _awaited(state.call)}
     hub = replace(hub, members=tuple(silent.get(m, m) for m in hub.members))
     call = replace(state.call, hub=hub)
-    state, effects = mirror.ended(replace(state, call=call), now, call, EndReason.NO_RESPONSE, "")
+    state = replace(state, call=call)
+    if call.given_up:
+        return mirror.hung_up(state, now, EndReason.CONNECTION_LOST)
+    state, effects = mirror.ended(state, now, call, EndReason.NO_RESPONSE, "")
     return state, (Hub(0, Leave(hub.call_id)), *effects)
 
 
 def dials_until(state: State) -> float | None:
     """When what is dialled is given up by itself: once the time of the last who may answer is over, none of
-    whom is waited for without limit; not while one more is being invited.
+    whom is waited for without limit; not while one more is being invited. The same where those who had
+    answered are gone again, and the others are waited for.
     """
     call = state.call
-    if call is None or call.phase is not Phase.DIALLING or state.inviting:
+    if call is None or call.phase is Phase.RINGING or call.participants or state.inviting:
+        return None
+    if call.answered is not None and not _awaited(call):
         return None
     first = call.hub.timeout
     times = [None if first is None else call.invited + first]

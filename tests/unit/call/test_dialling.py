@@ -18,6 +18,7 @@ from tests.unit.call.stage import (
     call,
     failure,
     has,
+    in_group,
     joined,
     member,
     over,
@@ -268,3 +269,30 @@ def test_what_the_hub_tells_of_a_dial_that_is_given_up_changes_nothing() -> None
     assert ann.tell(listed) == (t.Hub(0, t.Leave("c1")),)
     assert ann.events == ()
     assert ann.state.previous is before
+
+
+def test_who_is_left_alone_waits_for_the_others_no_longer_than_they_have() -> None:
+    ann = in_group(Stage())
+    ann.tell(t.SessionChanged(t.SessionPhase.RECONNECTING, "ann", "", "ann-1"))
+    ann.tell(t.PeerDown("c1", "bob", 2, final=True))
+    ann.tick()
+    assert (ann.now, ann.phase()) == (3.0, t.Phase.CONNECTING)
+    assert t.Hub(0, t.Leave("c1", t.EndReason.CONNECTION_LOST)) in ann.tick()
+    assert ann.now == 25.0
+    assert ann.names() == ["NotResponded", "CallChanged", "CallEnded"]
+    assert ann.end == (t.EndReason.CONNECTION_LOST, "ann")
+
+
+def test_who_is_left_alone_by_those_who_hung_up_ends_without_an_answer() -> None:
+    ann = in_group(Stage())
+    bob = member("bob", S.LEFT)
+    ann.push(joined("ann"), bob, pending("cid"), revision=3, type_=AUDIO, is_group=True)
+    ann.tick()
+    assert (ann.now, ann.end) == (25.0, (t.EndReason.NO_RESPONSE, ""))
+
+
+def test_alone_and_without_anybody_to_wait_for_only_the_hub_ends_the_call() -> None:
+    ann = in_group(Stage())
+    gone = (member("bob", S.LEFT), member("cid", S.REJECTED))
+    ann.push(joined("ann"), *gone, revision=3, type_=AUDIO, is_group=True)
+    assert machine.deadline(ann.state) is None
