@@ -135,8 +135,9 @@ class HubConfig(BaseModel):
     login_policy: Literal["single", "multi"] = "single"
     devices: int = Field(default=20, ge=1, le=1000)
     groups: int = Field(default=100, ge=0, le=100_000)
-    group_members: int = Field(default=1000, ge=1, le=100_000)
-    missed: int = Field(default=200, ge=1, le=10_000)
+    # A group's call and a user's missed calls are one message, of 4 MiB at the most.
+    group_members: int = Field(default=1000, ge=1, le=5_000)
+    missed: int = Field(default=200, ge=1, le=1_000)
     caller_burst: float = Field(default=30, ge=1, le=100_000)
     caller_per_second: float = Field(default=1.0, gt=0, le=100_000)
     callee_burst: float = Field(default=60, ge=1, le=100_000)

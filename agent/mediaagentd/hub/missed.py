@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 
 from mediaagentd.hub.devices import Devices
 from mediaagentd.hub.types import Missed
@@ -32,9 +33,12 @@ class MissedCalls:
         self._by_user: dict[str, dict[str, Missed]] = {}
 
     def of(self, user_id: str, device_id: str) -> tuple[Missed, ...]:
-        """Those of the user that the device is to learn of, the oldest first."""
+        """Those of the user that the device is to learn of, the oldest first; no more at once than are kept,
+        though more were kept when the limit was higher.
+        """
         kept = self._by_user.get(user_id, {}).values()
-        return tuple(missed for missed in kept if not missed.waiting or device_id in missed.waiting)
+        told = (missed for missed in kept if not missed.waiting or device_id in missed.waiting)
+        return tuple(islice(told, self._limit))
 
     def add(self, missed: Missed) -> tuple[Missed, Forgotten]:
         """Keeps one more; returns it as it is kept, and those that are forgotten for it."""

@@ -247,3 +247,19 @@ def test_a_lost_caller_leaves_a_missed_call() -> None:
     hub.invite("ann", "bob", timeout=None)
     hub.do(Logout("ann/d1"))
     assert missed(hub, "bob") == [("i1", EndReason.CANCELLED)]
+
+
+def test_more_than_are_kept_by_now_are_told_in_turns() -> None:
+    hub = Hub("ann", "bob")
+    offline(hub, "bob")
+    many = LIMITS.missed + 3
+    for number in range(many):
+        entry = Missed(
+            "bob", f"i{number}", "c", "ann", CallType.AUDIO, False, "", 1.0, 2.0, EndReason.CANCELLED
+        )
+        hub.missed["bob", entry.invite_id] = entry
+    hub.restart()
+    hub.login("bob")
+    assert [name for name, _ in missed(hub, "bob")] == [f"i{number}" for number in range(LIMITS.missed)]
+    hub.do(AcknowledgeMissed("bob/d1", tuple(f"i{number}" for number in range(LIMITS.missed))))
+    assert [name for name, _ in missed(hub, "bob")] == [f"i{n}" for n in range(LIMITS.missed, many)]
