@@ -1,8 +1,8 @@
 """The command line `mediaagentd`.
 
 Exit codes: 0 done; 1 a check found something missing, or a defect; 2 wrong usage; 65 the hub's database is
-damaged; 69 an address cannot be listened on, a database not be opened; 73 another daemon has this socket or
-state directory; 78 the configuration breaks a rule.
+damaged; 69 an address cannot be listened on, a file not be used, a database not be opened; 73 another daemon
+has this socket or state directory; 78 the configuration breaks a rule. The units try again after all but 78.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import structlog
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
@@ -31,6 +32,9 @@ PREFIX = "MEDIAAGENT_"
 
 SOCKET_PATH_LIMIT = 107
 """Bytes of a unix socket's path (sockaddr_un, with its final zero)."""
+
+
+_log = structlog.stdlib.get_logger()
 
 
 class ConfigError(Exception):
@@ -212,7 +216,7 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Co
     """The configuration of this process. `file` must exist when given; otherwise $MEDIAAGENT_CONFIG, else
     the user's or the system's `agent.toml` when there is one. `flags` that are None were not given.
 
-    Raises ConfigError.
+    Raises ConfigError; OSError when the file that was named cannot be read.
     """
     path = _find_file(file, os.environ)
     given = {key: value for key, value in (flags or {}).items() if value is not None}
@@ -260,11 +264,11 @@ def _sources(path: Path | None, secrets: str | None) -> type[BaseSettings]:
 
 
 def _find_file(file: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """The file to read; raises ConfigError when the one that was named is not there."""
+    """The file to read; raises OSError when the one that was named is not there, or not yet."""
     named = file or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
     if named is not None:
         if not os.access(named, os.R_OK) or named.is_dir():
-            raise ConfigError(f"{named}: there is no such file, or it may not be read")
+            raise OSError(f"{named}: there is no such file, or it may not be read")
         return named
     home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '/root')}/.config"
     usual = (Path(home) / "mediaagent" / "agent.toml", Path("/etc/mediaagent/agent.toml"))
@@ -333,20 +337,21 @@ def default_state_dir(environ: Mapping[str, str], uid: int) -> Path:
 
 def device_id(config: Config) -> str:
     """The stable name of this device: the configured one, else one that is made once and kept in the
-    state directory. Raises ConfigError when it can be neither read nor written.
+    state directory. What can be neither read nor written there costs the name, not the calls: there is one
+    for this run then.
     """
     if config.device_id:
         return config.device_id
     path = config.state_dir / "device_id"
+    host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:40] or "device"
+    made = f"{host}-{uuid.uuid4().hex[:12]}"
     try:
         config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.is_file() and (kept := path.read_text("ascii", "ignore").strip()):
             return kept[:64]
-        host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:40] or "device"
-        made = f"{host}-{uuid.uuid4().hex[:12]}"
         draft = path.with_suffix(".new")
         draft.write_text(f"{made}\n", "ascii")
         draft.replace(path)
     except OSError as error:
-        raise ConfigError(f"state_dir: {error.strerror}: {config.state_dir}") from None
+        _log.warning("device_id_not_kept", error=error.strerror, state_dir=str(config.state_dir))
     return made

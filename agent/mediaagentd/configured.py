@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,33 +12,50 @@ from mediaagentd.media.codec.tuning import Effort, Tuning
 from mediaagentd.media.settings import MediaSettings
 from mediaagentd.media.types import SoundStyle, VideoCodec, VideoProfile
 from mediaagentd.media.voice import MISSING, ProcessingWish
+from mediaagentd.renewed import Renewed
 
 _PROCESSING = ("audio_echo_cancellation", "audio_noise_suppression", "audio_gain_control")
 _SWITCH = {"auto": None, "on": True, "off": False}
 
 
-def certificate(config: Config) -> bytes | None:
-    """The authority that signed the hub's certificate; None for those that the system knows.
+def hub_authorities(config: Config) -> Callable[[], bytes | None]:
+    """Who may have signed the hub's certificate, as PEM: the authority that is configured, else those that
+    the system knows; None for gRPC's own where it knows none. As their file is when it is asked for.
 
-    Raises: ConfigError.
+    Raises: OSError.
     """
     path = authority("hub_ca", config.hub_ca)
-    return None if path is None else path.read_bytes()
+    if path is not None:
+        return Renewed("hub_ca", [path], lambda: _certificates("hub_ca", path)).now
+    system = ssl.get_default_verify_paths()
+    known = Path(system.cafile or system.openssl_cafile)
+    return Renewed("the system's authorities", [known], lambda: _known(known)).now
 
 
 def authority(key: str, path: Path | None) -> Path | None:
     """The file of that key, which holds certificates; else nothing would say why no connection stands.
 
-    Raises: ConfigError.
+    Raises: OSError.
     """
     if path is not None:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-        except ssl.SSLError:
-            raise ConfigError(f"{key}: no certificates in PEM: {path}") from None
-        except OSError as error:
-            raise ConfigError(f"{key}: {error.strerror}: {path}") from None
+        _certificates(key, path)
     return path
+
+
+def _certificates(key: str, path: Path) -> bytes:
+    """The file's text. Raises OSError, with the key."""
+    try:
+        pem = path.read_bytes()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise OSError(f"{key}: no certificates in PEM: {path}") from None
+    except OSError as error:
+        raise OSError(f"{key}: {error.strerror}: {path}") from None
+    return pem
+
+
+def _known(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def sound_style(config: Config) -> SoundStyle:
@@ -66,7 +84,7 @@ def has_voice_processing() -> bool:
 def media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings:
     """What is "auto" is measured, unless effort or encoder are told: who tells one has tried it.
 
-    Raises: ConfigError.
+    Raises: ConfigError, OSError.
     """
     measures = config.video_effort == config.video_encoder == "auto"
     effort = "fast" if config.video_effort == "auto" else config.video_effort

@@ -263,7 +263,7 @@ def run_agent(
             await agent.logged_in(within=5.0 if echo else 0.0)
             return f"serving {config.socket}"
 
-        await serve(parts, Notifier(), ready, agent.healthy)
+        await serve(parts, Notifier(), ready)
 
     with asyncio.Runner(loop_factory=LendingLoop) as runner:
         runner.run(run())
@@ -287,7 +287,7 @@ def run_dev(config: Config, say: Callable[[Path], None]) -> int:
             return f"serving {furnished.socket}"
 
         parts: list[Part] = [_hub(furnished), agent, dev.EchoProcess(furnished)]
-        await serve(parts, Notifier(), ready, agent.healthy)
+        await serve(parts, Notifier(), ready)
 
     with asyncio.Runner(loop_factory=LendingLoop) as runner:
         runner.run(run())
@@ -315,7 +315,7 @@ def _hub_client(config: Config, device_id: str, wires: Wires, faults: Faults | N
         sdk_app_id=config.sdk_app_id,
         listener=wires,
         tls=config.hub_tls,
-        ca=configured.certificate(config),
+        ca=configured.hub_authorities(config),
         faults=faults,
     )
 

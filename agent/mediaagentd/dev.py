@@ -81,6 +81,10 @@ class EchoProcess:
             await children.end(self._process, STOP_WITHIN)
         self._directory.cleanup()
 
+    async def healthy(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.returncode is None
+
     def _environment(self) -> dict[str, str]:
         """What configures it; the rest of the environment (log level, codecs) it shares with us."""
         directory = Path(self._directory.name)

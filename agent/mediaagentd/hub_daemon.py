@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ssl
 from ipaddress import ip_network
 
-from mediaagentd.config import Config, ConfigError, HubConfig
+from mediaagentd.config import Config, ConfigError
 from mediaagentd.hub.quotas import Rate
-from mediaagentd.hub.server import HubServer
+from mediaagentd.hub.server import CLOSING, HubServer
 from mediaagentd.hub.settings import HubSettings, IceServer
 from mediaagentd.hub.types import Policy
 from mediaagentd.lifecycle import serve, step
 from mediaagentd.systemd import Notifier
+
+GRACE = 1.0
+"""Seconds that commands under way may take, at the end, to be answered."""
+
+STOP_WITHIN = GRACE + CLOSING + 1.0
+"""Seconds that a hub may take to leave."""
 
 
 def run_hub(config: Config) -> int:
@@ -26,7 +31,7 @@ def run_hub(config: Config) -> int:
             _tame_collector()
             return f"listening on {config.hub.listen}"
 
-        await serve([hub], Notifier(), ready, hub.healthy)
+        await serve([hub], Notifier(), ready)
 
     asyncio.run(run())
     return 0
@@ -49,7 +54,6 @@ class Hub:
         """Raises ConfigError."""
         if not config.hub.keys:
             raise ConfigError("hub.keys: the hub needs at least one key to verify UserSigs with")
-        _check_certificate(config.hub)
         self._server = HubServer(_hub_settings(config))
 
     async def start(self) -> None:
@@ -64,21 +68,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Ends the agents' streams and writes what waits."""
-        await step("stop the hub", self._server.stop(grace=1.0))
-
-
-def _check_certificate(section: HubConfig) -> None:
-    """What is none gRPC would tell as an address that cannot be listened on. Raises ConfigError."""
-    if section.tls_certificate is None or section.tls_key is None:
-        return
-    keys = "hub.tls_certificate, hub.tls_key"
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(section.tls_certificate, section.tls_key, password="")
-    except ssl.SSLError:
-        raise ConfigError(f"{keys}: not a certificate and its key in PEM, without a password") from None
-    except OSError as error:
-        raise ConfigError(f"{keys}: {error.strerror}") from None
+        await step("stop the hub", self._server.stop(GRACE), STOP_WITHIN)
 
 
 def _hub_settings(config: Config) -> HubSettings:

@@ -19,7 +19,7 @@ STOP_WITHIN = 10.0
 """Seconds that all of a stop may take; systemd's patience (TimeoutStopSec) is longer."""
 
 STEP_WITHIN = 2.0
-"""Seconds that one step of a stop may take."""
+"""Seconds that one step of a stop may take, unless it is told."""
 
 EXECUTOR_THREADS = 4
 """A fixed number: threads that come and go leave memory arenas behind."""
@@ -34,15 +34,18 @@ class Part(Protocol):
     async def stop(self) -> None:
         """Stops; bounded."""
 
+    async def healthy(self) -> bool:
+        """Whether it makes progress; when it does not for long, systemd starts us again."""
+
 
 async def serve(
     parts: Sequence[Part],
     notifier: Notifier,
     ready: Callable[[], Awaitable[str]],
-    healthy: Callable[[], Awaitable[bool]],
 ) -> None:
     """Starts the parts in order, serves until SIGTERM, SIGINT or SIGHUP, stops them in reverse under a
-    deadline. `ready` is awaited once they run and gives the status line. A second signal ends at once.
+    deadline. `ready` is awaited once they run and gives the status line. The watchdog is fed while all of
+    them are healthy. A second signal ends at once.
     """
     loop = asyncio.get_running_loop()
     _tame_memory(loop)
@@ -57,7 +60,7 @@ async def serve(
             await part.start()
             started.append(part)
         notifier.ready(await ready())
-        watchdog = asyncio.create_task(notifier.feed(healthy))
+        watchdog = asyncio.create_task(notifier.feed(lambda: _healthy(parts)))
         await signalled.wait()
     finally:
         notifier.stopping()
@@ -71,6 +74,10 @@ def _heed(loop: asyncio.AbstractEventLoop, number: int, signalled: asyncio.Event
     signalled.set()
     loop.remove_signal_handler(number)
     signal.signal(number, signal.SIG_DFL)
+
+
+async def _healthy(parts: Sequence[Part]) -> bool:
+    return all([await part.healthy() for part in parts])
 
 
 async def _stop(started: Sequence[Part]) -> None:
@@ -90,13 +97,15 @@ async def _stop_one(part: Part) -> None:
         _log.exception("stopping failed", part=type(part).__name__)
 
 
-async def step(what: str, awaitable: Awaitable[object]) -> None:
-    """One step of a stop: bounded, and what goes wrong in it does not keep the others from happening."""
+async def step(what: str, awaitable: Awaitable[object], within: float = STEP_WITHIN) -> None:
+    """One step of a stop: bounded to `within` seconds, and what goes wrong in it does not keep the others
+    from happening.
+    """
     try:
-        async with asyncio.timeout(STEP_WITHIN):
+        async with asyncio.timeout(within):
             await awaitable
     except TimeoutError:
-        _log.warning("stopping took too long", step=what, seconds=STEP_WITHIN)
+        _log.warning("stopping took too long", step=what, seconds=within)
     except Exception:
         _log.exception("stopping failed", step=what)
 

@@ -37,17 +37,19 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     async def feed(self, healthy: Callable[[], Awaitable[bool]]) -> None:
-        """Feeds the watchdog for ever, twice per interval, while `healthy` says so. That it runs at all
-        shows that the event loop does.
+        """Feeds the watchdog for ever, twice per interval, while `healthy` says so; when it does not, it is
+        asked again soon, so that one answer that comes late costs no call. That it runs at all shows that
+        the event loop does.
         """
         if self.watchdog_interval is None:
             return
         while True:
             if await healthy():
                 self.alive()
+                await asyncio.sleep(self.watchdog_interval / 2)
             else:
                 _log.error("watchdog not fed: no progress")
-            await asyncio.sleep(self.watchdog_interval / 2)
+                await asyncio.sleep(self.watchdog_interval / 30)
 
     def _send(self, text: str) -> None:
         if not self._address:

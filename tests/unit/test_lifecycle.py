@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from mediaagentd import lifecycle
+from mediaagentd import hub_daemon, lifecycle
+from mediaagentd.hub import server
 from mediaagentd.media import engine
+from mediaagentd.systemd import Notifier
 
 SCRIPT = """
 import asyncio, sys
@@ -27,14 +31,14 @@ class Part:
         await asyncio.sleep({stop})
         print("stopped", flush=True)
 
+    async def healthy(self):
+        return True
+
 async def ready():
     print("ready", flush=True)
     return ""
 
-async def healthy():
-    return True
-
-asyncio.run(serve([Part()], Notifier({{}}), ready, healthy))
+asyncio.run(serve([Part()], Notifier({{}}), ready))
 """
 
 
@@ -87,6 +91,42 @@ async def test_who_was_told_to_ignore_the_terminals_end_does() -> None:
         status = Path(f"/proc/{process.pid}/status").read_text()  # noqa: ASYNC240 - of the kernel
         ignored = int(status.split("SigIgn:")[1].split()[0], 16)
         assert ignored & 1 << signal.SIGHUP - 1
+
+
+class Room:
+    """A part that is as healthy as it is told; with its last answer the process is asked to leave."""
+
+    def __init__(self, answers: Sequence[bool]) -> None:
+        self.answers = list(answers)
+
+    async def start(self) -> None:
+        """Nothing to do."""
+
+    async def stop(self) -> None:
+        """Nothing to do."""
+
+    async def healthy(self) -> bool:
+        if len(self.answers) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return self.answers.pop(0)
+
+
+async def test_the_watchdog_watches_every_part(tmp_path: Path) -> None:
+    async def ready() -> str:
+        return ""
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
+        ears.bind(str(tmp_path / "notify"))
+        notifier = Notifier({"NOTIFY_SOCKET": ears.getsockname(), "WATCHDOG_USEC": "2000"})
+        parts = [Room([False, True, True]), Room([True, False, True])]
+        async with asyncio.timeout(5):
+            await lifecycle.serve(parts, notifier, ready)
+        heard = [ears.recv(100) for _ in range(3)]
+    assert heard == [b"READY=1\nSTATUS=", b"WATCHDOG=1", b"STOPPING=1"]
+
+
+def test_a_hub_may_write_what_waits() -> None:
+    assert hub_daemon.GRACE + server.CLOSING < hub_daemon.STOP_WITHIN < lifecycle.STOP_WITHIN
 
 
 def test_media_stops_within_a_step_of_the_daemons_stop() -> None:

@@ -71,3 +71,27 @@ async def test_the_watchdog_is_fed_only_while_healthy(ears: socket.socket) -> No
         while True:
             heard.append(ears.recv(100))
     assert heard == [b"WATCHDOG=1"] * 2
+
+
+@pytest.mark.looptime
+async def test_two_answers_that_are_late_are_no_reason_to_start_again(ears: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    answers = iter([True, False, False, True])
+    good: list[float] = []
+    over = asyncio.Event()
+
+    async def healthy() -> bool:
+        answer = next(answers, None)
+        if answer is None:
+            over.set()
+        elif answer:
+            good.append(loop.time())
+        else:
+            await asyncio.sleep(5.0)  # as long as the agent waits for its own answer
+        return bool(answer)
+
+    feeding = asyncio.create_task(Notifier(environment(ears, WATCHDOG_USEC="30000000")).feed(healthy))
+    await over.wait()
+    feeding.cancel()
+    assert [ears.recv(100), ears.recv(100)] == [b"WATCHDOG=1"] * 2
+    assert good[1] - good[0] < 30.0

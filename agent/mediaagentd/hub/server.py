@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 from mediaagent.hub.v1 import group_pb2, group_pb2_grpc, hub_pb2, hub_pb2_grpc
 
 from mediaagentd import interceptors
+from mediaagentd.hub import certificate
 from mediaagentd.hub.group_service import GroupService
 from mediaagentd.hub.service import HubService
 from mediaagentd.hub.settings import HubSettings
@@ -40,8 +41,8 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", 4 * interceptors.MAX_REQUEST),
 )
 
-_CLOSING = 5.0
-"""Seconds that the store may take to write what waits."""
+CLOSING = 5.0
+"""Seconds that the store may take, at the end, to write what waits."""
 
 
 class HubServer:
@@ -66,7 +67,7 @@ class HubServer:
 
     async def start(self) -> None:
         """Opens the store, binds and serves. Raises StoreError when the database cannot be opened (or
-        another hub has it), OSError when it cannot bind or a TLS file cannot be read.
+        another hub has it), OSError when it cannot bind or the certificate is none.
         """
         credentials = self._credentials()
         settings = self._settings
@@ -105,7 +106,7 @@ class HubServer:
             await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING)
             await server.stop(grace)
         if shell is not None:
-            await shell.close(_CLOSING)
+            await shell.close(CLOSING)
 
     def _add_services(self, server: grpc.aio.Server, shell: Shell) -> None:
         hub_pb2_grpc.add_HubServiceServicer_to_server(HubService(self._settings, shell), server)
@@ -118,9 +119,7 @@ class HubServer:
         settings = self._settings
         if settings.tls_certificate is None or settings.tls_key is None:
             return None
-        return grpc.ssl_server_credentials(
-            [(settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())]
-        )
+        return certificate.credentials(settings.tls_certificate, settings.tls_key)
 
     def _bind(self, server: grpc.aio.Server, credentials: grpc.ServerCredentials | None) -> None:
         """Binds; raises OSError with the address (gRPC raises RuntimeError, or says port 0)."""

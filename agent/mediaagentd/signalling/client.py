@@ -20,7 +20,7 @@ from mediaagentd.signalling import wire
 from mediaagentd.signalling.faulty import FaultyRpc
 from mediaagentd.signalling.groups import Groups
 from mediaagentd.signalling.listener import Listener
-from mediaagentd.signalling.rpc import UNANSWERED, Rpc, Session
+from mediaagentd.signalling.rpc import UNANSWERED, Authorities, Rpc, Session
 from mediaagentd.signalling.running import Running
 from mediaagentd.signalling.stream import ANSWER
 
@@ -37,8 +37,8 @@ _GOODBYE = 2.0
 
 class HubClient:
     """One agent's session with the hub. `target` is what gRPC takes; `heartbeat` is the hub's, in seconds:
-    three of them without a word and the stream is begun again. With `tls`, `ca` is the PEM of who signed
-    the hub's certificate, None for the system's.
+    three of them without a word and the stream is begun again. With `tls`, `ca` says who may
+    have signed the hub's certificate.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class HubClient:
         listener: Listener,
         heartbeat: float = 5.0,
         tls: bool = False,
-        ca: bytes | None = None,
+        ca: Authorities | None = None,
         faults: Faults | None = None,
     ) -> None:
         self._rpc = (

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.faults import Fault, Faults
-from mediaagentd.signalling.rpc import Rpc, Session
+from mediaagentd.signalling.rpc import Authorities, Rpc, Session
 
 _SPARED = frozenset({"Login", "Logout", "RenewLease"})
 """What keeps the session: refused or late signalling is not a lost session."""
@@ -19,7 +19,7 @@ class FaultyRpc(Rpc):
     """An Rpc that the faults stand in front of."""
 
     def __init__(
-        self, target: str, device_id: str, sdk_app_id: int, ca: bytes | None, tls: bool, faults: Faults
+        self, target: str, device_id: str, sdk_app_id: int, ca: Authorities | None, tls: bool, faults: Faults
     ) -> None:
         super().__init__(target, device_id, sdk_app_id, ca, tls)
         self._faults = faults

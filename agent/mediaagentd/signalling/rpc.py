@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,9 @@ _OPTIONS = (
 )
 
 
+Authorities = Callable[[], bytes | None]
+"""Who may have signed the hub's certificate, as PEM; None for those that gRPC brings along."""
+
 _SETTLED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.SHUTDOWN)
 
 
@@ -59,16 +63,20 @@ class Session:
 class Rpc:
     """One channel, opened by the first RPC."""
 
-    def __init__(self, target: str, device_id: str, sdk_app_id: int, ca: bytes | None, tls: bool) -> None:
+    def __init__(
+        self, target: str, device_id: str, sdk_app_id: int, ca: Authorities | None, tls: bool
+    ) -> None:
         self._target = target
         self._device_id = device_id
         self._sdk_app_id = sdk_app_id
         self._ca = ca
         self._tls = tls
+        self._known: bytes | None = None
         self._channel: grpc.aio.Channel | None = None
 
     async def login(self, session: Session, timeout: float) -> None:
         """Opens the session, or opens it again when the hub lost it. Refused."""
+        await self._renew()
         request = hub_pb2.LoginRequest(
             user_id=session.user_id,
             user_sig=session.user_sig,
@@ -113,6 +121,7 @@ class Rpc:
         """Tries until the connection stands: by itself at most 2 s (and a fifth) after the hub is there. Ends
         too when it is given up meanwhile.
         """
+        await self._renew()
         channel = self._opened()
         with contextlib.suppress(grpc.aio.UsageError):
             while (state := channel.get_state(try_to_connect=True)) not in _SETTLED:
@@ -131,6 +140,16 @@ class Rpc:
         if channel is not None:
             await channel.close()
 
+    async def _renew(self) -> None:
+        """A connection that does not stand is opened anew when other authorities are known by now: gRPC would
+        hold the hub against the former ones for ever.
+        """
+        if self._tls and self._channel is not None and not self.is_connected and self._pem() != self._known:
+            await self.close()
+
+    def _pem(self) -> bytes | None:
+        return self._ca() if self._ca is not None else None
+
     def _stub(self) -> hub_pb2_grpc.HubServiceAsyncStub:
         return hub_pb2_grpc.HubServiceStub(self._opened())
 
@@ -145,7 +164,8 @@ class Rpc:
     def _open(self) -> grpc.aio.Channel:
         if not self._tls:
             return grpc.aio.insecure_channel(self._target, options=_OPTIONS)
-        credentials = grpc.ssl_channel_credentials(root_certificates=self._ca)
+        self._known = self._pem()
+        credentials = grpc.ssl_channel_credentials(root_certificates=self._known)
         return grpc.aio.secure_channel(self._target, credentials, options=_OPTIONS)
 
 

@@ -112,7 +112,7 @@ async def test_logs_in_by_itself_when_the_hub_comes(tmp_path: Path) -> None:
 
 MISTAKES: list[tuple[str, dict[str, str], int, str]] = [
     ("run", {"MEDIAAGENT_LOG_LEVEL": "loud"}, 78, "log_level: "),
-    ("run --config /none.toml", {}, 78, "/none.toml: there is no such file"),
+    ("run --config /none.toml", {}, 69, "/none.toml: there is no such file"),
     ("run", {"MEDIAAGENT_SOCKET": "/proc/none/agent.sock"}, 69, "/proc/none"),
     ("run", {"MEDIAAGENT_LISTEN": "192.0.2.250:9"}, 69, "192.0.2.250:9"),
     ("run --with-hub", {}, 78, "hub.keys: "),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,21 +11,14 @@ from typing import Any
 import grpc
 import pytest
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from mediaagent.hub.v1 import hub_pb2, hub_pb2_grpc
 from mediaagentd import interceptors
-from mediaagentd.call.types import Accept
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.outbox import SIZE
 from mediaagentd.hub.server import NAME, HubServer
-from mediaagentd.signalling.client import HubClient
 from mediaagentd.sqlite import StoreError
 
-from tests.fakes.hub_ears import Device, Ears
 from tests.integration.hub.conftest import APP, Bench, MakeDevice, sig
 
 SECRET = "what a user said"
@@ -252,36 +243,3 @@ async def test_two_hubs_share_neither_database_nor_port(hub: Bench, tmp_path: Pa
     await hub.start(listen="127.0.0.1:0")
     with pytest.raises(OSError, match="cannot listen"):
         await HubServer(replace(hub.settings, listen=hub.target, database=None)).start()
-
-
-async def test_tls(hub: Bench, tmp_path: Path, device: MakeDevice) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
-    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(1)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now - day).not_valid_after(now + day)
-        .add_extension(address, False)
-        .add_extension(x509.BasicConstraints(True, None), True)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    (tmp_path / "cert.pem").write_bytes(pem)
-    (tmp_path / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    await hub.stop()
-    await hub.start(listen="127.0.0.1:0", tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
-    ears = Ears()
-    client = HubClient(hub.target, device_id="d", sdk_app_id=APP, listener=ears, tls=True, ca=pem)
-    ann = Device(client, ears, "ann", sig("ann"))
-    await ann.login()
-    assert (await ann.refused(Accept("none"))).reason is Reason.INVITE_UNKNOWN
-    await client.close()
-    plain = await device("bob", login=False, target=hub.target)
-    with pytest.raises(Refused) as refused:
-        await plain.login()
-    assert refused.value.reason is Reason.HUB_UNREACHABLE
