@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -94,10 +93,11 @@ async def test_who_was_told_to_ignore_the_terminals_end_does() -> None:
 
 
 class Room:
-    """A part that is as healthy as it is told; with its last answer the process is asked to leave."""
+    """A part that is as healthy as it is told, and says so when it has no more to say."""
 
-    def __init__(self, answers: Sequence[bool]) -> None:
+    def __init__(self, *answers: bool) -> None:
         self.answers = list(answers)
+        self.over = asyncio.Event()
 
     async def start(self) -> None:
         """Nothing to do."""
@@ -106,8 +106,9 @@ class Room:
         """Nothing to do."""
 
     async def healthy(self) -> bool:
-        if len(self.answers) == 1:
-            os.kill(os.getpid(), signal.SIGTERM)
+        if not self.answers:
+            self.over.set()
+            return False
         return self.answers.pop(0)
 
 
@@ -117,10 +118,14 @@ async def test_the_watchdog_watches_every_part(tmp_path: Path) -> None:
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
         ears.bind(str(tmp_path / "notify"))
+        ears.setblocking(False)
         notifier = Notifier({"NOTIFY_SOCKET": ears.getsockname(), "WATCHDOG_USEC": "2000"})
-        parts = [Room([False, True, True]), Room([True, False, True])]
-        async with asyncio.timeout(5):
-            await lifecycle.serve(parts, notifier, ready)
+        one, other = Room(False, True, True), Room(True, False, True)
+        serving = asyncio.create_task(lifecycle.serve([one, other], notifier, ready))
+        async with asyncio.timeout(20):
+            await other.over.wait()
+        serving.cancel()
+        await asyncio.wait([serving])
         heard = [ears.recv(100) for _ in range(3)]
     assert heard == [b"READY=1\nSTATUS=", b"WATCHDOG=1", b"STOPPING=1"]
 

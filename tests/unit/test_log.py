@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -56,3 +58,14 @@ def test_exception_is_one_line_too() -> None:
         structlog.stdlib.get_logger().exception("defect")
     (line,) = lines(stream)
     assert "ValueError: seen" in str(line["exception"])
+
+
+def test_a_line_that_cannot_be_written_costs_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115 - its end fails too
+    log.configure("info", full)
+    structlog.stdlib.get_logger().error("the disk is full")
+    logging.getLogger("aiortc").error("so it is")
+    with contextlib.suppress(OSError):
+        full.close()
+    structlog.stdlib.get_logger().error("nobody reads")
+    assert capfd.readouterr() == ("", "")
