@@ -131,40 +131,40 @@ class Playout:
     def _run(self, stopping: threading.Event, previous: threading.Thread | None) -> None:
         if previous is not None:
             abandoned.leave(self._name, previous, JOIN)
-            if previous.is_alive():  # it hangs in its driver, with its sink
+            if previous.is_alive():  # it hangs in its driver, and keeps its sink
                 self._chosen = self._make()
+        sink = self._chosen
         while not stopping.is_set():
             try:
-                self._open()
-                self._play(stopping)
+                self._open(sink, stopping)
+                self._play(sink, stopping)
             except Refused as refused:
-                self._fail(refused.message)
+                self._fail(refused.message, stopping)
             except Exception as error:  # whatever it is: the next attempt may do better than none
-                self._fail(f"{type(error).__name__}: {error}")
-            self._chosen.rest()
+                self._fail(f"{type(error).__name__}: {error}", stopping)
+            sink.rest()
             pause(REOPEN, stopping)
 
-    def _open(self) -> None:
+    def _open(self, sink: SoundSink, stopping: threading.Event) -> None:
         if abandoned.hangs(self._name):
             raise failed(self._name, "its driver does not answer", NO_SPEAKER)
-        self._chosen.open()
+        sink.open()  # may hang, and come back when the next call has another one
         with self._lock:
-            self._sink = self._chosen
+            self._sink = self._sink if stopping.is_set() else sink
 
-    def _play(self, stopping: threading.Event) -> None:
+    def _play(self, sink: SoundSink, stopping: threading.Event) -> None:
         beat = Beat(time.monotonic())
         while pause(beat.due - time.monotonic(), stopping):
-            at = beat.strike(time.monotonic(), self._sink.room())
+            at = beat.strike(time.monotonic(), sink.room())
             if at is not None:
-                self._tick(at)
+                self._tick(sink, at)
 
-    def _tick(self, now: float) -> None:
+    def _tick(self, sink: SoundSink, now: float) -> None:
         with self._lock:
             slots = [(voice, voice.buffer.pull(now)) for voice in self._voices.values()]
-            channels = self._sink.channels
-            sounds = [voice.samples(slot, channels) for voice, slot in slots]
-        block = mix([sound for sound in sounds if sound is not None], channels)
-        self._sink.write(block)
+            sounds = [voice.samples(slot, sink.channels) for voice, slot in slots]
+        block = mix([sound for sound in sounds if sound is not None], sink.channels)
+        sink.write(block)
         self._processor.played(block)
         if self._told_lost:
             self._told_lost = False
@@ -184,7 +184,9 @@ class Playout:
                 voice.buffer.rest()
             self._due = now
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, stopping: threading.Event) -> None:
+        if stopping.is_set():  # nobody is heard by this thread any more
+            return
         if not self._told_lost:
             self._told_lost = True
             _log.warning("speaker_failed", error=why)

@@ -314,6 +314,27 @@ def test_a_driver_that_hangs_keeps_three_threads_at_the_most(monkeypatch: pytest
     playout.close()
 
 
+def test_a_driver_that_comes_back_leaves_the_next_call_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "JOIN", 0.02)
+    slow, prompt = Hanging(), Heard(3)
+    sinks = iter([slow, prompt])
+    playout = Playout(lambda: next(sinks), name="slow card")
+    playout.add("alice")
+    assert slow.hangs.wait(5)
+    (late,) = (thread for thread in threading.enumerate() if thread.name == "playout")
+    playout.remove("alice")
+    playout.add("bob")
+    assert prompt.full.wait(5)
+    slow.released.set()
+    late.join(5)
+    prompt.full.clear()
+    prompt.blocks.clear()
+    assert prompt.full.wait(5), "it is still played to"
+    assert prompt.is_open
+    assert not slow.is_open
+    playout.close()
+
+
 class Broken(Heard):
     """A driver that throws what nobody foresaw, once."""
 
