@@ -139,6 +139,11 @@ class Calls:
         """When the user logged in, on the machine's clock; None when nobody is."""
         return self._login_time
 
+    @property
+    def has_left(self) -> bool:
+        """Whether nobody is logged in, and no client wanted it so."""
+        return self._state.session is SessionPhase.LOGGED_OUT and not self._logins.dismissed
+
     async def stop(self) -> None:
         """Gives up logins that are under way, then hangs up and leaves the hub."""
         await self._logins.stop()
@@ -156,10 +161,10 @@ class Calls:
     # ------------------------------------------------------------ session
 
     async def login(self, user_id: str, user_sig: str) -> None:
-        """Logs the user in; a success that does nothing when that user is logged in already. A client that
-        stops waiting does not stop it.
+        """Logs the user in. When that user is logged in already a success that only keeps the UserSig, if it
+        is another. A client that stops waiting does not stop it.
 
-        Raises Refused: ALREADY_LOGGED_IN, and what the hub says.
+        Raises Refused: ALREADY_LOGGED_IN, what the hub says, USER_SIG_* of one that cannot be kept.
         """
         await self._logins.login(user_id, user_sig)
 

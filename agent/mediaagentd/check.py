@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mediaagentd.config import Config, ConfigError
+from mediaagentd.errors import Refused
+from mediaagentd.expiry import ending
+from mediaagentd.usersig import suited
+
+_FAR = 253402300799
+"""The end of the year 9999, Unix seconds: further no calendar goes."""
 
 CONNECT_WITHIN = 2.0
 """Seconds that the hub may take to take a connection."""
@@ -16,7 +23,7 @@ CONNECT_WITHIN = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. `advice` is empty when it is good."""
+    """One thing looked at. `advice` is empty when it is good and stays so."""
 
     what: str
     found: str
@@ -30,6 +37,7 @@ def findings(config: Config) -> tuple[Finding, ...]:
         Finding("configuration", "valid"),
         *_places(config),
         _hub(config),
+        *_user_sig(config),
         _camera(config),
         *_sound(config),
         _voice(config),
@@ -75,6 +83,26 @@ def _hub(config: Config) -> Finding:
     except (OSError, ValueError, OverflowError):
         advice = "start it (mediaagentd hub), or configure hub_target"
         return Finding("hub", f"{config.hub_target} does not answer", False, advice)
+
+
+def _user_sig(config: Config) -> Iterator[Finding]:
+    """What the configured UserSig says; whether the hub takes it, only the hub knows."""
+    if not config.user_id:
+        return
+    user_sig, now = config.user_sig.get_secret_value(), time.time()
+    advice = f"make one: mediaagentd usersig {config.user_id} --expire SECONDS"
+    try:
+        claims = suited(user_sig, user_id=config.user_id, sdk_app_id=config.sdk_app_id)
+    except Refused as refused:
+        yield Finding("user_sig", refused.message, False, advice)
+        return
+    until = time.strftime("%Y-%m-%d", time.gmtime(min(claims.ends, _FAR)))
+    if claims.ends < now:
+        yield Finding("user_sig", f"expired on {until}", False, advice)
+    elif ending(user_sig, now) is not None:
+        yield Finding("user_sig", f"good until {until} only", advice=advice)
+    else:
+        yield Finding("user_sig", f"good until {until}")
 
 
 def _camera(config: Config) -> Finding:

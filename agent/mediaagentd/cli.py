@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,7 +94,7 @@ def run_agent(
     if dev:
         _hush(settings)
         return daemon.run_dev(settings, say=_announce)
-    return daemon.run_agent(settings, with_hub=with_hub)
+    return daemon.run_agent(settings, read=_reader(config, flags), with_hub=with_hub)
 
 
 def echo(
@@ -112,7 +112,9 @@ def echo(
     from mediaagentd import daemon
 
     flags = {"socket": socket, "hub_target": hub_target, "log_level": log_level}
-    return daemon.run_agent(_load(config, flags), echo=True, with_parent=with_parent)
+    return daemon.run_agent(
+        _load(config, flags), read=_reader(config, flags), echo=True, with_parent=with_parent
+    )
 
 
 def hub(
@@ -133,7 +135,7 @@ def usersig(
     user_id: str,
     *,
     config: ConfigFile = None,
-    expire: Annotated[int, Parameter(help="Seconds that it is good for.")] = 180 * 86400,
+    expire: Annotated[int, Parameter(help="Seconds that it is good for; 180 days by default.")] = 180 * 86400,
     app_id: Annotated[int | None, Parameter(help="Application; else the configuration's.")] = None,
     key_file: Annotated[Path | None, Parameter(help="File with the key; else the hub's first key.")] = None,
 ) -> int:
@@ -202,6 +204,13 @@ def _load(file: Path | None, flags: dict[str, Any], *, quiet: bool = False) -> C
     settings = config.load(file, flags)
     log.configure("error" if quiet else settings.log_level)
     return settings
+
+
+def _reader(file: Path | None, flags: dict[str, Any]) -> Callable[[], Config]:
+    """Reads the configuration again, from where it came."""
+    from mediaagentd import config
+
+    return lambda: config.load(file, flags)
 
 
 def _hush(settings: Config) -> None:

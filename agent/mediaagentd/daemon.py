@@ -27,7 +27,7 @@ from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import Answer, Link, PeerDown, Phase, Report, SessionChanged, SessionPhase
 from mediaagentd.calls import Calls
 from mediaagentd.config import Config, ConfigError
-from mediaagentd.errors import Reason, Refused
+from mediaagentd.errors import Refused
 from mediaagentd.events import EventLog, Happened
 from mediaagentd.faults import Fault, Faults, Sabotage
 from mediaagentd.history.history import History
@@ -37,10 +37,8 @@ from mediaagentd.lending import LendingLoop
 from mediaagentd.lifecycle import Part, serve, step
 from mediaagentd.media.door import MediaDoor
 from mediaagentd.network import NetworkWatch
-from mediaagentd.signalling import stream
-from mediaagentd.signalling.backoff import Backoff
 from mediaagentd.signalling.client import HubClient
-from mediaagentd.signalling.verdict import Verdict, verdict
+from mediaagentd.standing import StandingLogin
 from mediaagentd.systemd import Notifier
 
 _log = structlog.stdlib.get_logger()
@@ -54,12 +52,15 @@ class Wires:
         self.media: MediaDoor
         self.hub: HubClient
         self.history: History
+        self.standing: StandingLogin
 
     def report(self, report: Report) -> None:
         """Signalling and media tell the call machine; media hears when signals can be sent again."""
         self.calls.handle(report)
-        if isinstance(report, SessionChanged) and report.session is SessionPhase.ONLINE:
-            self.media.signalling_back()
+        if isinstance(report, SessionChanged):
+            self.standing.look()
+            if report.session is SessionPhase.ONLINE:
+                self.media.signalling_back()
         elif isinstance(report, PeerDown) and not report.final:
             self.hub.network_changed(lost=False)  # what swallows media may swallow signals
         call = self.calls.state.call
@@ -98,9 +99,13 @@ class Wires:
 
 
 class Agent:
-    """One agent. `echo`: it answers every call by itself and sends back what it receives."""
+    """One agent. `echo`: it answers every call by itself and sends back what it receives. `read` reads the
+    configuration again, for a UserSig that was replaced.
+    """
 
-    def __init__(self, config: Config, *, echo: bool = False) -> None:
+    def __init__(
+        self, config: Config, *, echo: bool = False, read: Callable[[], Config] | None = None
+    ) -> None:
         self._config = config
         self._echo = echo
         self._held = ExitStack()
@@ -125,6 +130,7 @@ class Agent:
             acknowledge=wires.acknowledge_missed,
         )
         self._calls = wires.calls = Calls(self._hub, self._media, self._events, self._history)
+        self._standing = wires.standing = StandingLogin(self._calls, config, read)
         conversion = Conversion(WallClock(loop.time, time.time), device_id, config.sdk_app_id)
         self._lag = LoopLag(loop)
         about = About(version(), config.hub_target, loop.time, loop.time(), lambda: self._lag.p99)
@@ -164,7 +170,7 @@ class Agent:
         self._media.begin()
         self._network.start()
         if self._config.user_id:
-            self._tasks.append(asyncio.create_task(self._log_in(), name="login"))
+            self._tasks.append(asyncio.create_task(self._stay_logged_in(), name="login"))
         if self._echo:
             self._tasks.append(asyncio.create_task(self._answer(), name="answer"))
         _log.info("serving", socket=str(path), version=version())
@@ -178,10 +184,9 @@ class Agent:
             _log.warning("state_dir_not_locked", error=error.strerror)
 
     async def logged_in(self, within: float) -> None:
-        """Waits for the configured user's login, at most `within` seconds."""
-        logins = [task for task in self._tasks if task.get_name() == "login"]
-        if logins:
-            await asyncio.wait(logins, timeout=within)
+        """Waits until the configured user is logged in or was refused, at most `within` seconds."""
+        if self._config.user_id:
+            await self._standing.settled(within)
 
     async def stop(self) -> None:
         """Hangs up, logs out, closes the peers, lets clients read the last events, removes the socket."""
@@ -203,22 +208,9 @@ class Agent:
         """Whether media works, and a client would get an answer from the socket within five seconds."""
         return not self._media.failed and await self._server.answers(within=5.0)
 
-    async def _log_in(self) -> None:
-        """Logs the configured user in; tries again for as long as that may pass by itself."""
+    async def _stay_logged_in(self) -> None:
         await self._media.opened()
-        backoff = Backoff(0.5, stream.CAP)
-        user_id, user_sig = self._config.user_id, self._config.user_sig.get_secret_value()
-        while True:
-            try:
-                await self._calls.login(user_id, user_sig)
-            except Refused as error:
-                if verdict(error) is not Verdict.SOON or error.reason is Reason.ALREADY_LOGGED_IN:
-                    _log.error("login refused", reason=error.reason.name, message=error.message)
-                    return
-                _log.warning("login failed", reason=error.reason.name)
-                await backoff.pause()
-            else:
-                return
+        await self._standing.run()
 
     async def _answer(self) -> None:
         """Accepts every invitation, the one that rings already first."""
@@ -244,10 +236,17 @@ class Agent:
 
 
 def run_agent(
-    config: Config, *, echo: bool = False, with_hub: bool = False, with_parent: bool = False
+    config: Config,
+    *,
+    read: Callable[[], Config] | None = None,
+    echo: bool = False,
+    with_hub: bool = False,
+    with_parent: bool = False,
 ) -> int:
-    """Runs an agent until it is told to leave. `with_hub`: a hub in this process too; `with_parent`: ends
-    with the process that started it. Raises ConfigError, LockedError, OSError.
+    """Runs an agent until it is told to leave. `read` reads the configuration again; `with_hub`: a hub in
+    this process too; `with_parent`: ends with the process that started it.
+
+    Raises ConfigError, LockedError, OSError.
     """
     if with_parent:
         _end_with_parent()
@@ -255,7 +254,7 @@ def run_agent(
         raise ConfigError("user_id, user_sig: an echo must be somebody who can be called")
 
     async def run() -> None:
-        agent = Agent(config, echo=echo)
+        agent = Agent(config, echo=echo, read=read)
         parts: list[Part] = [_hub(config), agent] if with_hub else [agent]
 
         async def ready() -> str:

@@ -21,13 +21,18 @@ class Session(Protocol):
     async def logout(self) -> None:
         """Ends the session; bounded, never raises."""
 
+    def renew(self, user_sig: str) -> None:
+        """Keeps another UserSig for the session that there is; raises Refused."""
+
     @property
     def has_session(self) -> bool:
         """Whether there is a session that is looked after."""
 
 
 class Logins:
-    """`state` is the call machine's; `hang_up` ends what goes on here before a logout."""
+    """`state` is the call machine's; `hang_up` ends what goes on here before a logout. `dismissed`: a logout
+    was the last word of a client.
+    """
 
     def __init__(
         self, session: Session, state: Callable[[], State], hang_up: Callable[[], Awaitable[None]]
@@ -35,6 +40,7 @@ class Logins:
         self._session = session
         self._state = state
         self._hang_up = hang_up
+        self.dismissed = False
         self._lock = asyncio.Lock()
         self._logging_in: set[asyncio.Task[None]] = set()
         self._logging_out: set[asyncio.Task[None]] = set()
@@ -61,10 +67,12 @@ class Logins:
 
     async def _log_in(self, user_id: str, user_sig: str) -> None:
         async with self._lock:
+            self.dismissed = False
             state = self._state()
             here = state.session in (SessionPhase.ONLINE, SessionPhase.RECONNECTING)
             if here and self._session.has_session:
                 if state.user_id == user_id:
+                    self._session.renew(user_sig)
                     return
                 raise Refused(
                     Reason.ALREADY_LOGGED_IN,
@@ -75,6 +83,7 @@ class Logins:
 
     async def _log_out(self) -> None:
         async with self._lock:
+            self.dismissed = True
             if self._state().session is SessionPhase.LOGGED_OUT:
                 return
             await self._hang_up()

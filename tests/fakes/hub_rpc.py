@@ -49,15 +49,21 @@ class FakeRpc(Rpc):
 
 
 class FakeStream:
-    """A stream that says what it is given, and then nothing."""
+    """A stream that says what it is given, and then nothing; a refusal ends it."""
 
     def __init__(self, *messages: hub_pb2.SubscribeResponse) -> None:
-        self._messages: asyncio.Queue[hub_pb2.SubscribeResponse] = asyncio.Queue()
+        self._messages: asyncio.Queue[hub_pb2.SubscribeResponse | Refused] = asyncio.Queue()
         for message in messages:
-            self._messages.put_nowait(message)
+            self.say(message)
+
+    def say(self, message: hub_pb2.SubscribeResponse | Refused) -> None:
+        self._messages.put_nowait(message)
 
     async def read(self) -> hub_pb2.SubscribeResponse:
-        return await self._messages.get()
+        said = await self._messages.get()
+        if isinstance(said, Refused):
+            raise said
+        return said
 
     def cancel(self) -> None:
         pass
@@ -65,13 +71,14 @@ class FakeStream:
 
 class LiveRpc(FakeRpc):
     """A hub that welcomes whoever comes, unless it is to refuse streams; each RPC takes some turns of the
-    loop, or with `stay` never ends. `came`: an RPC has come."""
+    loop, or with `stay` never ends. `came`: an RPC has come; `stream` is the newest."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stay = False
         self.came = asyncio.Event()
         self.refuse_stream: Refused | None = None
+        self.stream = FakeStream()
 
     @staticmethod
     def answer(name: str) -> Message:
@@ -88,7 +95,8 @@ class LiveRpc(FakeRpc):
     def subscribe(self, session: Session, cursor: int) -> FakeStream:
         if self.refuse_stream is not None:
             raise self.refuse_stream
-        return FakeStream(hub_pb2.SubscribeResponse(welcome=hub_pb2.Welcome()))
+        self.stream = FakeStream(hub_pb2.SubscribeResponse(welcome=hub_pb2.Welcome()))
+        return self.stream
 
     async def close(self) -> None:
         pass

@@ -27,11 +27,18 @@ class FakeSignalling:
         self.refuses_login: Refused | None = None
         self.logouts = 0
         self.has_session = False
+        self.user_sig = ""
+        self.logins: list[str] = []
+
+    def renew(self, user_sig: str) -> None:
+        self.user_sig = user_sig
 
     async def login(self, user_id: str, user_sig: str) -> None:
+        self.logins.append(user_sig)
         if self.refuses_login is not None:
             raise self.refuses_login
         self.has_session = True
+        self.user_sig = user_sig
         self.report(SessionChanged(SessionPhase.ONLINE, user_id))
 
     async def logout(self) -> None:

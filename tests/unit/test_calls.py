@@ -290,6 +290,7 @@ async def test_the_hub_that_never_answers_is_given_up() -> None:
 
 async def test_login_again_is_nothing_another_user_is_refused(house: House) -> None:
     await house.calls.login("ann", "other")
+    assert house.signalling.user_sig == "other"
     with pytest.raises(Refused) as refused:
         await house.calls.login("bob", "sig")
     assert refused.value.reason is Reason.ALREADY_LOGGED_IN

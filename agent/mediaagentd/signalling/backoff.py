@@ -9,10 +9,11 @@ import random
 
 
 class Backoff:
-    """Delays from 0 to a bound that doubles from `first` to `cap` seconds."""
+    """Delays up to a bound that doubles from `first` to `cap` seconds, not below `floor` (0 to 1) of it."""
 
-    def __init__(self, first: float, cap: float) -> None:
+    def __init__(self, first: float, cap: float, floor: float = 0.0) -> None:
         self._first = first
+        self._floor = floor
         self._cap = cap
         self._bound = first
 
@@ -23,7 +24,7 @@ class Backoff:
     def next(self) -> float:
         """The next delay, seconds."""
         bound, self._bound = self._bound, min(self._cap, self._bound * 2)
-        return random.uniform(0.0, bound)  # noqa: S311 - spreads load, keeps no secret
+        return random.uniform(self._floor * bound, bound)  # noqa: S311 - spreads load, keeps no secret
 
     async def pause(self, sooner: asyncio.Event | None = None) -> None:
         """Waits for the next delay, or until `sooner` is set anew."""

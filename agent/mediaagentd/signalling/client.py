@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from mediaagentd.signalling.listener import Listener
 from mediaagentd.signalling.rpc import UNANSWERED, Authorities, Rpc, Session
 from mediaagentd.signalling.running import Running
 from mediaagentd.signalling.stream import ANSWER
+from mediaagentd.usersig import LEEWAY, suited
 
 __all__ = ["HubClient", "Listener"]
 
@@ -60,6 +62,7 @@ class HubClient:
         )
         self._listener = _Guarded(listener)
         self._device_id = device_id
+        self._sdk_app_id = sdk_app_id
         self._heartbeat = heartbeat
         self._lock = asyncio.Lock()
         self._running: Running | None = None
@@ -96,6 +99,21 @@ class HubClient:
         async with self._lock:
             running = self._drop(always=True)
             await self._goodbye(running)
+
+    def renew(self, user_sig: str) -> None:
+        """Keeps another UserSig of the user who is logged in, for when the hub loses the session. The one
+        before is kept as well until a login has proven it.
+
+        Refused: USER_SIG_*, by what it says and by our clock; then nothing has changed.
+        """
+        running = self._running
+        if running is None or user_sig == running.session.user_sig:
+            return
+        claims = suited(user_sig, user_id=running.session.user_id, sdk_app_id=self._sdk_app_id)
+        if claims.ends < time.time() - LEEWAY:
+            raise Refused(Reason.USER_SIG_EXPIRED, "user_sig: expired", {"code": "70001"})
+        running.renew(user_sig)
+        _log.info("user_sig_replaced")
 
     @property
     def has_session(self) -> bool:

@@ -45,7 +45,8 @@ _SETTLED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.SHUTDOWN)
 @dataclass(slots=True)
 class Session:
     """Who is logged in, and what it takes to stay so. `lease` in seconds. `urgent`: a call waits for the hub
-    to be reached again, so it is tried without long pauses.
+    to be reached again, so it is tried without long pauses. `spare`: the UserSig before, while no login has
+    proven the present one.
     """
 
     user_id: str
@@ -53,6 +54,18 @@ class Session:
     token: str = field(default="", repr=False)
     lease: float = 30.0
     urgent: bool = False
+    spare: str = field(default="", repr=False)
+
+    def renew(self, user_sig: str) -> None:
+        """Opens the session with another UserSig from now on, should the hub lose it."""
+        self.spare, self.user_sig = self.spare or self.user_sig, user_sig
+
+    def take_spare(self) -> bool:
+        """Goes back to the one before; False when there is none."""
+        if not self.spare:
+            return False
+        self.user_sig, self.spare = self.spare, ""
+        return True
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -85,6 +98,7 @@ class Rpc:
         )
         response: hub_pb2.LoginResponse = await self.unary(session, "Login", request, timeout)
         session.token, session.lease = response.session_token, wire.seconds(response.lease)
+        session.spare = ""
 
     async def unary(self, session: Session, name: str, request: Message, timeout: float) -> Any:
         """One command. Refused: the hub's words, HUB_UNREACHABLE when there were none, INTERNAL for an answer

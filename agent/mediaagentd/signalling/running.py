@@ -10,6 +10,7 @@ import structlog
 
 from mediaagentd.call.types import SessionChanged, SessionPhase
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.expiry import watch
 from mediaagentd.signalling.backoff import Backoff
 from mediaagentd.signalling.commands import Commands
 from mediaagentd.signalling.listener import Listener
@@ -66,6 +67,11 @@ class Running:
         )
         self._doubts = [doubt for doubt in self._doubts if not doubt.done()]
 
+    def renew(self, user_sig: str) -> None:
+        """See `HubClient`."""
+        self.session.renew(user_sig)
+        self._stream.hurry()
+
     def set_urgent(self, urgent: bool) -> None:
         """See `HubClient`."""
         if urgent and not self.session.urgent:
@@ -111,6 +117,7 @@ class Running:
             asyncio.create_task(self.commands.run(), name="hub-commands"),
             asyncio.create_task(self.signals.run(), name="hub-signals"),
             asyncio.create_task(self._stream.keep_lease(), name="hub-lease"),
+            asyncio.create_task(watch(lambda: self.session.user_sig), name="hub-expiry"),
         )
         try:
             await asyncio.wait((stream, *helpers), return_when=asyncio.FIRST_COMPLETED)

@@ -51,6 +51,7 @@ class Stream:
     ) -> None:
         self.online = asyncio.Event()
         self.refused: Refused | None = None
+        self._told: Reason | None = None
         self._hurry = asyncio.Event()
         self._rpc = rpc
         self._session = session
@@ -210,18 +211,27 @@ class Stream:
         try:
             await self._rpc.login(self._session, ANSWER)
         except Refused as refused:
-            _log.warning("login_again_refused", reason=refused.reason.name)
-            match verdict(refused):
+            self._tell_refusal(refused)
+            match verdict(refused, self._session.user_sig, time.time()):
                 case Verdict.SOON:
                     return None
+                case Verdict.LATER if self._session.take_spare():
+                    return await self._log_in_again()
                 case Verdict.LATER:
                     self.refused = refused
                     return self._phased(SessionPhase.LOGGED_OUT)
                 case Verdict.NEVER:
                     return self._phased(SessionPhase.KICKED_OUT, refused.metadata.get("device_id", ""))
         self._cursor = 0
+        self._told = None
         self._backoff.reset()
         return None
+
+    def _tell_refusal(self, refused: Refused) -> None:
+        """In the log, once: it may be met every few seconds for days."""
+        if refused.reason is not self._told:
+            self._told = refused.reason
+            _log.warning("login_again_refused", reason=refused.reason.name, message=refused.message)
 
     def _change(self, phase: SessionPhase) -> None:
         """Reports a change; before the first welcome there is nothing to report but that."""

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import pytest
 import pytest_asyncio
 from mediaagent.v1 import call_pb2, event_pb2, session_pb2
@@ -86,6 +87,22 @@ async def test_the_newer_login_wins_and_the_older_is_told(tmp_path: Path) -> Non
         assert (await new.status()).session.state == session_pb2.SESSION_STATE_ONLINE
         await old.login(the_hub)
         assert (await new.event(event_pb2.EVENT_TYPE_KICKED_OUT)).kicked_out.device_id == "old"
+
+
+async def test_a_logout_whose_client_leaves_is_a_logout(tmp_path: Path) -> None:
+    """The hub is slow, the client's deadline short: the agent must not stay ONLINE with nothing behind it."""
+    async with house(tmp_path, "ann") as (the_hub, (daemon,)), drive(daemon) as ann:
+        await ann.login(the_hub)
+        the_hub.child.signal(signal.SIGSTOP)
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await ann.session.Logout(session_pb2.LogoutRequest(), timeout=0.3)
+        assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        the_hub.child.signal(signal.SIGCONT)
+        while (await ann.event(event_pb2.EVENT_TYPE_SESSION_CHANGED)).session_changed.session.user_id:
+            pass
+        await ann.login(the_hub)
+        refusal = await ann.refused(ann.dial("nobody", call_pb2.CALL_TYPE_AUDIO))
+        assert refusal.reason == "USER_UNKNOWN", "the hub is asked"
 
 
 async def test_starts_again_after_a_crash(tmp_path: Path) -> None:

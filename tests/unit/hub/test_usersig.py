@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.hub.usersig import LEEWAY, MAX_BYTES, MAX_INFLATED, mint, verify
+from mediaagentd.hub.usersig import mint, verify
+from mediaagentd.usersig import LEEWAY, MAX_BYTES, MAX_INFLATED
 from TLSSigAPIv2 import TLSSigAPIv2
 
 APP = 1400000000

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
 import structlog
+from mediaagent.hub.v1 import hub_pb2
 from mediaagentd.call.types import Accept, HubFailed, SessionChanged, SessionPhase
 from mediaagentd.calls import Calls
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.hub.usersig import mint
 from mediaagentd.signalling.client import HubClient
+from mediaagentd.usersig import MADE_IN_THE_FUTURE
 
 from tests.fakes.hub_ears import Ears
 from tests.fakes.hub_rpc import LiveRpc
@@ -165,3 +169,89 @@ async def test_a_login_refused_before_the_welcome_says_why(room: Room) -> None:
         await room.login()
     assert refused.value.reason is Reason.USER_SIG_MISMATCH
     assert not room.client.has_session
+
+
+# --------------------------------------------------------------------------------- another UserSig
+
+UNKNOWN = Refused(Reason.SESSION_UNKNOWN, "who?")
+
+
+def sig(days: float, made: float = 0.0, user_id: str = "ann", app_id: int = 1) -> str:
+    """One that was made `made` days from now."""
+    return mint(app_id, "key", user_id, now=time.time() + made * 86400, expire=round(days * 86400))
+
+
+def used(room: Room) -> list[str]:
+    """The UserSigs of the logins that the hub took."""
+    return [request.user_sig for _, request in room.rpc.asked if isinstance(request, hub_pb2.LoginRequest)]
+
+
+async def lose(room: Room, *says: Refused) -> None:
+    """The hub loses the session, and says so to the next logins."""
+    since = len(room.ears.heard)
+    room.rpc.script = list(says)
+    room.rpc.stream.say(UNKNOWN)
+    await room.ears.phase(SessionPhase.ONLINE, since)
+
+
+@pytest.mark.looptime
+async def test_another_user_sig_opens_the_next_session(room: Room) -> None:
+    first, second, third = sig(1), sig(2), sig(3)
+    await room.client.login("ann", first)
+    room.client.renew(first)
+    room.client.renew(second)
+    room.client.renew(third)
+    assert room.phases == [SessionPhase.ONLINE], "the session goes on"
+    await lose(room)
+    assert used(room) == [first, third]
+    await lose(room)
+    assert used(room) == [first, third, third]
+    room.rpc.script = [Refused(Reason.USER_SIG_MISMATCH, "no")]
+    room.rpc.stream.say(UNKNOWN)
+    await room.ears.phase(SessionPhase.LOGGED_OUT)
+    assert len(used(room)) == 3, "those before are forgotten once it is proven"
+
+
+@pytest.mark.looptime
+async def test_the_one_before_is_used_while_another_is_not_proven(room: Room) -> None:
+    first = sig(1)
+    await room.client.login("ann", first)
+    room.client.renew(sig(2))
+    room.client.renew(sig(3))
+    await lose(room, Refused(Reason.USER_SIG_MISMATCH, "forged"))
+    assert used(room) == [first, first]
+    assert SessionPhase.LOGGED_OUT not in room.phases
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ("nonsense", Reason.USER_SIG_MALFORMED),
+        (sig(1, user_id="bob"), Reason.USER_SIG_WRONG_USER),
+        (sig(1, app_id=7), Reason.USER_SIG_WRONG_APP),
+        (sig(1, made=-2), Reason.USER_SIG_EXPIRED),
+    ],
+)
+async def test_one_that_is_no_good_is_refused_and_changes_nothing(
+    room: Room, other: str, reason: Reason
+) -> None:
+    first = sig(1)
+    await room.client.login("ann", first)
+    with pytest.raises(Refused) as refused:
+        room.client.renew(other)
+    assert refused.value.reason is reason
+    await lose(room)
+    assert used(room) == [first, first]
+
+
+@pytest.mark.looptime
+async def test_a_hub_with_a_wrong_clock_ends_no_session(room: Room) -> None:
+    first = sig(1)
+    await room.client.login("ann", first)
+    future = Refused(Reason.USER_SIG_EXPIRED, "compare the clocks", {"rule": MADE_IN_THE_FUTURE})
+    ahead = Refused(Reason.USER_SIG_EXPIRED, "expired")
+    with structlog.testing.capture_logs() as logs:
+        await lose(room, *[future] * 20, *[ahead] * 20)
+    assert room.phases == [SessionPhase.ONLINE, SessionPhase.RECONNECTING, SessionPhase.ONLINE]
+    assert [line["event"] for line in logs].count("login_again_refused") == 1

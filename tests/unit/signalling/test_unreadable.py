@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from google.protobuf.duration_pb2 import Duration
 from mediaagent.hub.v1 import hub_pb2
 from mediaagentd.call.types import Accept, HubDone, HubFailed, SessionPhase
@@ -89,9 +90,11 @@ async def test_a_push_begins_the_stream_anew_and_is_not_asked_for_again(
 ) -> None:
     known = hub_pb2.SubscribeResponse(sequence=7, heartbeat=hub_pb2.Heartbeat()).SerializeToString()
     hub.says["Subscribe"] = [known, NONSENSE]
-    await client.login("ann", "sig")
-    await ears.phase(SessionPhase.RECONNECTING)
-    await ears.phase(SessionPhase.ONLINE, since=3)
+    with structlog.testing.capture_logs() as logs:
+        await client.login("ann", "sig")
+        await ears.phase(SessionPhase.RECONNECTING)
+        await ears.phase(SessionPhase.ONLINE, since=3)
+    assert {line["log_level"] for line in logs} == {"info"}, "it is no defect of ours"
     first, second = hub.cursors
     assert first == 0
     assert second > 7
