@@ -137,7 +137,7 @@ def _sound(config: Config) -> Iterator[Finding]:
             good = os.access(name.removeprefix("file:"), os.R_OK)
             yield Finding(what, told, good, "" if good else "let the daemon read that file")
         else:
-            good = soundcard.has_sound(direction)
+            good = soundcard.CARDS.has(direction)
             yield Finding(what, told, good, "" if good else "connect one; apt install libportaudio2")
 
 

@@ -78,7 +78,7 @@ def voice_wish(config: Config) -> ProcessingWish:
 
 def has_voice_processing() -> bool:
     """Whether the package for it is installed."""
-    return find_spec("livekit") is not None
+    return find_spec("livekit") is not None and find_spec("livekit.rtc") is not None
 
 
 def media_settings(config: Config, device_id: str, echo: bool) -> MediaSettings:

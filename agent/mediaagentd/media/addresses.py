@@ -41,7 +41,7 @@ def change(
         broken=over is not None and over not in now,
         better=bool(came) and current is not None and current.is_relayed,
         unfit=bool(known - now) or bool(known and far and not _far(known)),
-        lacks=bool(far - known),
+        lacks=bool(far - known) and (building is None or bool(known)),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from mediaagentd.media.capture import soundcard
 from mediaagentd.media.capture.camera import ThreadedCamera
 from mediaagentd.media.capture.clapper import ClappingCamera, ClappingMicrophone
 from mediaagentd.media.capture.container import (
@@ -19,7 +20,6 @@ from mediaagentd.media.capture.container import (
 from mediaagentd.media.capture.errors import NO_MICROPHONE, not_found
 from mediaagentd.media.capture.live import NetworkCamera, V4l2Camera
 from mediaagentd.media.capture.microphone import SoundCardReader, ThreadedMicrophone
-from mediaagentd.media.capture.soundcard import has_sound
 from mediaagentd.media.capture.synthetic import SyntheticCamera, SyntheticMicrophone
 from mediaagentd.media.capture.types import AudioReader, AudioSource, VideoReader, VideoSource
 from mediaagentd.media.settings import without_credentials
@@ -42,9 +42,7 @@ def plugged_in() -> tuple[str, ...]:
     """What is there of cameras and sound cards, told so quickly that one may ask again and again: it changes
     when something is plugged in.
     """
-    cards = Path("/proc/asound/cards")
-    nodes = sorted(str(node) for node in Path("/dev").glob("video*"))
-    return (cards.read_text() if cards.exists() else "", *nodes)
+    return (soundcard.present(), *sorted(str(node) for node in Path("/dev").glob("video*")))
 
 
 def cameras() -> tuple[str, ...]:
@@ -81,14 +79,14 @@ def resolve_microphone(name: str) -> str:
     """What `auto` stands for: `default` where there is a microphone, else `synthetic`."""
     if name != "auto":
         return name
-    return "default" if has_sound("input") else "synthetic"
+    return "default" if soundcard.CARDS.has("input") else "synthetic"
 
 
 def resolve_speaker(name: str) -> str:
     """What `auto` stands for: `default` where there is a speaker, else `null`."""
     if name != "auto":
         return name
-    return "default" if has_sound("output") else "null"
+    return "default" if soundcard.CARDS.has("output") else "null"
 
 
 def shown(name: str) -> str:

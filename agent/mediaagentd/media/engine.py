@@ -42,8 +42,10 @@ STOP = 1.8
 cut it short before its threads are told.
 """
 
-LOOK = 5.0
-"""Seconds from one look for devices that were plugged in to the next, where any is "auto"."""
+LOOK, LOOKS = 5.0, 6
+"""Seconds from one look for devices to the next, where any is "auto", and how often it is looked after
+something was plugged in.
+"""
 
 CODEC_THREADS = 2
 PICTURE_THREADS = 1
@@ -91,9 +93,10 @@ class MediaEngine:
 
     async def start(self) -> None:
         """Finds the devices that `auto` stands for. No device is opened yet."""
+        seen = devices.plugged_in()
         await self._find_devices()
         if "auto" in (self._settings.camera, self._settings.microphone, self._settings.speaker):
-            self._looking = asyncio.create_task(self._look_for_others(), name="devices")
+            self._looking = asyncio.create_task(self._look_for_others(seen), name="devices")
         camera = self._local.names[0]
         if self._board.is_real:
             warming = warm_up(self._codecs, self._settings.video_codecs, self._settings.profile, camera)
@@ -111,6 +114,7 @@ class MediaEngine:
             asyncio.wrap_future(self._local.close()),
             *self._tasks.running,
             self._gallery.complete(),
+            *([] if self._looking is None else [self._looking]),
         ]
         if self._board.playout is not None:
             waits.append(asyncio.create_task(asyncio.to_thread(self._board.playout.close)))
@@ -259,36 +263,47 @@ class MediaEngine:
             self._speaker,
             f"{tuning.encoder(codec)} {tuning.effort}",
             self._choice.highest if self._choice is not None else None,
-            self._local.processor.does,
+            self._local.processing,
         )
 
-    async def _find_devices(self) -> bool:
-        """Not in a call: whoever is heard goes on with what there is."""
-        await self._local.resolve()
+    async def _find_devices(self) -> None:
+        """What `auto` stands for, where it stands for nothing real yet. All of it comes into use together,
+        and not in a call: whoever is heard goes on with what there is.
+        """
+        names = await self._local.resolve()
         speaker = self._settings.speaker if self._speaker in devices.NOTHING_REAL else self._speaker
         speaker = await asyncio.to_thread(devices.resolve_speaker, speaker)
-        camera, microphone = self._local.names
-        processor = await asyncio.to_thread(make_processor, self._processing(microphone, speaker))
-        if self._in_call_since is not None:  # one began meanwhile, with what there was
-            return False
-        before, self._speaker = self._board.playout, speaker
-        self._local.processor = processor
+        before = self._board.playout
+        if before is not None and (names, speaker) == (self._local.names, self._speaker):
+            return
+        processor = await asyncio.to_thread(make_processor, self._processing(names[1], speaker))
+        if self._in_call_since is not None:
+            return  # one began meanwhile
+        self._local.use(names, processor)
+        self._speaker = speaker
         make = partial(make_sink, speaker, stereo=self._settings.sound.stereo)
-        self._board.playout = Playout(make, processor, speaker)
+        self._board.playout = Playout(make, processor, f"speaker {speaker}")
+        _log.info("media_devices", camera=devices.shown(names[0]), microphone=names[1], speaker=speaker)
         if before is not None:
+            self._board.reroute()
             await asyncio.to_thread(before.close)
-        _log.info("media_devices", camera=devices.shown(camera), microphone=microphone, speaker=speaker)
-        return True
 
-    async def _look_for_others(self) -> None:
-        """A device that starts with the power may find its camera and sound card some seconds later."""
-        seen = devices.plugged_in()
+    async def _look_for_others(self, seen: tuple[str, ...]) -> None:
+        """A device that starts with the power may find its camera and sound card some seconds later, and udev
+        and a sound server take some more; `seen` is what was there when it was looked for first.
+        """
+        left = LOOKS if any(seen) else 0
         while True:
             await asyncio.sleep(LOOK)
-            present = devices.plugged_in()
-            if present != seen and self._in_call_since is None:
-                soundcard.expect_others()
-                seen = present if await self._find_devices() else seen
+            try:
+                present = devices.plugged_in()
+                seen, left = present, left if present == seen else LOOKS
+                if left and self._in_call_since is None:
+                    left -= 1
+                    soundcard.CARDS.expect_others()
+                    await self._find_devices()
+            except Exception as error:  # of udev, of a driver: there is another look
+                _log.warning("devices_not_found", error=f"{type(error).__name__}: {error}")
 
     def _processing(self, microphone: str, speaker: str) -> Processing:
         """What is done to our voice; there is none where all is an echo."""

@@ -39,6 +39,7 @@ from mediaagentd.media.types import (
     VideoFrame,
     VideoProfile,
 )
+from mediaagentd.media.voice import Processing
 from mediaagentd.media.workers import Workers
 
 _log = structlog.stdlib.get_logger()
@@ -103,29 +104,33 @@ class LocalStreams:
         )
 
     @property
-    def processor(self) -> VoiceProcessor:
-        """What the microphone's sound passes on its way to the encoder; set it before there is any."""
-        return self._sound.processor
-
-    @processor.setter
-    def processor(self, processor: VoiceProcessor) -> None:
-        self._sound.processor = processor
-
-    @property
     def names(self) -> tuple[str, str]:
         """Names of camera and microphone, `auto` resolved once `resolve` is done."""
         return self._names
 
-    async def resolve(self) -> None:
-        """Finds out what `auto` stands for; again, when it stood for nothing real."""
+    async def resolve(self) -> tuple[str, str]:
+        """What `auto` stands for now, of camera and microphone that stand for nothing real yet."""
         asked = (self._settings.camera, self._settings.microphone)
         camera, microphone = (
             wish if now in devices.NOTHING_REAL else now for wish, now in zip(asked, self._names, strict=True)
         )
-        self._names = await self._loop.run_in_executor(
+        return await self._loop.run_in_executor(
             self._devices,
             lambda: (devices.resolve_camera(camera), devices.resolve_microphone(microphone)),
         )
+
+    def use(self, names: tuple[str, str], processor: VoiceProcessor) -> None:
+        """Camera and microphone from now on, and what the microphone's sound passes on its way to the
+        encoder. A camera of another name that runs is stopped, `apply` starts the new one.
+        """
+        if names[0] != self._names[0]:
+            self._stop_camera()
+        self._names, self._sound.processor = names, processor
+
+    @property
+    def processing(self) -> Processing:
+        """What is done to our voice."""
+        return self._sound.processor.does
 
     async def probe(self) -> None:
         """Raises: Refused when the camera does not work."""
@@ -326,7 +331,8 @@ class _SoundEncoder:
             self._adapted_to = self.heard
             self._encoder.adapt(*self._adapted_to)
         stamp = self._stamps.next(round((sound.captured - self._origin) * AUDIO_CLOCK))
-        frame = AudioFrame(self._encoder.encode(sound.samples), stamp, sound.captured - BLOCK)
+        captured = self._origin + (stamp + self._stamps.usual) / AUDIO_CLOCK - BLOCK
+        frame = AudioFrame(self._encoder.encode(sound.samples), stamp, captured)
         hand_over(self._loop, self._deliver, frame)
 
     def close(self) -> None:

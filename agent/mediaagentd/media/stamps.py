@@ -31,14 +31,15 @@ class Stamps:
 
     def __init__(self) -> None:
         self._next: int | None = None
-        self._usual = 0
+        self.usual = 0
+        """Ticks by which blocks usually come behind their timestamps: those give an even time of capture."""
         self._late: deque[int] = deque(maxlen=RECENT)
 
     def next(self, clock: int) -> int:
         """Of the block that came at `clock` ticks of our own clock."""
         if self._next is None:
-            self._next, self._usual = clock, 0
-        late = clock - self._next - self._usual
+            self._next, self.usual = clock, 0
+        late = clock - self._next - self.usual
         self._late.append(late)
         least = min(self._late)
         missing = late if late > CERTAIN else least if len(self._late) == RECENT else 0
@@ -46,7 +47,7 @@ class Stamps:
             self._next += missing // AUDIO_FRAME * AUDIO_FRAME
             self._late.clear()
         else:
-            self._usual += max(-FOLLOW, min(FOLLOW, least))
+            self.usual += max(-FOLLOW, min(FOLLOW, least))
         stamp = self._next
         self._next += AUDIO_FRAME
         return stamp

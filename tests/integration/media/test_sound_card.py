@@ -48,9 +48,10 @@ LISTENER = """
 import asyncio, sys
 from concurrent.futures import ThreadPoolExecutor
 from mediaagentd.media import devices, listening
+from mediaagentd.media.capture import soundcard
 from mediaagentd.media.listening import Listening
 
-listening.REOPEN = 0.3
+listening.REOPEN, soundcard.AGAIN = 0.3, 0.3
 
 async def main():
     def take(_sound):

@@ -66,7 +66,9 @@ def test_one_that_was_begun_without_a_network_is_no_good_when_there_is_one(known
 
 
 def test_one_whose_addresses_are_not_gathered_yet_will_know_the_new_one() -> None:
-    assert not change(at(HOME), frozenset({HOME}), None, Peer(NONE)).unfit
+    meant = change(at(HOME), frozenset({HOME}), None, Peer(NONE))
+    assert not meant.unfit
+    assert not meant.lacks
 
 
 @pytest.mark.parametrize("near", ["127.0.0.2", "::1", "169.254.1.1", "fe80::1"])

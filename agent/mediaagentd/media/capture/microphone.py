@@ -12,7 +12,7 @@ import numpy as np
 from mediaagentd.errors import Refused
 from mediaagentd.media.capture import abandoned
 from mediaagentd.media.capture.errors import NO_MICROPHONE, failed
-from mediaagentd.media.capture.soundcard import close_stream, open_stream
+from mediaagentd.media.capture.soundcard import CARDS
 from mediaagentd.media.capture.types import AudioReader, Lost, RawSound, SoundSink
 from mediaagentd.media.types import AUDIO_FRAME
 
@@ -34,7 +34,7 @@ class ThreadedMicrophone:
     def start(self, sink: SoundSink, lost: Lost) -> None:
         """See `AudioSource.start`."""
         assert self._thread is None, "started twice"
-        if abandoned.hangs(self._name):
+        if abandoned.hangs(f"microphone {self._name}"):
             lost(failed(self._name, "its driver does not answer", NO_MICROPHONE))
             return
         self._stopping = threading.Event()
@@ -48,7 +48,7 @@ class ThreadedMicrophone:
         self._stopping.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
-            abandoned.leave(self._name, thread, JOIN)
+            abandoned.leave(f"microphone {self._name}", thread, JOIN)
 
     def _run(self, sink: SoundSink, lost: Lost, stopping: threading.Event) -> None:
         reader = self._factory()
@@ -79,7 +79,7 @@ class SoundCardReader:
 
     def open(self) -> None:
         """See `AudioReader.open`."""
-        opened = open_stream(self._device, "input", stereo=self._stereo, code=NO_MICROPHONE)
+        opened = CARDS.open(self._device, "input", stereo=self._stereo, code=NO_MICROPHONE)
         self._stream, self._channels = opened
 
     def read(self, _stopping: threading.Event) -> RawSound | None:
@@ -92,4 +92,4 @@ class SoundCardReader:
         """See `AudioReader.close`."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            close_stream(stream)
+            CARDS.close(stream)

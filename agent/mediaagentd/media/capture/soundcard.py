@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import structlog
@@ -17,12 +20,15 @@ _log = structlog.stdlib.get_logger()
 
 Direction = Literal["input", "output"]
 
-PATIENCE = 5.0
-"""Seconds that one waits for another who opens or closes a card: its driver may hang for ever."""
+PATIENCE = 1.0
+"""Seconds that one waits for another who opens or closes a card. Much less than a microphone may take for its
+first sound (`listening.FIRST_SOUND`): a speaker whose driver hangs must not silence it.
+"""
 
-_turn = threading.Lock()
-_open: set[int] = set()
-_is_stale = False
+AGAIN = 10.0
+"""Seconds from one look for cards to the next, while nothing is plugged in: each takes 0.03 to 0.13 s, in
+which what the process writes to stderr is lost (`sounddevice` keeps ALSA's complaints away).
+"""
 
 
 def load_sounddevice(code: str = NO_MICROPHONE) -> Any:
@@ -42,53 +48,103 @@ def load_sounddevice(code: str = NO_MICROPHONE) -> Any:
     return sounddevice
 
 
-def has_sound(direction: Direction) -> bool:
-    """Whether the sound system has a device of that kind."""
-    try:
-        sounddevice = load_sounddevice()
-        with _alone():
-            _look_anew(sounddevice)
-            return bool(sounddevice.query_devices(kind=direction))
-    except (Refused, ValueError, LookupError):
-        return False
-    except Exception as error:  # PortAudioError cannot be named before the library is there
-        _log.info("media.devices.no_sound", error=str(error))
-        return False
+def present() -> str:
+    """The kernel's sound cards: it changes when one is plugged in."""
+    cards = Path("/proc/asound/cards")
+    return cards.read_text() if cards.exists() else ""
 
 
-def expect_others() -> None:
-    """Something was plugged in."""
-    global _is_stale
-    _is_stale = True
+class SoundCards:
+    """What PortAudio knows. In any thread; PortAudio is not made for two at once, so they take turns, but one
+    that hangs in a driver is not waited for.
 
-
-def open_stream(device: str, direction: Direction, *, stereo: bool, code: str) -> tuple[Any, int]:
-    """A running stream of blocks of 20 ms at 48 kHz, and its channels: two when `stereo` is wanted and the
-    card has them. `device` is a name, or "default"; `code` the source's of a refusal.
-
-    Raises: Refused DEVICE_NOT_FOUND or DEVICE_FAILED.
+    It knows the cards of when it was initialized. So after one was missing it is begun anew, while no stream
+    is open and nobody else is inside: a card that was plugged in later is found.
     """
-    global _is_stale
-    sounddevice = load_sounddevice(code)
-    with _alone():
-        _look_anew(sounddevice)
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._count = threading.Lock()
+        self._inside = 0
+        self._hangs = False
+        self._open: set[int] = set()
+        self._is_stale = False
+        self._known = ""
+        self._looked = -math.inf
+
+    def has(self, direction: Direction) -> bool:
+        """Whether there is a card of that kind."""
         try:
-            stream, channels = _opened(sounddevice, device, direction, stereo=stereo)
-        except ValueError:  # the library's word for a name that matches nothing
-            _is_stale = True
-            raise not_found(device, code) from None
-        except sounddevice.PortAudioError as error:
-            _is_stale = True
-            raise failed(device, str(error), code) from None
-        _open.add(id(stream))
-    return stream, channels
+            sounddevice = load_sounddevice()
+            with self._alone():
+                self._look_anew(sounddevice)
+                return bool(sounddevice.query_devices(kind=direction))
+        except (Refused, ValueError, LookupError):
+            return False
+        except Exception as error:  # PortAudioError cannot be named before the library is there
+            _log.info("media.devices.no_sound", error=str(error))
+            return False
 
+    def expect_others(self) -> None:
+        """Something was plugged in, or may be ready by now."""
+        self._is_stale, self._looked = True, -math.inf
 
-def close_stream(stream: Any) -> None:
-    """Gives the card back; never raises."""
-    with _alone():
-        stream.close(ignore_errors=True)
-        _open.discard(id(stream))
+    def open(self, device: str, direction: Direction, *, stereo: bool, code: str) -> tuple[Any, int]:
+        """A running stream of blocks of 20 ms at 48 kHz, and its channels: two when `stereo` is wanted and
+        the card has them. `device` is a name, or "default"; `code` the source's of a refusal.
+
+        Raises: Refused DEVICE_NOT_FOUND or DEVICE_FAILED.
+        """
+        sounddevice = load_sounddevice(code)
+        with self._alone():
+            try:
+                self._look_anew(sounddevice)
+                stream, channels = _opened(sounddevice, device, direction, stereo=stereo)
+            except ValueError:  # the library's word for a name that matches nothing
+                self._is_stale = True
+                raise not_found(device, code) from None
+            except sounddevice.PortAudioError as error:
+                self._is_stale = True
+                raise failed(device, str(error), code) from None
+            self._open.add(id(stream))
+        return stream, channels
+
+    def close(self, stream: Any) -> None:
+        """Gives the card back; never raises."""
+        with self._alone():
+            stream.close(ignore_errors=True)
+            self._open.discard(id(stream))
+
+    def _look_anew(self, sounddevice: Any) -> None:
+        """Raises: PortAudioError; the next look begins where this one ended."""
+        now, cards = time.monotonic(), present()
+        unneeded = not self._is_stale or (cards == self._known and now - self._looked < AGAIN)
+        if unneeded or self._open or self._inside > 1:
+            return
+        self._known, self._looked = cards, now
+        if sounddevice._initialized:
+            sounddevice._terminate()
+        sounddevice._initialize()
+        self._is_stale = False
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        mine = self._turn.acquire(timeout=0 if self._hangs else PATIENCE)
+        if not mine and not self._hangs:
+            self._hangs = True
+            _log.warning("sound_card_hangs")
+        self._enters(1)
+        try:
+            yield
+        finally:
+            self._enters(-1)
+            if mine:
+                self._hangs = False
+                self._turn.release()
+
+    def _enters(self, change: int) -> None:
+        with self._count:
+            self._inside += change
 
 
 def _opened(sounddevice: Any, device: str, direction: Direction, *, stereo: bool) -> tuple[Any, int]:
@@ -113,25 +169,5 @@ def _opened(sounddevice: Any, device: str, direction: Direction, *, stereo: bool
     return stream, channels
 
 
-def _look_anew(sounddevice: Any) -> None:
-    """PortAudio knows the cards of when it was initialized. After one was missing, and while none is in use,
-    it looks again: a card that was plugged in later is found.
-    """
-    global _is_stale
-    if _is_stale and not _open:
-        sounddevice._terminate()
-        sounddevice._initialize()
-        _is_stale = False
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """PortAudio is not made for two threads at once. One that hangs in it is not waited for for ever."""
-    mine = _turn.acquire(timeout=PATIENCE)
-    if not mine:
-        _log.warning("sound_card_hangs")
-    try:
-        yield
-    finally:
-        if mine:
-            _turn.release()
+CARDS = SoundCards()
+"""This process's: PortAudio is one."""

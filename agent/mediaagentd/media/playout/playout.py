@@ -164,8 +164,8 @@ class Playout:
             slots = [(voice, voice.buffer.pull(now)) for voice in self._voices.values()]
             sounds = [voice.samples(slot, sink.channels) for voice, slot in slots]
         block = mix([sound for sound in sounds if sound is not None], sink.channels)
-        sink.write(block)
-        self._processor.played(block)
+        if sink.write(block):
+            self._processor.played(block)
         if self._told_lost:
             self._told_lost = False
             _log.info("speaker_found")

@@ -124,4 +124,6 @@ def make_processor(processing: Processing) -> VoiceProcessor:
         return WebrtcProcessor(processing)
     except ImportError:
         _log.warning("voice_processing_missing", hint=MISSING)
-        return Unprocessed()
+    except Exception as error:  # whatever a library throws that does not fit the others
+        _log.warning("voice_processing_failed", error=f"{type(error).__name__}: {error}")
+    return Unprocessed()

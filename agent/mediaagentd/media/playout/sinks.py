@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from mediaagentd.errors import Refused
 from mediaagentd.media.capture.errors import NO_SPEAKER, failed, from_os_error
-from mediaagentd.media.capture.soundcard import close_stream, load_sounddevice, open_stream
+from mediaagentd.media.capture.soundcard import CARDS, load_sounddevice
 from mediaagentd.media.capture.types import Samples
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME
 
@@ -32,8 +32,8 @@ class SoundSink(Protocol):
     def room(self) -> int | None:
         """Samples that a sound card would take now; None of what takes all. Raises: Refused."""
 
-    def write(self, samples: Samples) -> None:
-        """Never waits: what has no room is dropped. Raises: Refused."""
+    def write(self, samples: Samples) -> bool:
+        """Never waits: what has no room is dropped. Whether it is played. Raises: Refused."""
 
     def rest(self) -> None:
         """Nobody is heard for now, or it has failed: gives a device back until it is opened again. Never
@@ -57,8 +57,9 @@ class NullSink:
         """For everything."""
         return None
 
-    def write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> bool:  # noqa: ARG002 # the port's
         """Never called."""
+        return False
 
     def rest(self) -> None:
         """Nothing to give back."""
@@ -100,14 +101,15 @@ class WavSink:
         """For everything: what is too much is left out."""
         return None
 
-    def write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> bool:
         """Adds 20 ms."""
         self._blocks += 1
         if self._blocks * AUDIO_FRAME > WAV_LIMIT * AUDIO_CLOCK:
-            return
+            return False
         self._pending.append(samples.astype("<i2").tobytes())
         if len(self._pending) >= 10:
             self._flush()
+        return True
 
     def rest(self) -> None:
         """Writes what is waiting."""
@@ -151,9 +153,7 @@ class SpeakerSink:
 
     def open(self) -> None:
         """Opens the card. Raises: Refused DEVICE_NOT_FOUND or DEVICE_FAILED."""
-        self._stream, self.channels = open_stream(
-            self._device, "output", stereo=self._stereo, code=NO_SPEAKER
-        )
+        self._stream, self.channels = CARDS.open(self._device, "output", stereo=self._stereo, code=NO_SPEAKER)
 
     def room(self) -> int | None:
         """As PortAudio tells it; some drivers do in whole blocks."""
@@ -162,19 +162,21 @@ class SpeakerSink:
         except load_sounddevice().PortAudioError as error:
             raise failed(self._device, str(error), NO_SPEAKER) from None
 
-    def write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> bool:
         """Plays 20 ms."""
         try:
-            if self._stream.write_available >= AUDIO_FRAME:
-                self._stream.write(samples.tobytes())
+            if self._stream.write_available < AUDIO_FRAME:
+                return False
+            self._stream.write(samples.tobytes())
         except load_sounddevice().PortAudioError as error:
             raise failed(self._device, str(error), NO_SPEAKER) from None
+        return True
 
     def rest(self) -> None:
         """Gives the card back."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            close_stream(stream)
+            CARDS.close(stream)
 
     def close(self) -> None:
         """The same."""

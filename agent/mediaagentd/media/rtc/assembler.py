@@ -162,11 +162,11 @@ class Assembler:
             self.dropped += 1
             return []
         late = self._note(number, now)
+        silence, self._last_arrival = now - self._last_arrival, now
         if self._first_timestamp is None:
             self._first_timestamp = timestamp
-        elif now - self._last_arrival > PAUSE:
-            self._timestamps.skip(round((now - self._last_arrival) * VIDEO_CLOCK))
-        self._last_arrival = now
+        elif silence > PAUSE:
+            self._timestamps.unwrap_after(timestamp, round(silence * VIDEO_CLOCK))
         part = _Part(payload, self._timestamps.unwrap(timestamp), marker, now)
         self._parts[number] = part
         if payload.opens or (payload.key and self._begins(number, part)):

@@ -96,10 +96,11 @@ class AudioReceiver(Receiver):
         except ValueError:
             self._malformed += 1
             return
-        if now - self._latest > PAUSE:
-            self._timestamps.skip(round((now - self._latest) * AUDIO_CLOCK))
-        self._latest = now
-        timestamp = self._timestamps.unwrap(packet.timestamp)
+        silence, self._latest = now - self._latest, now
+        if silence > PAUSE:
+            timestamp = self._timestamps.unwrap_after(packet.timestamp, round(silence * AUDIO_CLOCK))
+        else:
+            timestamp = self._timestamps.unwrap(packet.timestamp)
         for block in blocks:
             self._take(block, timestamp - block.age, packet.sequence_number, now)
         number = self._sequences.unwrap(packet.sequence_number)

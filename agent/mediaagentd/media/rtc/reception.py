@@ -26,10 +26,12 @@ class Unwrapper:
             self._highest = result
         return result
 
-    def skip(self, steps: int) -> None:
-        """So many went by unseen: more than half a turn, perhaps."""
+    def unwrap_after(self, value: int, steps: int) -> int:
+        """The same when about so many went by unseen: more than half a turn, perhaps."""
         if self._highest is not None:
             self._highest += steps
+        self._highest = self.unwrap(value)
+        return self._highest
 
 
 PAUSE = 60.0

@@ -230,13 +230,13 @@ class Gallery:
     def _record(self, view: View, path: str) -> Recorder:
         """Raises: Refused FIELD_INVALID, also for a file that another recording writes."""
         place = Path(os.path.realpath(path))
-        if any(recorder.path == place for recorder in self._recorders.values()):
+        if any(place in recorder.places for recorder in self._recorders.values()):
             raise Refused(Reason.FIELD_INVALID, "path: another recording is written there")
         return Recorder(
             path,
             with_sound=view.user_id != LOCAL,
             gone=lambda: self._leave_soon(view),
-            after=next((each for each in reversed(self._completing) if each.path == place), None),
+            after=next((each for each in reversed(self._completing) if place in each.places), None),
         )
 
     async def _begun(self, view: View) -> str:

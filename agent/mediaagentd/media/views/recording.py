@@ -44,6 +44,8 @@ class Recorder:
         """`after` is completed first. Raises: Refused FIELD_INVALID when it cannot be written."""
         self.path = Path(os.path.realpath(path))
         self._check(path)
+        self.places = {self.path}
+        """Of all its files so far."""
         self._after = after
         self.codec: VideoCodec | None = None
         """Of the pictures that it takes now; None before the first keyframe."""
@@ -65,14 +67,14 @@ class Recorder:
             self._damaged.clear()
             self._synced = False
         if frame.keyframe:
-            self.codec, self._synced, self._interrupted = frame.codec, True, False
+            self.codec, self._synced = frame.codec, True
         if self._synced:
             self._synced = self._put(frame)
         return self._synced
 
     def audio(self, frame: AudioFrame) -> None:
-        """Takes a packet of sound. When the disk does not keep up, sound goes on with the next keyframe."""
-        if self._with_sound and self.writing and not self._interrupted:
+        """Takes a packet of sound."""
+        if self._with_sound and self.writing:
             self._put(frame)
 
     def close(self) -> None:
@@ -102,8 +104,9 @@ class Recorder:
         except queue.Full:
             if not self._interrupted:
                 _log.warning("recording_interrupted")
-            self._interrupted, self._synced = self.codec is not None, False
+            self._interrupted = True
             return False
+        self._interrupted = False
         return True
 
     def _check(self, path: str) -> None:
@@ -120,9 +123,9 @@ class Recorder:
 
     def _run(self) -> None:
         after, self._after = self._after, None
-        if after is not None:
+        while after is not None and after.writing:
             after.join()
-        writer = _Writer(self.path, self._with_sound)
+        writer = _Writer(self.path, self._with_sound, self.places)
         try:
             os.truncate(self.path, 0)
             while (item := self._items.get()) is not _END:
@@ -141,10 +144,11 @@ class Recorder:
 class _Writer:
     """In the recording's thread: one file after the other."""
 
-    def __init__(self, path: Path, with_sound: bool) -> None:
+    def __init__(self, path: Path, with_sound: bool, places: set[Path]) -> None:
         self._path = path
+        self._places = places
         self._with_sound = with_sound
-        self._count = 0
+        self._begun = False
         self._file: MatroskaFile | None = None
         self._codec: VideoCodec | None = None
         self._early: list[AudioFrame] = []
@@ -182,7 +186,7 @@ class _Writer:
         except DamagedError as error:
             _log.warning("recording_damaged_keyframe", error=str(error))
             return False
-        self._codec, self._count = picture.codec, self._count + 1
+        self._codec, self._begun = picture.codec, True
         return True
 
     def _begin_without_pictures(self, sound: AudioFrame) -> bool:
@@ -190,13 +194,15 @@ class _Writer:
         if sound.captured - self._early[0].captured < PATIENCE:
             return False
         self._file, self._codec = self._next(self._early[0]), None
-        self._count += 1
+        self._begun = True
         for early in self._early[:-1]:
             self._file.write(early)
         self._early.clear()
         return True
 
     def _next(self, first: VideoFrame | AudioFrame) -> MatroskaFile:
-        further = f"-{self._count + 1}" if self._count else ""
-        path = self._path.with_name(f"{self._path.stem}{further}{self._path.suffix}")
+        path, number = self._path, 2
+        while self._begun and path.exists():
+            path, number = self._path.with_name(f"{self._path.stem}-{number}{self._path.suffix}"), number + 1
+        self._places.add(path)
         return MatroskaFile(path, first, with_sound=self._with_sound)

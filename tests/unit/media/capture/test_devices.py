@@ -15,20 +15,20 @@ from mediaagentd.media.types import VideoProfile
 
 def test_auto_is_the_first_real_device_else_the_synthetic_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "cameras", lambda: ("/dev/v4l/by-id/usb-cam", "/dev/video7"))
-    monkeypatch.setattr(devices, "has_sound", lambda direction: direction == "output")
+    monkeypatch.setattr(soundcard.CARDS, "has", lambda direction: direction == "output")
     assert devices.resolve_camera("auto") == "/dev/v4l/by-id/usb-cam"
     assert devices.resolve_camera("synthetic") == "synthetic"
     assert devices.resolve_microphone("auto") == "synthetic"
     assert devices.resolve_speaker("auto") == "default"
     monkeypatch.setattr(devices, "cameras", lambda: ())
-    monkeypatch.setattr(devices, "has_sound", lambda direction: False)
+    monkeypatch.setattr(soundcard.CARDS, "has", lambda direction: False)
     assert devices.resolve_camera("auto") == "synthetic"
     assert devices.resolve_speaker("auto") == "null"
 
 
 def test_listing_devices_of_this_machine_does_not_fail() -> None:
     assert all(path.startswith("/dev/") for path in devices.cameras())
-    assert soundcard.has_sound("input") in (True, False)
+    assert soundcard.CARDS.has("input") in (True, False)
 
 
 @pytest.mark.parametrize("name", ["synthetic", "file:/x", "/dev/video0", "rtsp://u:p@h/x", "http://h/x"])

@@ -85,10 +85,11 @@ class Heard:
     def room(self) -> int | None:
         return None
 
-    def write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> bool:
         self.blocks.append(samples)
         if len(self.blocks) == self._enough:
             self.full.set()
+        return True
 
     def rest(self) -> None:
         self.is_open = False
@@ -212,11 +213,11 @@ class Unplugged(Heard):
         super().__init__(1)
         self.failed = threading.Event()
 
-    def write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> bool:
         if not self.failed.is_set():
             self.failed.set()
             raise Refused(Reason.DEVICE_FAILED, "unplugged")
-        super().write(samples)
+        return super().write(samples)
 
 
 def test_a_sink_that_failed_is_tried_again_with_the_next_call() -> None:
@@ -259,11 +260,12 @@ class Stereo(Heard):
 
     channels = 2
 
-    def write(self, samples: Samples) -> None:
-        super().write(samples)
+    def write(self, samples: Samples) -> bool:
+        played = super().write(samples)
         if self.channels == 2 and len(self.blocks) == 5:
             self.channels = 1
             raise Refused(Reason.DEVICE_FAILED, "unplugged")
+        return played
 
 
 def test_a_card_that_returns_with_fewer_channels_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,9 +290,9 @@ class Hanging(Heard):
         self.hangs = threading.Event()
         self.released = threading.Event()
 
-    def write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> bool:
         self.hangs.set()
-        self.released.wait()
+        return self.released.wait()
 
 
 def test_a_driver_that_hangs_keeps_three_threads_at_the_most(monkeypatch: pytest.MonkeyPatch) -> None:

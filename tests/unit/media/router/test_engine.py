@@ -9,7 +9,6 @@ import pytest
 from mediaagentd.call.signal import AnswerSdp, Candidate, Offer, Rebuild, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, PeerDown, PeerUp
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.media import devices, engine
 from mediaagentd.media.continuity import LACKING, PAUSE
 from mediaagentd.media.leg import SIGNALS
 from mediaagentd.media.types import UNKNOWN_LOSS, AudioFrame
@@ -272,45 +271,3 @@ async def test_a_snapshot_of_one_who_leaves_ends_at_once(agent: Agent) -> None:
     with pytest.raises(Refused) as refused:
         await asyncio.wait_for(waiting, 1.0)
     assert refused.value.reason is Reason.USER_NOT_IN_CALL
-
-
-async def test_auto_finds_what_is_plugged_in_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    there: list[str] = []
-    looks = 0
-
-    def plugged_in() -> tuple[str, ...]:
-        nonlocal looks
-        looks += 1
-        return tuple(there)
-
-    monkeypatch.setattr(engine, "LOOK", 0.001)
-    monkeypatch.setattr(devices, "plugged_in", plugged_in)
-    monkeypatch.setattr(devices, "cameras", lambda: tuple(each for each in there if each != "card"))
-    monkeypatch.setattr(devices, "has_sound", lambda _direction: "card" in there)
-    agent = Agent(camera="auto", microphone="auto", speaker="auto")
-    await agent.engine.start()
-
-    async def finds(*names: str) -> None:
-        """After some more looks."""
-        until = looks + 5
-        async with asyncio.timeout(PATIENCE):
-            while looks < until or found() != names:  # noqa: ASYNC110 # nothing tells of it
-                await asyncio.sleep(0.001)
-
-    def found() -> tuple[str, ...]:
-        local = agent.engine.local()
-        return local.camera, local.microphone, local.speaker
-
-    await finds("synthetic", "synthetic", "null")
-    agent.engine.set_in_call(True)
-    there.append("/dev/video7")
-    await finds("synthetic", "synthetic", "null")
-    agent.engine.set_in_call(False)
-    await finds("/dev/video7", "synthetic", "null")
-    there.append("card")
-    await finds("/dev/video7", "default", "default")
-    there.remove("/dev/video7")  # pulled out: no picture takes its place that nobody is in
-    await finds("/dev/video7", "default", "default")
-    before = asyncio.get_running_loop().time()
-    await agent.engine.stop()
-    assert asyncio.get_running_loop().time() - before < engine.STOP

@@ -49,6 +49,7 @@ def record(path: Path, *items: Iterable[VideoFrame | AudioFrame]) -> None:
             threading.Event().wait(0.001)  # as slow as a call, a little
     recorder.close()
     recorder.join()
+    assert not recorder.writing
 
 
 def times(path: Path) -> dict[str, list[float]]:
@@ -178,6 +179,41 @@ def test_a_keyframe_that_is_none_is_waited_over(tmp_path: Path, codec: VideoCode
     recorder.close()
     recorder.join()
     assert len(times(tmp_path / "x.mkv")["video"]) == 30
+
+
+def test_sound_goes_on_after_a_slow_disk_without_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, write = threading.Event(), MatroskaFile.write
+
+    def slow(self: MatroskaFile, item: VideoFrame | AudioFrame) -> None:
+        goes_on.wait(10)
+        write(self, item)
+
+    monkeypatch.setattr(MatroskaFile, "write", slow)
+    recorder = Recorder(str(tmp_path / "x.mkv"), with_sound=True, gone=nothing)
+    recorder.video(film(VideoCodec.H264, 1)[0])
+    early, later = voice(2 * QUEUE), voice(100, begins=14, first=700)
+    for each in early:
+        recorder.audio(each)
+    assert recorder._items.full()
+    goes_on.set()
+    deadline = threading.Event()
+    while recorder._items.qsize():
+        deadline.wait(0.001)
+    for each in later:
+        recorder.audio(each)
+    recorder.close()
+    recorder.join()
+    assert len(times(tmp_path / "x.mkv")["audio"]) == pytest.approx(QUEUE + 100, abs=2)
+
+
+def test_a_further_file_takes_nobodys_place(tmp_path: Path) -> None:
+    (tmp_path / "x-2.mkv").write_bytes(b"another's")
+    os.mkfifo(tmp_path / "x-3.mkv")
+    record(tmp_path / "x.mkv", film(VideoCodec.H264, 30), film(VideoCodec.VP8, 30, begins=1))
+    assert (tmp_path / "x-2.mkv").read_bytes() == b"another's"
+    assert len(times(tmp_path / "x-4.mkv")["video"]) == 30
 
 
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
