@@ -78,7 +78,7 @@ def test_without_the_reach_into_the_library_it_is_rebuilt_but_not_often(codec: V
         encoder.set_bitrate(bitrate)
         frames += encode(encoder, range(number, number + 160 if number == 40 else number + 1))
     assert keyframes(frames) == [0, 16, 16 + round(REBUILT_UP * 30)]
-    assert rate(frames[-40:]) == pytest.approx(600_000, rel=0.3)
+    assert rate(frames[-40:]) == pytest.approx(600_000, rel=0.4)
 
 
 @pytest.mark.usefixtures("rigid")
