@@ -97,7 +97,7 @@ class Rpc:
             sdk_app_id=self._sdk_app_id,
         )
         response: hub_pb2.LoginResponse = await self.unary(session, "Login", request, timeout)
-        session.token, session.lease = response.session_token, wire.seconds(response.lease)
+        session.token, session.lease = response.session_token, wire.lease(response.lease)
         session.spare = ""
 
     async def unary(self, session: Session, name: str, request: Message, timeout: float) -> Any:

@@ -31,6 +31,14 @@ from mediaagentd.call.types import (
 )
 from mediaagentd.history.types import Record
 
+LEAST_LEASE = 1.0
+"""Seconds; a third of the lease passes from one renewal to the next."""
+
+
+def lease(value: Duration) -> float:
+    """Seconds of a session's lease: a hub that says none would be asked for it without a pause."""
+    return max(LEAST_LEASE, seconds(value))
+
 
 def seconds(value: Duration) -> float:
     """Of a duration."""

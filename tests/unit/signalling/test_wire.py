@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 from mediaagent.hub.v1 import hub_pb2
@@ -155,6 +156,11 @@ def test_each_command_has_its_rpc(command: machine.HubCommand | wire.Acknowledge
     method = hub_pb2.DESCRIPTOR.services_by_name["HubService"].methods_by_name[name]
     assert name == rpc
     assert method.input_type is request.DESCRIPTOR
+
+
+def test_a_lease_is_renewed_with_pauses() -> None:
+    assert wire.lease(Duration(seconds=30)) == 30
+    assert wire.lease(Duration()) == wire.lease(Duration(seconds=-5)) == wire.LEAST_LEASE
 
 
 def test_no_limit_is_no_timeout() -> None:
