@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import struct
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.pattern import read_counter
+from mediaagentd.media.views import screen
 from mediaagentd.media.views.types import LOCAL, View, WindowView
 from numpy.typing import NDArray
 
@@ -32,6 +35,7 @@ class Display:
 
     name: str
     file: Path
+    server: subprocess.Popen[bytes]
 
     def pixels(self) -> NDArray[np.uint8]:
         """Rows, columns, and blue, green, red."""
@@ -66,8 +70,9 @@ def display() -> Iterator[Display]:
         try:
             with os.fdopen(ready) as said:
                 name = ":" + said.readline().strip()
-            yield Display(name, Path(folder) / "Xvfb_screen0")
+            yield Display(name, Path(folder) / "Xvfb_screen0", server)
         finally:
+            server.send_signal(signal.SIGCONT)
             server.terminate()
             server.wait(10)
 
@@ -108,6 +113,71 @@ async def test_no_display_is_refused_with_what_is_missing(monkeypatch: pytest.Mo
             assert "display" in refused.value.message
             assert display in refused.value.message
         assert pair.alice.engine.views() == ()
+
+
+KILL_ALL = """
+import ctypes, sys
+x = ctypes.CDLL("libX11.so.6")
+x.XOpenDisplay.restype = ctypes.c_void_p
+x.XDefaultRootWindow.restype = ctypes.c_ulong
+display = ctypes.c_void_p(x.XOpenDisplay(sys.argv[1].encode()))
+number, found = ctypes.c_ulong, ctypes.POINTER(ctypes.c_ulong)()
+root, parent, count = number(), number(), ctypes.c_uint()
+answers = map(ctypes.byref, (root, parent, found, count))
+x.XQueryTree(display, number(x.XDefaultRootWindow(display)), *answers)
+for window in found[:count.value]:
+    getattr(x, sys.argv[2])(display, number(window))
+x.XSync(display, 0)
+"""
+"""What `xkill` does, or somebody who destroys windows that are not his."""
+
+
+def server_dies(display: Display) -> None:
+    display.server.kill()
+    display.server.wait(10)
+
+
+def server_hangs(display: Display) -> None:
+    display.server.send_signal(signal.SIGSTOP)
+
+
+def client_is_killed(display: Display) -> None:
+    subprocess.run([sys.executable, "-c", KILL_ALL, display.name, "XKillClient"], check=False)
+
+
+def window_is_destroyed(display: Display) -> None:
+    subprocess.run([sys.executable, "-c", KILL_ALL, display.name, "XDestroyWindow"], check=False)
+
+
+@pytest.mark.parametrize("fault", [server_dies, server_hangs, client_is_killed, window_is_destroyed])
+async def test_a_display_that_goes_ends_the_views_and_nothing_else(
+    display: Display, fault: Callable[[Display], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "ANSWER", 3.0)
+    async with Pair(settings("alice"), settings("bob")) as pair:
+        engine = pair.alice.engine
+        await pair.alice.open_camera()
+        for name in ("one", "two"):
+            await within(engine.start_view(View(name, LOCAL, WindowView(display.name))))
+        await until(lambda: read_counter(display.window()) is not None)
+        fault(display)
+        await until(lambda: engine.views() == ())
+        await until(lambda: "windows" not in threads())
+        assert children() == [], "the process that drew has ended and is waited for"
+        if fault in (client_is_killed, window_is_destroyed):
+            await within(engine.start_view(View("again", LOCAL, WindowView(display.name))))
+            await until(lambda: read_counter(display.window()) is not None)
+            engine.stop_view("again", LOCAL)
+
+
+def children() -> list[str]:
+    """Processes of ours that draw, also those that nobody has waited for."""
+    mine = []
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            if Path(f"/proc/{pid}/comm").read_text().strip() != "Xvfb":
+                mine.append(pid)
+    return mine
 
 
 def threads() -> set[str]:

@@ -1,6 +1,5 @@
-"""Windows by SDL 2: X11, Wayland, or the bare display through KMS. Everything in one thread, the window's.
-
-PySDL2 and SDL are loaded with the first window: most devices show none.
+"""Windows by SDL 2: X11, Wayland, or the bare display through KMS. In a process of its own
+(`screen.py`): most devices show no window, and SDL may end the process that it is in.
 """
 
 from __future__ import annotations
@@ -8,12 +7,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import ctypes.util
+import mmap
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from av import VideoFrame
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.types import Size
@@ -26,6 +25,16 @@ LIBRARY = "libSDL2-2.0.so.0"
 
 BARE = "kmsdrm"
 """The display's name that stands for the device's own screen, without a window system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """A picture in 4:2:0: where each plane begins in `pixels`, and the bytes of a line of each."""
+
+    size: Size
+    pixels: mmap.mmap
+    offsets: tuple[int, ...]
+    lines: tuple[int, ...]
 
 
 def not_offered(why: str) -> Refused:
@@ -75,8 +84,8 @@ def _load() -> Any:
 
 @contextlib.contextmanager
 def _found_without_a_process() -> Iterator[None]:
-    """PySDL2 looks for SDL by starting `ldconfig`, and gRPC complains when a process forks that it serves in.
-    The dynamic loader knows where SDL is.
+    """PySDL2 looks for SDL by starting `ldconfig`, which takes time and is not everywhere. The dynamic loader
+    knows where SDL is.
     """
     search = ctypes.util.find_library
 
@@ -165,16 +174,15 @@ class SdlWindow:
             sdl.SDL_ShowCursor(sdl.SDL_DISABLE)
         self._present()
 
-    def draw(self, frame: VideoFrame) -> None:
+    def draw(self, picture: Planes) -> None:
         """Shows a picture."""
-        if frame.format.name != "yuv420p":
-            frame = frame.reformat(format="yuv420p")
-        size = Size(frame.width, frame.height)
-        if size != self._size:
-            self._resize(size)
+        if picture.size != self._size:
+            self._resize(picture.size)
+        start = ctypes.c_ubyte.from_buffer(picture.pixels)
         planes: list[Any] = []
-        for plane in frame.planes:
-            planes += [ctypes.cast(plane.buffer_ptr, ctypes.POINTER(ctypes.c_ubyte)), plane.line_size]
+        for offset, line in zip(picture.offsets, picture.lines, strict=True):
+            address = ctypes.addressof(start) + offset
+            planes += [ctypes.cast(address, ctypes.POINTER(ctypes.c_ubyte)), line]
         self._sdl.SDL_UpdateYUVTexture(self._texture, None, *planes)
         self._present()
 

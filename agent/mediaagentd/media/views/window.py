@@ -12,7 +12,7 @@ from av import VideoFrame
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.types import RawPicture
-from mediaagentd.media.views.sdl import SdlScreen
+from mediaagentd.media.views.screen import DisplayLostError, ScreenProcess
 from mediaagentd.media.views.types import WindowView
 
 _log = structlog.stdlib.get_logger()
@@ -40,7 +40,7 @@ class Surface(Protocol):
 
 
 class Screen(Protocol):
-    """A display, used by one thread."""
+    """A display, used by one thread. All of it raises `DisplayLostError` once it has gone."""
 
     def window(self, title: str, fullscreen: bool) -> Surface:
         """A new window. Raises: Refused."""
@@ -95,7 +95,7 @@ class Window:
 class Windows:
     """All windows of this device, on one display at a time."""
 
-    def __init__(self, make_screen: Callable[[str], Screen] = SdlScreen) -> None:
+    def __init__(self, make_screen: Callable[[str], Screen] = ScreenProcess) -> None:
         self._make_screen = make_screen
         self._one_display = threading.Lock()
         self._session: _Session | None = None
@@ -159,9 +159,7 @@ class _Session:
             try:
                 screen = self._make_screen(self.display)
             except Exception as error:
-                while windows := self._settled():
-                    for window in windows:
-                        self._give_up(window, error)
+                self._end(error)
                 return
             try:
                 while windows := self._next():
@@ -169,8 +167,16 @@ class _Session:
                     for window in windows:
                         closed = window.surface is not None and window.surface.id in by_hand
                         self._serve(screen, window, closed)
+            except Exception as error:  # a display that goes ends its views, not the daemon
+                self._end(error)
             finally:
                 screen.close()
+
+    def _end(self, error: Exception) -> None:
+        """Gives up all windows, those too that are opened meanwhile."""
+        while windows := self._settled():
+            for window in windows:
+                self._give_up(window, error)
 
     def _next(self) -> list[Window]:
         """The windows, those that are over for the last time; none when all have ended."""
@@ -199,7 +205,9 @@ class _Session:
                 window.surface.draw(picture.frame)
             if closed:
                 window.gone()
-        except Exception as error:  # a display that fails ends the view, not the daemon
+        except DisplayLostError:
+            raise
+        except Exception as error:  # a picture that cannot be drawn ends the view
             self._give_up(window, error)
 
     def _give_up(self, window: Window, error: Exception) -> None:

@@ -12,6 +12,7 @@ import av
 import pytest
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.types import RawPicture
+from mediaagentd.media.views.screen import DisplayLostError, ScreenProcess
 from mediaagentd.media.views.sdl import driver_of
 from mediaagentd.media.views.types import WindowView
 from mediaagentd.media.views.window import Window, Windows
@@ -25,6 +26,8 @@ class Surface:
         self._screen = screen
 
     def draw(self, frame: av.VideoFrame) -> None:
+        if self._screen.is_lost:
+            raise DisplayLostError
         if frame.width == 13:
             raise RuntimeError("cannot be drawn")
         self._screen.note(f"draw {self.id} {frame.width}")
@@ -34,11 +37,14 @@ class Surface:
 
 
 class Screen:
-    """Every call of it is noted, in order; `clicked` are windows that are closed by hand next."""
+    """Every call of it is noted, in order; `clicked` are windows that are closed by hand next. `is_lost`: the
+    display has gone, which `tells` itself without a picture that is drawn.
+    """
 
     def __init__(self) -> None:
         self.told: list[str] = []
         self.clicked: list[int] = []
+        self.is_lost = self.tells = False
         self._windows = 0
         self._changed = threading.Condition()
 
@@ -54,6 +60,8 @@ class Screen:
         return Surface(self, self._windows)
 
     def closed(self) -> list[int]:
+        if self.is_lost and self.tells:
+            raise DisplayLostError
         clicked, self.clicked = self.clicked, []
         return clicked
 
@@ -120,6 +128,36 @@ def test_one_that_is_closed_by_hand_or_cannot_be_drawn_says_so() -> None:
     second.on_picture(picture(13))
     assert broken.event.wait(PATIENCE)
     screen.until(lambda: screen.told[-1] == "end")
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_display_that_goes_ends_all_its_windows_and_may_come_back(tells: bool) -> None:
+    screen = Screen()
+    windows = Windows(screen.make)
+    gone = [Gone(), Gone()]
+    first, _ = shown(windows, gone=gone[0]), shown(windows, gone=gone[1])
+    screen.tells, screen.is_lost = tells, True
+    if not tells:
+        first.on_picture(picture(16))
+    assert all(each.event.wait(PATIENCE) for each in gone)
+    screen.until(lambda: screen.told[-1] == "end")
+    screen.is_lost = False
+    shown(windows, title="again").close()
+    screen.until(lambda: screen.told.count("end") == 2)
+    assert "window 3 again False" in screen.told
+
+
+def test_the_process_that_draws_says_why_it_cannot() -> None:
+    before = threads_and_files()
+    with pytest.raises(Refused, match="neither :0") as refused:
+        ScreenProcess("tv")
+    assert refused.value.reason is Reason.FIELD_INVALID
+    assert refused.value.metadata == {"field": "display"}
+    assert threads_and_files() == before
+
+
+def threads_and_files() -> tuple[int, int]:
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_one_display_at_a_time_and_none_is_refused() -> None:
