@@ -114,7 +114,7 @@ class VirtualEnd:
         self._tasks = Tasks()
         self._watching: asyncio.Task[None] | None = None
         self._network, self._host = network, host
-        hardware = Hardware(Turns(), camera=_camera, microphone=_microphone)
+        hardware = Hardware(Turns(), Turns(), camera=_camera, microphone=_microphone)
         self.board = Switchboard(
             settings,
             codecs=Turns(CODING),
@@ -173,7 +173,7 @@ class VirtualEnd:
             await asyncio.gather(self._watching, return_exceptions=True)
         self.board.gallery.end_all()
         self.board.close_all()
-        await asyncio.wrap_future(self.board.local.close())
+        await asyncio.gather(*map(asyncio.wrap_future, self.board.local.close()))
         await asyncio.gather(*self._tasks.running)
 
     async def _watch(self) -> None:

@@ -149,11 +149,12 @@ class MakeMicrophone(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """Where cameras and microphones come from, and `thread`, in which they are opened, probed and closed, one
-    after the other.
+    """Where cameras and microphones come from, and the threads in which each kind is opened, probed and
+    closed, one after the other: a camera that does not answer holds up no microphone.
     """
 
-    thread: Executor
+    cameras: Executor
+    microphones: Executor
     camera: Callable[[str, VideoProfile, str, Callable[[], bool]], VideoSource] = make_camera
     microphone: MakeMicrophone = make_microphone
 

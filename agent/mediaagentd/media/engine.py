@@ -75,7 +75,7 @@ class MediaEngine:
             settings,
             codecs=self._codecs,
             pictures=self._pictures,
-            hardware=devices.Hardware(ThreadPoolExecutor(1, "devices")),
+            hardware=devices.Hardware(ThreadPoolExecutor(1, "cameras"), ThreadPoolExecutor(1, "microphones")),
             tasks=self._tasks,
             report=report,
             send_signal=send_signal,
@@ -111,7 +111,7 @@ class MediaEngine:
         self._gallery.end_all()
         self._board.close_all()
         waits: list[Any] = [
-            asyncio.wrap_future(self._local.close()),
+            *map(asyncio.wrap_future, self._local.close()),
             *self._tasks.running,
             self._gallery.complete(),
             *([] if self._looking is None else [self._looking]),

@@ -26,20 +26,20 @@ REOPEN = 2.0
 
 class Listening:
     """On the event loop. `make` gives the microphone, None when there is to be none; it is started and
-    stopped in the thread of `devices`. `take` is called in the microphone's thread. `lost` is called once for
-    each time that it is wanted and fails, `found` when one that was told lost works.
+    stopped in the thread of `microphones`. `take` is called in the microphone's own. `lost` is called once
+    for each time that it is wanted and fails, `found` when one that was told lost works.
     """
 
     def __init__(
         self,
-        devices: Executor,
+        microphones: Executor,
         *,
         make: Callable[[], AudioSource | None],
         take: SoundSink,
         lost: Callable[[Refused], None],
         found: Callable[[], None],
     ) -> None:
-        self._devices = devices
+        self._microphones = microphones
         self._make = make
         self._take = take
         self._lost = lost
@@ -82,7 +82,7 @@ class Listening:
         def lost(refused: Refused) -> None:
             self._loop.call_soon_threadsafe(self._on_lost, source, refused)
 
-        self._devices.submit(source.start, take, lost)
+        self._microphones.submit(source.start, take, lost)
         self._timer = self._loop.call_later(FIRST_SOUND, self._watch)
 
     def _stop(self) -> None:
@@ -91,7 +91,7 @@ class Listening:
             self._timer = None
         source, self._source = self._source, None
         if source is not None:
-            self._devices.submit(source.stop)
+            self._microphones.submit(source.stop)
 
     def _watch(self) -> None:
         if self._blocks == self._seen:

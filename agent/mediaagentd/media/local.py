@@ -52,7 +52,7 @@ BLOCK = AUDIO_FRAME / AUDIO_CLOCK
 
 
 class LocalStreams:
-    """On the event loop; devices are opened, probed and closed in one thread, in order.
+    """On the event loop; devices are opened, probed and closed in one thread for each kind, in order.
 
     `camera_lost` is called when a running camera has stopped for good, not when one cannot be opened;
     `microphone_lost` and `microphone_found` as `Listening` says.
@@ -76,7 +76,8 @@ class LocalStreams:
         self._camera_lost = camera_lost
         self._loop = asyncio.get_running_loop()
         self._hardware = hardware
-        self._devices = hardware.thread
+        self._cameras = hardware.cameras
+        self._probing: asyncio.Future[None] | None = None
         self._origin = time.monotonic()
         self._names = (settings.camera, settings.microphone)
         self._profile = settings.profile
@@ -96,7 +97,7 @@ class LocalStreams:
         """Whether there is no camera, on purpose."""
         self._sound = _SoundEncoder(settings.sound, self._origin, self._loop, on_audio)
         self._listening = Listening(
-            self._devices,
+            hardware.microphones,
             make=lambda: hardware.microphone(self._names[1], stereo=settings.sound.stereo),
             take=self._sound.take,
             lost=microphone_lost,
@@ -115,7 +116,7 @@ class LocalStreams:
             wish if now in devices.NOTHING_REAL else now for wish, now in zip(asked, self._names, strict=True)
         )
         return await self._loop.run_in_executor(
-            self._devices,
+            self._cameras,
             lambda: (devices.resolve_camera(camera), devices.resolve_microphone(microphone)),
         )
 
@@ -133,11 +134,13 @@ class LocalStreams:
         return self._sound.processor.does
 
     async def probe(self) -> None:
-        """Raises: Refused when the camera does not work."""
+        """Raises: Refused when the camera does not work. Who asks meanwhile gets the same answer."""
         if self.is_camera_lost():
             raise camera_lost()
-        source = self._camera or self._make_camera()
-        await self._loop.run_in_executor(self._devices, source.probe)
+        if self._probing is None or self._probing.done():
+            source = self._camera or self._make_camera()
+            self._probing = self._loop.run_in_executor(self._cameras, source.probe)
+        await asyncio.shield(self._probing)
 
     def set_profile(self, profile: VideoProfile) -> None:
         """For what is started from now on; what runs is stopped, `apply` starts it anew."""
@@ -194,11 +197,13 @@ class LocalStreams:
         """What is being encoded."""
         return frozenset(self._encoders)
 
-    def close(self) -> Future[None]:
-        """Stops everything; the result comes when the devices are closed."""
+    def close(self) -> tuple[Future[None], ...]:
+        """Stops everything; the results come when the devices are closed."""
         self.apply(Plan(), ())
-        done = self._devices.submit(self._sound.close)
-        self._devices.shutdown(wait=False)
+        microphones = self._hardware.microphones
+        done = self._cameras.submit(lambda: None), microphones.submit(self._sound.close)
+        self._cameras.shutdown(wait=False)
+        microphones.shutdown(wait=False)
         return done
 
     def _make_camera(self) -> VideoSource:
@@ -229,7 +234,7 @@ class LocalStreams:
             for taker in self._takers:
                 taker(captured)
 
-        self._devices.submit(_begin, source, take, lost)
+        self._cameras.submit(_begin, source, take, lost)
 
     def _retake(self) -> None:
         """Who gets raw pictures: nobody for a stream that the camera encodes itself."""
@@ -274,7 +279,7 @@ class LocalStreams:
         self._passing = self._leaving = False
         source, self._camera = self._camera, None
         if source is not None:
-            self._devices.submit(source.stop)
+            self._cameras.submit(source.stop)
 
     def _on_lost(self, source: VideoSource, refused: Refused) -> None:
         if self._camera is source:
@@ -287,7 +292,7 @@ class LocalStreams:
 
 
 def _begin(source: VideoSource, take: CaptureSink, lost: Lost) -> None:
-    """In the thread of the devices, which would keep what goes wrong there to itself."""
+    """In the thread of the cameras, which would keep what goes wrong there to itself."""
     try:
         source.start(take, lost)
     except Exception as error:
