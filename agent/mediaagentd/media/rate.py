@@ -1,10 +1,13 @@
-"""How often and how large a view shows pictures. Pure."""
+"""How often cameras give pictures, and how often and how large views show them. Pure."""
 
 from __future__ import annotations
 
 import math
 
 from mediaagentd.media.types import Size
+
+BURST = 4
+"""Pictures that may come together."""
 
 
 class RateLimit:
@@ -22,6 +25,26 @@ class RateLimit:
         late = captured - self._due
         # A late picture lets the next one come earlier, so that the mean is kept, but not a burst.
         self._due = captured + self._interval - (min(late, self._interval / 2) if late < math.inf else 0)
+        return True
+
+
+class RateBudget:
+    """Lets through `fps` pictures a second in the mean, and up to `BURST` that come at once: a camera's
+    pictures do not come to the millisecond, a network camera's come together, and none is to be lost.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._left = float(BURST)
+        self._latest = -math.inf
+
+    def allows(self, now: float) -> bool:
+        """Whether the picture that came at that time, in seconds, is within it."""
+        self._left = min(BURST, self._left + (now - self._latest) * self._fps)
+        self._latest = now
+        if self._left < 1:
+            return False
+        self._left -= 1
         return True
 
 

@@ -20,8 +20,10 @@ from mediaagentd.media.capture.errors import (
     failed,
     from_os_error,
 )
+from mediaagentd.media.capture.planes import plane
 from mediaagentd.media.capture.types import RawPicture, RawSound, Samples
 from mediaagentd.media.pause import pause
+from mediaagentd.media.rate import RateLimit
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, Size, VideoProfile
 
 OPEN_TIMEOUT = 5.0
@@ -41,11 +43,11 @@ def fit(size: Size, most: Size) -> Size:
     )
 
 
-def as_picture(frame: av.VideoFrame, most: Size) -> av.VideoFrame:
-    """The frame in limited-range `yuv420p`, no larger than `most`; the frame itself when it is so already."""
+def as_picture(frame: av.VideoFrame, most: Size, *, copy: bool = False) -> av.VideoFrame:
+    """The frame in limited-range `yuv420p`, no larger than `most`; itself or a copy when it is so."""
     size = fit(Size(frame.width, frame.height), most)
     if frame.format.name == "yuv420p" and (frame.width, frame.height) == (size.width, size.height):
-        return frame
+        return _copied(frame) if copy else frame
     return frame.reformat(
         size.width,
         size.height,
@@ -53,6 +55,13 @@ def as_picture(frame: av.VideoFrame, most: Size) -> av.VideoFrame:
         dst_color_range=ColorRange.MPEG,
         interpolation=Interpolation.FAST_BILINEAR,
     )
+
+
+def _copied(frame: av.VideoFrame) -> av.VideoFrame:
+    copy = av.VideoFrame(frame.width, frame.height, frame.format.name)
+    for index in range(len(frame.planes)):
+        plane(copy, index)[:] = plane(frame, index)
+    return copy
 
 
 def open_container(
@@ -86,29 +95,43 @@ class _Clock:
 
     def __init__(self) -> None:
         self._start: float | None = None
+        self._due = -math.inf
+
+    def due(self, position: float) -> float:
+        """When `position` is to be given, as `time.monotonic()` counts."""
+        now = time.monotonic()
+        if self._start is None:
+            self._start = max(now, self._due) - position
+        elif now - self._start - position > LATE:
+            self._start = now - position
+        self._due = self._start + position
+        return self._due
 
     def wait(self, position: float, stopping: threading.Event) -> bool:
         """Waits until `position` is due; False when `stopping` was set."""
-        now = time.monotonic()
-        if self._start is None or now - self._start - position > LATE:
-            self._start = now - position
-        left = self._start + position - now
+        left = self.due(position) - time.monotonic()
         return pause(left, stopping)
 
-    def restart(self) -> None:
-        """The next position is due at once."""
+    def restart(self, rest: float) -> None:
+        """Any position may come next; it is due `rest` seconds after the one before was."""
         self._start = None
+        self._due += rest
 
 
 class FileCamera:
-    """A `VideoReader` of a file, over and over, at the speed of its timestamps."""
+    """A `VideoReader` of a file, over and over, at the speed of its timestamps; leaves out pictures beyond
+    the profile's rate.
+    """
 
     def __init__(self, path: Path, profile: VideoProfile) -> None:
         self._path = path
         self._size = profile.size
+        self._interval = 1 / profile.fps
+        self._limit = RateLimit(profile.fps)
         self._container: InputContainer | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._clock = _Clock()
+        self._position = self._lasts = 0.0
 
     def open(self) -> None:
         """See `VideoReader.open`."""
@@ -121,24 +144,34 @@ class FileCamera:
 
     def read(self, stopping: threading.Event) -> RawPicture | None:
         """See `VideoReader.read`."""
-        assert self._container is not None
-        try:
-            frame = next(self._frames, None) or self._again()
-        except av.FFmpegError as error:
-            raise failed(str(self._path), str(error)) from None
-        if not self._clock.wait(frame.time or 0.0, stopping):
-            return None
-        return RawPicture(as_picture(frame, self._size), time.monotonic())
+        while not stopping.is_set():
+            frame = self._next()
+            if not self._limit.allows(self._clock.due(self._position)):
+                continue
+            if not self._clock.wait(self._position, stopping):
+                return None
+            return RawPicture(as_picture(frame, self._size), time.monotonic())
+        return None
 
     def close(self) -> None:
         """See `VideoReader.close`."""
         if self._container is not None:
             self._container.close()
 
+    def _next(self) -> av.VideoFrame:
+        """The next picture, its position, and how long it lasts, in seconds."""
+        try:
+            frame = next(self._frames, None) or self._again()
+        except av.FFmpegError as error:
+            raise failed(str(self._path), str(error)) from None
+        self._position = self._position + self._interval if frame.time is None else frame.time
+        self._lasts = max(self._interval, float(frame.duration * (frame.time_base or 0)))
+        return frame
+
     def _again(self) -> av.VideoFrame:
         assert self._container is not None
         self._container.seek(0)
-        self._clock.restart()
+        self._clock.restart(self._lasts)
         self._frames = self._container.decode(video=0)
         frame = next(self._frames, None)
         if frame is None:

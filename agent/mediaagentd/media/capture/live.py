@@ -5,7 +5,6 @@ One that encodes H.264 itself hands out what it encoded, and pictures only while
 
 from __future__ import annotations
 
-import math
 import stat
 import threading
 import time
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import structlog
 from av.container import InputContainer
 
 from mediaagentd.errors import Refused
@@ -22,8 +22,16 @@ from mediaagentd.media.capture.container import as_picture, open_container
 from mediaagentd.media.capture.errors import NO_CAMERA, check_readable, failed, from_os_error, not_found
 from mediaagentd.media.capture.types import Captured, RawPicture
 from mediaagentd.media.codec import h264
+from mediaagentd.media.rate import RateBudget
 from mediaagentd.media.settings import without_credentials
 from mediaagentd.media.types import VideoCodec, VideoFrame, VideoProfile
+
+_log = structlog.stdlib.get_logger()
+
+DAMAGED = 60
+"""Pictures in a row that cannot be decoded, after which the camera has failed. One is left out: a cable gives
+one now and then, and opening a camera takes a second or two.
+"""
 
 
 class LiveCamera(ABC):
@@ -40,10 +48,12 @@ class LiveCamera(ABC):
         self._container: InputContainer | None = None
         self._packets: Iterator[av.Packet[av.VideoStream]] = iter(())
         self._sets = b""
-        self._passes = False
+        self._passes = self._borrowed = False
         self._decoding = True
         self._ready: deque[Captured] = deque()
-        self._latest = -math.inf
+        self._budget = RateBudget(profile.fps)
+        self._damaged = 0
+        self._told = False
 
     @abstractmethod
     def open_device(self) -> InputContainer:
@@ -58,6 +68,7 @@ class LiveCamera(ABC):
         context = stream.codec_context
         context.thread_count = 1
         context.flags |= av.codec.context.Flags.low_delay
+        self._borrowed = context.name == "rawvideo"
         self._passes = self._raw_wanted is not None and context.name == "h264"
         sets = h264.units(context.extradata or b"")
         self._sets = b"".join(b"\0\0\0\1" + unit for unit in sets if h264.kind(unit) in (h264.SPS, h264.PPS))
@@ -84,18 +95,36 @@ class LiveCamera(ABC):
             self._container.close()
 
     def _receive(self, packet: av.Packet[av.VideoStream]) -> None:
+        if not packet.size:  # what the driver marks as damaged; a decoder takes it for the end
+            return
         keyframe = True
-        if self._passes and packet.size:
+        if self._passes:
             encoded = self._encoded(bytes(packet), time.monotonic())
             keyframe = encoded.keyframe
             self._ready.append(encoded)
-        if not self._decodes(packet, keyframe):
-            return
+        if self._decodes(packet, keyframe):
+            try:
+                self._decode(packet)
+            except (av.FFmpegError, ValueError) as error:
+                self._leave_out(str(error))
+
+    def _decode(self, packet: av.Packet[av.VideoStream]) -> None:
         for frame in packet.decode():
             now = time.monotonic()
-            if now - self._latest >= 0.6 / self._profile.fps:
-                self._latest = now
-                self._ready.append(RawPicture(as_picture(frame, self._profile.size), now))
+            if self._budget.allows(now):
+                # One that is not compressed is the driver's memory, which goes when the device is closed.
+                picture = as_picture(frame, self._profile.size, copy=self._borrowed)
+                self._ready.append(RawPicture(picture, now))
+            self._damaged = 0
+
+    def _leave_out(self, why: str) -> None:
+        """A damaged picture. Raises: Refused for one too many in a row."""
+        self._damaged += 1
+        if self._damaged >= DAMAGED:
+            raise failed(self._name, why)
+        if not self._told:
+            self._told = True
+            _log.info("camera_picture_damaged", camera=self._name, error=why)
 
     def _decodes(self, packet: av.Packet[av.VideoStream], keyframe: bool) -> bool:
         """Whether this packet is decoded. A decoder that was left out begins at a keyframe."""

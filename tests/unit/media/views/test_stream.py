@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import numpy as np
 import pytest
 from mediaagentd.media.capture.pattern import read_counter, read_counter_in_image
 from mediaagentd.media.capture.synthetic import SyntheticCamera
-from mediaagentd.media.rate import RateLimit, within
+from mediaagentd.media.rate import BURST, RateBudget, RateLimit, within
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 from mediaagentd.media.views.stream import BEHIND, ENCODED_QUEUE, FrameStream, Reader
 from mediaagentd.media.views.types import FrameFormat, FramesView, Picture
@@ -124,3 +125,12 @@ async def test_an_encoded_view_is_content_without_readers() -> None:
         assert stream.on_encoded(VideoFrame(VideoCodec.H264, b"", 0, keyframe=False, captured=0.0))
         stream.end()
         assert [picture async for picture in stream.pictures()] == []
+
+
+@pytest.mark.parametrize(("hz", "together"), [(15, 1), (30, 1), (30, 3), (50, 1), (120, 2)])
+def test_a_cameras_pictures_are_within_a_budget_in_the_mean(hz: int, together: int) -> None:
+    """They come some milliseconds early and late, or several at once."""
+    budget, chance = RateBudget(30), random.Random(1)
+    times = [number // together * together / hz + chance.uniform(-0.008, 0.008) for number in range(20 * hz)]
+    passed = sum(budget.allows(each) for each in sorted(times))
+    assert passed == pytest.approx(20 * min(hz, 30), abs=BURST + 1)
