@@ -7,12 +7,14 @@ A subscriber is a position in the one log, so that a slow one costs no memory of
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mediaagentd.call import events as call_events
+from mediaagentd.call.types import Call
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history import types as history
 
@@ -48,7 +50,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Nothing happened for a while; `cursor` is the newest, even when the filter hid its event."""
+    """Nothing was handed out for a while; `cursor` resumes after every event that the filter hid since."""
 
     cursor: str
 
@@ -58,14 +60,17 @@ Message = SnapshotTaken[S] | Resumed | Happened | Beat
 
 @dataclass(frozen=True, slots=True)
 class LogLimits:
-    """How much the log keeps, how far a subscriber may fall behind (both in events), and after how many
-    seconds of silence it gets a heartbeat. A lag below the capacity leaves the one who is cut off room to
-    resume without a loss.
+    """How much the log keeps, how far a subscriber may fall behind (both in events), and how many seconds
+    after the last message it gets a heartbeat, whatever its filter hid. A lag below the capacity leaves the
+    one who is cut off room to resume without a loss. `people`: how many members and participants of calls
+    the log keeps in all its events, about 200 bytes each; a call in which hundreds ring is some hundred
+    kilobytes at every change.
     """
 
     capacity: int = 2048
     lag: int = 512
     heartbeat: float = 15.0
+    people: int = 65536
 
 
 DEFAULT_LIMITS = LogLimits()
@@ -78,15 +83,19 @@ class EventLog:
         self._run_id = run_id
         self._clock = clock
         self._limits = limits
-        self._entries: deque[Happened] = deque(maxlen=limits.capacity)
+        self._entries: deque[Happened] = deque()
+        # How many people each of the entries keeps, and all of them.
+        self._weights: deque[int] = deque()
+        self._people = 0
         self._newest = 0
+        self._last_call: Call | None = None
         self._subscribers: set[asyncio.Event] = set()
         self._closed = False
 
     @property
     def cursor(self) -> str:
         """The newest cursor."""
-        return self._cursor(self._newest)
+        return self.cursor_of(self._newest)
 
     @property
     def subscribers(self) -> int:
@@ -94,9 +103,16 @@ class EventLog:
         return len(self._subscribers)
 
     def publish(self, event: Event) -> None:
-        """Appends the event and wakes every subscriber."""
+        """Appends the event, forgets the oldest ones beyond the limits and wakes every subscriber."""
         self._newest += 1
-        self._entries.append(Happened(self._cursor(self._newest), self._clock(), event))
+        self._entries.append(Happened(self.cursor_of(self._newest), self._clock(), event))
+        self._weights.append(self._weigh(event))
+        self._people += self._weights[-1]
+        while len(self._entries) > self._limits.capacity or (
+            self._people > self._limits.people and len(self._entries) > 1
+        ):
+            self._entries.popleft()
+            self._people -= self._weights.popleft()
         self._wake()
 
     def close(self) -> None:
@@ -139,6 +155,10 @@ class EventLog:
             return None
         return self._entries[number - self._newest]
 
+    def keeps(self, number: int) -> bool:
+        """Whether every event after `number` is still there."""
+        return number >= self._newest - len(self._entries)
+
     def behind(self, number: int) -> int:
         """How many events follow `number`."""
         return self._newest - number
@@ -148,12 +168,26 @@ class EventLog:
         """The limits it was made with."""
         return self._limits
 
+    def cursor_of(self, number: int) -> str:
+        """What resumes after `number`."""
+        return f"{self._run_id}:{number}"
+
+    def _weigh(self, event: Event) -> int:
+        """How many people the event keeps in memory that the ones before it do not: those of one change
+        share the call, and those between two words of the hub its members.
+        """
+        if isinstance(event, history.MissedCall | history.HistoryChanged):
+            return len(event.record.invitees) if event.record is not None else 0
+        call, before = getattr(event, "call", None), self._last_call
+        if not isinstance(call, Call) or call is before:
+            return 0
+        self._last_call = call
+        known = before is not None and call.hub.members is before.hub.members
+        return len(call.participants) + (0 if known else len(call.hub.members))
+
     def _wake(self) -> None:
         for wake in self._subscribers:
             wake.set()
-
-    def _cursor(self, number: int) -> str:
-        return f"{self._run_id}:{number}"
 
     def _resumable(self, cursor: str) -> int | None:
         """The number in a cursor of this run whose successor is still kept, else None."""
@@ -161,8 +195,7 @@ class EventLog:
         if not colon or run_id != self._run_id or not (digits.isascii() and digits.isdecimal()):
             return None
         number = int(digits)
-        oldest = self._newest - len(self._entries)
-        return number if oldest <= number <= self._newest else None
+        return number if number <= self._newest and self.keeps(number) else None
 
 
 class Subscription(Generic[S]):
@@ -175,6 +208,7 @@ class Subscription(Generic[S]):
         self._first: Message[S] | None = first
         # A backlog that was asked for is not slowness; what the log has dropped cannot be read.
         self._lag = min(log.limits.lag + log.behind(number), log.limits.capacity)
+        self._beat_due = 0.0
         self._wake = asyncio.Event()
         log.enter(self._wake)
 
@@ -186,29 +220,38 @@ class Subscription(Generic[S]):
 
         Raises Refused: SUBSCRIBER_TOO_SLOW (resume with the last cursor), SHUTTING_DOWN.
         """
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
-        while (happened := self._next()) is None:
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(self._log.limits.heartbeat):
-                    await self._wake.wait()
-            except TimeoutError:
-                return Beat(self._log.cursor)
-        return happened
+        message = await self._message()
+        self._beat_due = asyncio.get_running_loop().time() + self._log.limits.heartbeat
+        return message
 
     def close(self) -> None:
         """Lets go of the log. Idempotent."""
         self._log.leave(self._wake)
 
+    async def _message(self) -> Message[S]:
+        """The first message, then the next event; a heartbeat when it is due and no event is there."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        loop = asyncio.get_running_loop()
+        while (happened := self._next()) is None:
+            # Not from now: events that are hidden from this one go on waking it.
+            if loop.time() >= self._beat_due:
+                return Beat(self._log.cursor_of(self._number))
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._beat_due):
+                    await self._wake.wait()
+        return happened
+
     def _next(self) -> Happened | None:
         """The next event of a wanted type that is there already."""
-        if self._log.behind(self._number) > self._lag:
+        behind = self._log.behind(self._number)
+        if behind > self._lag or not self._log.keeps(self._number):
             self.close()
             raise Refused(
                 Reason.SUBSCRIBER_TOO_SLOW,
-                f"the subscriber is more than {self._lag} events behind; resume with its last cursor",
+                f"the subscriber is {behind} events behind, too many; resume with its last cursor",
                 {"limit": str(self._lag)},
             )
         while (happened := self._log.after(self._number)) is not None:

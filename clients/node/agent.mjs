@@ -1,4 +1,4 @@
-// A client of the media agent in a hundred lines, straight from the .proto files: nothing is generated.
+// A small client of the media agent, straight from the .proto files: nothing is generated.
 
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -45,31 +45,55 @@ export class Agent {
   }
 }
 
+// Timers go by the monotonic clock. grpc-js takes a deadline by the wall clock, which may be set meanwhile.
 function unary(client, rpc, request) {
   return new Promise((resolve, reject) => {
-    const deadline = Date.now() + DEADLINE_MS;
-    client[rpc](request, { deadline }, (error, reply) => (error ? reject(error) : resolve(reply)));
+    const call = client[rpc](request, (error, reply) => {
+      clearTimeout(timer);
+      if (error) reject(error);
+      else resolve(reply);
+    });
+    const timer = setTimeout(() => {
+      const late = new Error(`no answer to ${rpc} in ${DEADLINE_MS} ms`);
+      reject(Object.assign(late, { code: grpc.status.DEADLINE_EXCEEDED }));
+      call.cancel();
+    }, DEADLINE_MS);
   });
 }
 
-/** Everything that an agent told since it was opened. */
+/**
+ * Everything that an agent told since it was opened, on one stream. It has no reconnect: when the stream ends
+ * (`failed` says why), whoever waits is told, and a new Journal begins with a new snapshot. A client that must
+ * live for years resumes with its last cursor instead, as clients/python does; heartbeats carry one, too.
+ */
 export class Journal {
   constructor(agent) {
     this.events = [];
     this.waiting = new Set();
+    this.failed = null;
     this.stream = agent.subscribe();
     this.opened = new Promise((resolve, reject) => {
       this.stream.on("data", (message) => {
         if (message.body === "snapshot") resolve(message.snapshot);
         if (message.body === "event") this.note(message.event);
       });
-      this.stream.on("error", reject);
+      const fail = (error) => {
+        this.failed ??= error;
+        reject(error);
+        this.look();
+      };
+      this.stream.on("error", fail);
+      this.stream.on("end", () => fail(new Error("the agent ended the stream")));
     });
     this.opened.catch(() => {}); // Cancelled in close(), when nobody waits any more.
   }
 
   note(event) {
     this.events.push(event);
+    this.look();
+  }
+
+  look() {
     for (const look of this.waiting) look();
   }
 
@@ -77,16 +101,17 @@ export class Journal {
     return this.events.length;
   }
 
-  /** The first event of that type after the mark that is as wanted. */
+  /** The first event of that type after the mark that is as wanted; rejects when the stream has ended. */
   expect(type, mark, wanted = () => true, within = 10_000) {
     const find = () => this.events.slice(mark).find((e) => e.type === `EVENT_TYPE_${type}` && wanted(e[e.body]));
     return new Promise((resolve, reject) => {
       const look = () => {
         const found = find();
-        if (!found) return;
+        if (!found && !this.failed) return;
         clearTimeout(timer);
         this.waiting.delete(look);
-        resolve(found[found.body]);
+        if (found) resolve(found[found.body]);
+        else reject(this.failed);
       };
       const timer = setTimeout(() => {
         this.waiting.delete(look);
@@ -99,7 +124,6 @@ export class Journal {
   }
 
   close() {
-    this.stream.on("error", () => {});
     this.stream.cancel();
   }
 }

@@ -12,14 +12,14 @@ const [aliceSocket, bobSocket] = process.argv.slice(2);
 const alice = new Agent(aliceSocket);
 const bob = new Agent(bobSocket);
 const heard = { alice: new Journal(alice), bob: new Journal(bob) };
-const began = Date.now();
+const began = performance.now();
 
 async function step(name, action) {
   try {
     const detail = await action();
-    console.log(JSON.stringify({ ms: Date.now() - began, step: name, ...(detail && { detail }) }));
+    console.log(JSON.stringify({ ms: Math.round(performance.now() - began), step: name, ...(detail && { detail }) }));
   } catch (error) {
-    console.log(JSON.stringify({ ms: Date.now() - began, failed: name, why: String(error.message) }));
+    console.log(JSON.stringify({ ms: Math.round(performance.now() - began), failed: name, why: String(error.message) }));
     process.exit(1);
   }
 }

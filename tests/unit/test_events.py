@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from mediaagentd.call.events import ErrorRaised, Event, UserEntered
-from mediaagentd.call.types import ErrorCode
+from mediaagentd.call.events import CallChanged, ErrorRaised, Event, UserEntered
+from mediaagentd.call.types import Call, CallType, ErrorCode, HubCall, Member, MemberState, Phase
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.events import (
     Beat,
@@ -18,6 +19,7 @@ from mediaagentd.events import (
     SnapshotTaken,
     Subscription,
 )
+from mediaagentd.history.types import HistoryChanged, Record
 
 EVERYTHING: frozenset[type[Event]] = frozenset()
 
@@ -147,3 +149,82 @@ async def test_closing_lets_them_read_to_the_end() -> None:
     with pytest.raises(Refused) as refused:
         await waiting
     assert refused.value.reason is Reason.SHUTTING_DOWN
+
+
+async def test_events_that_are_hidden_keep_no_heartbeat_away() -> None:
+    log = make(heartbeat=0.02, capacity=64, lag=32)
+    reader = log.subscribe(frozenset({UserEntered}), "", lambda: "state")
+    await take(reader, 1)
+    waiting = asyncio.create_task(take(reader, 2))
+    async with asyncio.timeout(10):
+        while not waiting.done():
+            log.publish(event(1))
+            await asyncio.sleep(0)
+    first, second = await waiting
+    assert isinstance(first, Beat)
+    assert isinstance(second, Beat)
+    passed = [int(beat.cursor.removeprefix("run:")) for beat in (first, second)]
+    assert 0 < passed[0] < passed[1], "it moves past what is hidden"
+    again = log.subscribe(EVERYTHING, second.cursor, lambda: "state")
+    assert await take(again, 1) == [Resumed(second.cursor)]
+
+
+def crowd(people: int, revision: int = 1) -> Call:
+    """A call in which `people` ring, as the hub tells it anew."""
+    members = tuple(Member(f"user-{number}", MemberState.PENDING) for number in range(people))
+    hub = HubCall("c", "i", 1, CallType.AUDIO, "ann", members, revision)
+    return Call(hub, Phase.DIALLING, True, (), 0.0)
+
+
+async def begins(log: EventLog, cursor: str) -> type[Message[str]]:
+    (first,) = await take(log.subscribe(EVERYTHING, cursor, lambda: "state"), 1)
+    return type(first)
+
+
+async def test_events_of_calls_with_many_people_are_forgotten_sooner() -> None:
+    log = make(people=1000)
+    for number in range(1, 51):
+        log.publish(CallChanged(crowd(100, number)))
+        log.publish(event(number))
+    # Ten crowds: events 81, 83 ... 99, and whatever came after the eleventh.
+    assert await begins(log, "run:79") is Resumed
+    assert await begins(log, "run:78") is SnapshotTaken
+
+
+async def test_events_that_share_their_people_are_all_kept() -> None:
+    log = make(people=1000)
+    call = crowd(600)
+    for number in range(100):
+        call = replace(call, answered=float(number))
+        log.publish(UserEntered("bob", call))
+        log.publish(CallChanged(call))
+    assert await begins(log, "run:0") is Resumed
+
+
+async def test_one_event_that_weighs_more_than_the_limit_is_kept() -> None:
+    log = make(people=10)
+    log.publish(event(1))
+    log.publish(CallChanged(crowd(100)))
+    assert await begins(log, "run:1") is Resumed
+    assert await begins(log, "run:0") is SnapshotTaken
+
+
+async def test_records_weigh_too() -> None:
+    log = make(people=100)
+    who = tuple((f"user-{number}", MemberState.NO_RESPONSE) for number in range(60))
+    for number in range(1, 4):
+        log.publish(HistoryChanged(Record("ann", "c", "i", number, True, CallType.AUDIO, "ann", who, 0.0)))
+    assert await begins(log, "run:2") is Resumed
+    assert await begins(log, "run:1") is SnapshotTaken
+
+
+async def test_a_reader_whose_next_event_is_forgotten_for_its_weight_is_told_so() -> None:
+    log = make(people=1000)
+    reader = log.subscribe(EVERYTHING, "", lambda: "state")
+    await take(reader, 1)
+    for number in range(12):
+        log.publish(CallChanged(crowd(100, number)))
+    with pytest.raises(Refused) as refused:
+        await anext(reader)
+    assert refused.value.reason is Reason.SUBSCRIBER_TOO_SLOW
+    assert log.subscribers == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -86,16 +87,23 @@ class Agent:
         await self.close()
 
     async def close(self) -> None:
-        """Ends every stream of this client; the agent and its call go on."""
-        await self._handlers.close()
-        for subscription in tuple(self._subscriptions):
-            await subscription.aclose()
-        await self._channel.close()
+        """Ends every stream of this client; the agent and its call go on. May be awaited in a callback."""
+        async with contextlib.AsyncExitStack() as stack:
+            # In reverse, and each also when one before it was cancelled.
+            stack.push_async_callback(self._channel.close)
+            for subscription in tuple(self._subscriptions):
+                stack.push_async_callback(subscription.aclose)
+            stack.push_async_callback(self._handlers.close)
 
     # --- events -----------------------------------------------------------------------------------
 
     def on(self, event: Event | str, callback: Callback) -> None:
-        """Calls back with the payload of every such event; "INVITED" and "onInvited" are the same."""
+        """Calls back with the payload of every such event; "INVITED" and "onInvited" are the same.
+
+        A call that rings already when the first callback is added is INVITED, too. After a gap (the agent was
+        restarted) SESSION_CHANGED, LOCAL_MEDIA_CHANGED and CALL_CHANGED tell how everything is, CALL_CHANGED
+        and CALL_END without an `end_reason` that the call is no more. One that raises is logged.
+        """
         self._handlers.on(Event.of(event), callback)
 
     def off(self, event: Event | str, callback: Callback) -> None:
@@ -109,10 +117,18 @@ class Agent:
         return self._handlers.once(Event.of(event), where)
 
     def events(
-        self, types: Iterable[Event | str] = (), cursor: str = "", *, wait_for_agent: bool = False
+        self,
+        types: Iterable[Event | str] = (),
+        cursor: str = "",
+        *,
+        wait_for_agent: bool = False,
+        patience: float = math.inf,
     ) -> Subscription:
-        """Snapshot, then events without gaps; reconnects by itself. `cursor` resumes after a message."""
-        return self._subscribe([Event.of(name) for name in types], cursor, wait_for_agent=wait_for_agent)
+        """Snapshot, then events without gaps; reconnects by itself. `cursor` resumes after a message;
+        `patience`: seconds without an agent after which the reader gets AgentUnavailable.
+        """
+        wanted = [Event.of(name) for name in types]
+        return self._subscribe(wanted, cursor, wait_for_agent=wait_for_agent, patience=patience)
 
     def _subscribe(
         self,
@@ -120,6 +136,7 @@ class Agent:
         cursor: str = "",
         *,
         wait_for_agent: bool = False,
+        patience: float = math.inf,
         on_connection: Callable[[Connection], None] | None = None,
     ) -> Subscription:
         """A subscription that ends with this client at the latest."""
@@ -136,6 +153,7 @@ class Agent:
             cursor,
             target=self.target,
             wait_for_agent=wait_for_agent,
+            patience=patience,
             on_connection=changed,
         )
         self._subscriptions.add(subscription)
@@ -214,11 +232,8 @@ class Agent:
         """Enters a running group call: the one of that id, or the one of that group."""
         if bool(call_id) == bool(group_id):
             raise ValueError("call_id or group_id: one of them names the call")
-        request = (
-            call_pb2.JoinGroupCallRequest(call_id=call_id)
-            if call_id
-            else call_pb2.JoinGroupCallRequest(group_id=group_id)
-        )
+        which = {"call_id": call_id} if call_id else {"group_id": group_id}
+        request = call_pb2.JoinGroupCallRequest(**which)
         return (await self._ask(self._calls.JoinGroupCall, request)).call
 
     async def accept(
@@ -228,9 +243,8 @@ class Agent:
         call_type: CallType | str | None = None,
     ) -> call_pb2.Call:
         """Accepts the invitation that rings; room and type may be left to the agent."""
-        request = call_pb2.AcceptRequest(
-            invite_id=invite_id, room_id=room_id, call_type=_type_or_unsaid(call_type)
-        )
+        kind = CallType.or_unsaid(call_type)
+        request = call_pb2.AcceptRequest(invite_id=invite_id, room_id=room_id, call_type=kind)
         return (await self._ask(self._calls.Accept, request)).call
 
     async def reject(
@@ -238,7 +252,7 @@ class Agent:
     ) -> call_pb2.Call:
         """Rejects the invitation that rings; `is_busy` reaches the inviter as LINE_BUSY."""
         request = call_pb2.RejectRequest(
-            invite_id=invite_id, is_busy=is_busy, call_type=_type_or_unsaid(call_type)
+            invite_id=invite_id, is_busy=is_busy, call_type=CallType.or_unsaid(call_type)
         )
         return (await self._ask(self._calls.Reject, request)).call
 
@@ -384,8 +398,3 @@ class Agent:
                 return await call
         finally:
             call.cancel()
-
-
-def _type_or_unsaid(value: CallType | str | None) -> call_pb2.CallType.ValueType:
-    """The call type, or the value that leaves it to the agent."""
-    return call_pb2.CALL_TYPE_UNSPECIFIED if value is None else CallType.of(value).proto

@@ -44,7 +44,9 @@ class AgentError(Exception):
 
 
 class AgentUnavailable(AgentError):  # noqa: N818 - reads as what it says, beside AgentError
-    """The agent itself does not answer: not running, starting, or gone. Worth a retry."""
+    """The agent itself does not answer: not running, starting, or gone; or it hangs (TIMED_OUT), and then a
+    command may have come through. Worth a retry.
+    """
 
 
 def from_rpc(error: grpc.aio.AioRpcError, target: str = "") -> AgentError:
@@ -59,7 +61,7 @@ def from_rpc(error: grpc.aio.AioRpcError, target: str = "") -> AgentError:
         message = message.rsplit("error: ", 1)[-1]
         return AgentUnavailable("AGENT_UNREACHABLE", error.code(), f"no agent answers{where}: {message}")
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return AgentError("TIMED_OUT", error.code(), "the agent did not answer in time")
+        return AgentUnavailable("TIMED_OUT", error.code(), "the agent did not answer in time")
     return AgentError(error.code().name, error.code(), message)
 
 

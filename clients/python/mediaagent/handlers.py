@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mediaagent.errors import AgentError
+from mediaagent.missed import KnownCall
 from mediaagent.subscription import Subscription
 from mediaagent.v1 import event_pb2
 from mediaagent.words import Event
@@ -21,7 +22,8 @@ _log = logging.getLogger("mediaagent")
 
 class Handlers:
     """The callbacks of one client. Plain functions run in the order of the events; a coroutine function
-    becomes a task, so that it may wait for later events.
+    becomes a task, so that it may wait for later events. An invitation that rings when the stream begins is
+    told like one that comes; after a gap, how everything is now, and the end of a call that is no more.
     """
 
     def __init__(self, subscribe: Callable[[], Subscription]) -> None:
@@ -31,6 +33,7 @@ class Handlers:
         self._reader: asyncio.Task[None] | None = None
         self._running: set[asyncio.Future[None]] = set()
         self._awaited: set[asyncio.Future[Any]] = set()
+        self._known = KnownCall()
 
     def on(self, event: Event, callback: Callback) -> None:
         """Adds a callback; the same one twice is called twice."""
@@ -71,11 +74,16 @@ class Handlers:
             await self._subscription.ready()
 
     async def close(self) -> None:
-        """Stops calling back; running callbacks are cancelled, and whoever awaits an event."""
-        tasks = [task for task in (self._reader, *self._running, *self._awaited) if task is not None]
+        """Stops calling back; running callbacks are cancelled, but for one that calls this, and whoever
+        awaits an event.
+        """
+        present = (self._reader, *self._running, *self._awaited)
+        tasks = [task for task in present if task is not None and task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            # Not gather: a callback that waits for this in a task of its own would be cancelled in a circle.
+            await asyncio.wait(tasks)
 
     async def _read(self, subscription: Subscription) -> None:
         """Hands every event to its callbacks until closed."""
@@ -83,21 +91,28 @@ class Handlers:
         try:
             async for message in subscription:
                 if isinstance(message, event_pb2.Event):
+                    self._known.note(message)
                     self._dispatch(message)
-                elif began:
-                    self._catch_up(message)
+                else:
+                    self._catch_up(message, began)
                 began = True
         except AgentError as error:
             _log.error("events ended: %s", error)
         except Exception:
             _log.exception("events ended")
 
-    def _catch_up(self, snapshot: event_pb2.Snapshot) -> None:
-        """Events were lost for good, the agent was restarted: tells how everything is now instead."""
-        self._call_back(Event.SESSION_CHANGED, event_pb2.SessionChanged(session=snapshot.session))
-        self._call_back(Event.LOCAL_MEDIA_CHANGED, event_pb2.LocalMediaChanged(media=snapshot.media))
-        if snapshot.HasField("call"):
-            self._call_back(Event.CALL_CHANGED, event_pb2.CallChanged(call=snapshot.call))
+    def _catch_up(self, snapshot: event_pb2.Snapshot, began: bool) -> None:
+        """Tells what is new in a snapshot. One in a stream that has begun says that events were lost for
+        good, the agent was restarted: then also how everything is now.
+        """
+        if began:
+            self._call_back(Event.SESSION_CHANGED, event_pb2.SessionChanged(session=snapshot.session))
+        for event, payload in self._known.compare(snapshot):
+            self._call_back(event, payload)
+        if began:
+            self._call_back(Event.LOCAL_MEDIA_CHANGED, event_pb2.LocalMediaChanged(media=snapshot.media))
+            if snapshot.HasField("call"):
+                self._call_back(Event.CALL_CHANGED, event_pb2.CallChanged(call=snapshot.call))
 
     def _dispatch(self, message: event_pb2.Event) -> None:
         """Hands one event to its callbacks; a kind newer than this client has none."""

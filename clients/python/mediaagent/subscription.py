@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import logging
+import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Self
@@ -36,6 +38,11 @@ _FINAL = frozenset(
 """Statuses that another attempt would only repeat."""
 
 
+_log = logging.getLogger("mediaagent")
+
+_UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
+
+
 class Connection(enum.Enum):
     """Where a subscription stands with the agent."""
 
@@ -56,8 +63,10 @@ class Subscription(AsyncIterator[Message]):
     """An async iterator over the agent's events; also a context manager that enters once the stream
     stands, so that nothing caused afterwards can be missed.
 
-    `cursor` is that of the last message handed over: keep it to resume in another process. The first
-    connection fails like a call does; with `wait_for_agent` it is retried like every later one.
+    `cursor` resumes after the last message handed over, and after whatever the filter hid since (heartbeats
+    tell): keep it to resume in another process. The first connection fails like a call does; with
+    `wait_for_agent` it is retried like every later one. `patience`: seconds without an agent after which the
+    reader gets AgentUnavailable.
     """
 
     def __init__(
@@ -68,6 +77,7 @@ class Subscription(AsyncIterator[Message]):
         *,
         target: str = "",
         wait_for_agent: bool = False,
+        patience: float = math.inf,
         on_connection: Callable[[Connection], None] | None = None,
     ) -> None:
         self.cursor = cursor
@@ -76,10 +86,12 @@ class Subscription(AsyncIterator[Message]):
         self._types = [event.proto for event in types]
         self._target = target
         self._waits = wait_for_agent
+        self._patience = patience
         self._on_connection = on_connection
         self._received = cursor
         # One message ahead of the reader: a slow reader is the agent's to judge, through flow control.
-        self._queue: asyncio.Queue[Message | Exception] = asyncio.Queue(maxsize=1)
+        # None ends it, and stays there for whoever else reads.
+        self._queue: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=1)
         self._settled = asyncio.Event()
         self._failure: Exception | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -97,15 +109,16 @@ class Subscription(AsyncIterator[Message]):
         await self.aclose()
 
     async def __anext__(self) -> Message:
-        """The next snapshot or event. A reader that is cancelled here loses nothing."""
+        """The next snapshot or event; ends with `aclose`, wherever that is called. A reader that is
+        cancelled here loses nothing.
+        """
         if self.connection is Connection.CLOSED:
             raise StopAsyncIteration
         self._begin()
-        if self._failure is not None and self._queue.empty():
-            raise self._failure
         message = await self._queue.get()
-        if isinstance(message, Exception):
-            raise message
+        if message is None:
+            self._queue.put_nowait(None)
+            raise self._failure or StopAsyncIteration
         self.cursor = message.cursor
         return message
 
@@ -115,12 +128,16 @@ class Subscription(AsyncIterator[Message]):
         await self._settled.wait()
 
     async def aclose(self) -> None:
-        """Ends the stream; idempotent."""
-        if self._pump is not None:
-            self._pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._pump
-        self._became(Connection.CLOSED)
+        """Ends the stream, and the wait of whoever reads it; idempotent."""
+        try:
+            if self._pump is not None:
+                self._pump.cancel()
+                await asyncio.wait({self._pump})
+        finally:
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            self._queue.put_nowait(None)
+            self._became(Connection.CLOSED)
 
     def _begin(self) -> None:
         """Starts to read; here and not in the constructor, which may run without a loop."""
@@ -128,33 +145,35 @@ class Subscription(AsyncIterator[Message]):
             self._pump = asyncio.get_running_loop().create_task(self._run(), name="mediaagent-events")
 
     async def _run(self) -> None:
+        """Reads until closed, or until what ends it for good: whoever waits, and whoever reads, gets that."""
+        try:
+            await self._follow()
+        except Exception as error:
+            self._failure = error
+            self._settled.set()
+            await self._queue.put(None)
+
+    async def _follow(self) -> None:
         """Reads stream after stream, each from where the one before it ended."""
-        attempt = 0
+        loop = asyncio.get_running_loop()
+        attempt, heard = 0, loop.time()
         while True:
             try:
                 async with contextlib.aclosing(self._stream()) as messages:
                     async for message in messages:
-                        attempt = 0
                         await self._queue.put(message)
             except AgentError as error:
-                if self._is_final(error):
-                    return await self._fail(error)
-            except (
-                Exception
-            ) as error:  # a cursor that is no UTF-8, a callback that fails: the reader's to know
-                return await self._fail(error)
+                now = loop.time()
+                if self.connection is Connection.CONNECTED:
+                    attempt, heard = 0, now
+                if self._is_final(error) or now - heard > self._patience:
+                    raise
             self._became(Connection.LOST)
             attempt += 1
             await asyncio.sleep(backoff(attempt))
 
-    async def _fail(self, error: Exception) -> None:
-        """Ends for good: whoever waits, and whoever reads, gets the error."""
-        self._failure = error
-        self._settled.set()
-        await self._queue.put(error)
-
     async def _stream(self) -> AsyncGenerator[Message, None]:
-        """One connection: snapshot and events until it ends; raises what ended it."""
+        """One connection: snapshot and events, until AgentError for what ended it."""
         request = event_pb2.SubscribeRequest(types=self._types, cursor=self._received)
         call = self._stub.Subscribe(request)
         try:
@@ -164,13 +183,12 @@ class Subscription(AsyncIterator[Message]):
                     async with asyncio.timeout(IDLE_TIMEOUT):
                         response = await call.read()
                 if not isinstance(response, event_pb2.SubscribeResponse):
-                    return  # The agent ended the stream in order: it is stopping.
+                    raise AgentUnavailable("AGENT_UNREACHABLE", _UNAVAILABLE, "the agent ended the stream")
                 message = self._take(response)
                 if message is not None:
                     yield message
         except TimeoutError:
-            unavailable = grpc.StatusCode.UNAVAILABLE
-            raise AgentUnavailable("AGENT_UNREACHABLE", unavailable, "the agent fell silent") from None
+            raise AgentUnavailable("AGENT_UNREACHABLE", _UNAVAILABLE, "the agent fell silent") from None
         finally:
             # An abandoned call is never collected.
             call.cancel()
@@ -188,6 +206,8 @@ class Subscription(AsyncIterator[Message]):
                 return response.event
             case "heartbeat":
                 self._received = response.heartbeat.cursor
+                if self._queue.empty():  # Else the reader has not had everything before it.
+                    self.cursor = self._received
             case "resumed" | None:
                 pass
         return None
@@ -198,8 +218,11 @@ class Subscription(AsyncIterator[Message]):
         return first or error.status in _FINAL
 
     def _became(self, connection: Connection) -> None:
-        """Tells of a change of the connection, once."""
+        """Tells of a change of the connection, once. A callback that fails ends no stream."""
         if connection is not self.connection:
             self.connection = connection
             if self._on_connection is not None:
-                self._on_connection(connection)
+                try:
+                    self._on_connection(connection)
+                except Exception:
+                    _log.exception("the callback of the connection failed")

@@ -19,6 +19,11 @@ class CallType(enum.IntEnum):
         """The member of that name, in any case, or of that number."""
         return cls[value.upper()] if isinstance(value, str) else cls(value)
 
+    @classmethod
+    def or_unsaid(cls, value: CallType | str | None) -> call_pb2.CallType.ValueType:
+        """As the contract has it; None leaves it to the agent."""
+        return call_pb2.CALL_TYPE_UNSPECIFIED if value is None else cls.of(value).proto
+
     @property
     def proto(self) -> call_pb2.CallType.ValueType:
         """As the contract has it."""

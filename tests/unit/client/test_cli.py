@@ -27,6 +27,15 @@ PYTHON_PATH = os.pathsep.join(
 HASTY = "-c", "import sys; from mediaagent.cli import main, views; views.SILENCE = 0.1; sys.exit(main())"
 """The command line, which says after a tenth of a second what else it says after three."""
 
+SHORT_TEMPERED = (
+    "-c",
+    (
+        "import sys; from mediaagent import Agent; Agent.__init__.__kwdefaults__['timeout'] = 0.5;"
+        "from mediaagent.cli import main, calls; calls.PATIENCE = 0.1; sys.exit(main())"
+    ),
+)
+"""The command line, which waits half a second for an answer, and hardly for an agent to come back."""
+
 
 @dataclass
 class Ended:
@@ -106,6 +115,24 @@ async def test_no_agent_is_3(tmp_path: Path) -> None:
     ended = await command(str(tmp_path / "nothing.sock"), "status")
     assert ended.code == 3
     assert "no agent answers" in ended.err
+
+
+async def test_an_agent_that_hangs_is_3(fake: FakeAgent, socket: str) -> None:
+    fake.hang = True
+    async with running(SHORT_TEMPERED, socket, "call", "bob") as process:
+        _, err = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 3
+    assert b"did not answer in time" in err
+
+
+async def test_an_agent_that_does_not_come_back_is_3_for_a_call_that_is_waited_for(
+    fake: FakeAgent, socket: str
+) -> None:
+    async with running(SHORT_TEMPERED, socket, "call", "bob", "--wait") as process:
+        assert process.stdout is not None
+        await process.stdout.readline()
+        await fake.stop()
+        assert await asyncio.wait_for(process.wait(), 20) == 3
 
 
 @pytest.mark.parametrize(

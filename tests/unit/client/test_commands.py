@@ -40,7 +40,7 @@ async def test_an_agent_that_is_not_there_is_unavailable(tmp_path: object) -> No
 async def test_an_agent_that_hangs_meets_the_deadline(fake: FakeAgent, socket: str) -> None:
     fake.hang = True
     async with Agent(socket, timeout=0.2) as agent:
-        with pytest.raises(AgentError) as late:
+        with pytest.raises(AgentUnavailable) as late:
             await agent.call("bob")
     assert late.value.reason == "TIMED_OUT"
 

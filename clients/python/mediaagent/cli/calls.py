@@ -16,6 +16,9 @@ from mediaagent.errors import AgentError
 from mediaagent.subscription import Subscription
 from mediaagent.v1 import call_pb2, event_pb2
 
+PATIENCE = 30.0
+"""Seconds without an agent after which a call is no longer waited for: systemd has one back in a few."""
+
 _TALKING = (call_pb2.CALL_STATE_ACTIVE, call_pb2.CALL_STATE_RECONNECTING)
 
 
@@ -47,15 +50,15 @@ async def call(
 ) -> int:
     """Calls USER, several users together (USER USER ...), or a group (--group ID).
 
-    With --wait the exit code is 0 when somebody answered and 4 when nobody did; interrupting the wait
-    cancels the call.
+    With --wait the exit code is 0 when somebody answered, 4 when nobody did, and 3 when the agent is gone
+    and does not come back; interrupting the wait cancels the call.
     """
     if not users and not group:
         Output(False).usage("call: whom? name users, or a group with --group")
         return USAGE
     kind = "video" if video else "audio"
     async with connected(common) as (agent, out), contextlib.AsyncExitStack() as stack:
-        events = await stack.enter_async_context(agent.events()) if wait else None
+        events = await stack.enter_async_context(agent.events(patience=PATIENCE)) if wait else None
         if len(users) == 1 and not group:
             made = await agent.call(users[0], kind, timeout)
         else:
