@@ -63,8 +63,13 @@ setup-tests: setup-dev clients/node/node_modules/.installed
 	@.ci/install-packages chromium=chromium turnserver=coturn openssl=openssl pulseaudio=pulseaudio pactl=pulseaudio-utils Xvfb=xvfb '/usr/lib/*/libSDL2-2.0.so.0=libsdl2-2.0-0' nft=nftables ip=iproute2
 
 # -rs: what was not run is named, with the reason.
+# The worlds of the simulation are played on one core while the unit tests run on the other.
 test: setup-tests
-	$(BIN)/python -m pytest -q -rs tests/unit tests/simulation tests/virtual tests/integration tests/clients tests/browser --seeds $(SEEDS)
+	@mkdir -p build
+	$(BIN)/python -m pytest -q tests/simulation --seeds $(SEEDS) > build/simulation.log 2>&1 & worlds=$$!; \
+	  $(BIN)/python -m pytest -q -rs tests/unit tests/virtual; units=$$?; \
+	  wait $$worlds; played=$$?; cat build/simulation.log; exit $$((units + played))
+	$(BIN)/python -m pytest -q -rs tests/integration tests/clients tests/browser
 
 unit: setup-dev
 	$(BIN)/python -m pytest -q tests/unit tests/simulation tests/virtual --seeds $(SEEDS)

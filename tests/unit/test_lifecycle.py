@@ -137,3 +137,13 @@ def test_a_hub_may_write_what_waits() -> None:
 def test_media_stops_within_a_step_of_the_daemons_stop() -> None:
     """Else it is cancelled before its threads are told."""
     assert engine.STOP < lifecycle.STEP_WITHIN < lifecycle.STOP_WITHIN
+
+
+async def test_what_was_cancelled_is_no_error_and_anything_else_is() -> None:
+    loop, told = asyncio.get_running_loop(), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "default_exception_handler", told.append)
+        for error in (asyncio.CancelledError(), ValueError("odd"), None):
+            lifecycle._unhandled(loop, {"message": "x", "exception": error})
+    assert [context["exception"] for context in told] == [told[0]["exception"], None]
+    assert isinstance(told[0]["exception"], ValueError)
