@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mediaagentd import hub_daemon, lifecycle
@@ -140,7 +141,8 @@ def test_media_stops_within_a_step_of_the_daemons_stop() -> None:
 
 
 async def test_what_was_cancelled_is_no_error_and_anything_else_is() -> None:
-    loop, told = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
+    told: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "default_exception_handler", told.append)
         for error in (asyncio.CancelledError(), ValueError("odd"), None):
