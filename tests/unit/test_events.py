@@ -152,7 +152,7 @@ async def test_closing_lets_them_read_to_the_end() -> None:
 
 
 async def test_events_that_are_hidden_keep_no_heartbeat_away() -> None:
-    log = make(heartbeat=0.02, capacity=64, lag=32)
+    log = make(heartbeat=0.2, capacity=64, lag=32)
     reader = log.subscribe(frozenset({UserEntered}), "", lambda: "state")
     await take(reader, 1)
     waiting = asyncio.create_task(take(reader, 2))

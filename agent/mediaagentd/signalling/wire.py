@@ -239,10 +239,12 @@ def _member(message: hub_pb2.Member) -> Member:
     )
 
 
+_REASONS = {reason.value: reason for reason in EndReason}
+
+
 def _left(message: hub_pb2.Member) -> EndReason | None:
     """A word that this agent does not know is no reason to know nothing of the call."""
-    known = message.left_reason in {reason.value for reason in EndReason}
-    return EndReason(message.left_reason) if known else None
+    return _REASONS.get(message.left_reason)
 
 
 def _invitation(message: hub_pb2.Invitation) -> Invitation:
