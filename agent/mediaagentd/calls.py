@@ -142,7 +142,7 @@ class Calls:
     @property
     def has_left(self) -> bool:
         """Whether nobody is logged in, and no client wanted it so."""
-        return self._state.session is SessionPhase.LOGGED_OUT and not self._logins.dismissed
+        return self._logins.has_left
 
     async def stop(self) -> None:
         """Gives up logins that are under way, then hangs up and leaves the hub."""
@@ -167,6 +167,20 @@ class Calls:
         Raises Refused: ALREADY_LOGGED_IN, what the hub says, USER_SIG_* of one that cannot be kept.
         """
         await self._logins.login(user_id, user_sig)
+
+    async def login_standing(self, user_id: str, user_sig: str) -> None:
+        """Logs the configured user in, unless a client has had another word by then (`has_left`).
+
+        Raises Refused: what the hub says.
+        """
+        await self._logins.login_standing(user_id, user_sig)
+
+    def renew(self, user_id: str, user_sig: str) -> None:
+        """Keeps another UserSig for the session of that user, if there is one.
+
+        Raises Refused: USER_SIG_* of one that cannot be kept.
+        """
+        self._logins.renew(user_id, user_sig)
 
     async def logout(self) -> None:
         """Hangs up and leaves the hub. Idempotent. A client that stops waiting does not stop it."""

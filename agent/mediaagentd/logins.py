@@ -49,6 +49,20 @@ class Logins:
         """See `Calls`."""
         await _owned(self._log_in(user_id, user_sig), self._logging_in)
 
+    async def login_standing(self, user_id: str, user_sig: str) -> None:
+        """See `Calls`."""
+        await _owned(self._log_in_standing(user_id, user_sig), self._logging_in)
+
+    def renew(self, user_id: str, user_sig: str) -> None:
+        """See `Calls`."""
+        if self._is_here and self._state().user_id == user_id:
+            self._session.renew(user_sig)
+
+    @property
+    def has_left(self) -> bool:
+        """See `Calls`."""
+        return self._state().session is SessionPhase.LOGGED_OUT and not self.dismissed
+
     async def logout(self) -> None:
         """See `Calls`."""
         await _owned(self._log_out(), self._logging_out)
@@ -68,18 +82,28 @@ class Logins:
     async def _log_in(self, user_id: str, user_sig: str) -> None:
         async with self._lock:
             self.dismissed = False
-            state = self._state()
-            here = state.session in (SessionPhase.ONLINE, SessionPhase.RECONNECTING)
-            if here and self._session.has_session:
-                if state.user_id == user_id:
-                    self._session.renew(user_sig)
-                    return
+            if not self._is_here:
+                await self._session.login(user_id, user_sig)
+                return
+            present = self._state().user_id
+            if present != user_id:
                 raise Refused(
                     Reason.ALREADY_LOGGED_IN,
                     "another user is logged in on this agent; log out first",
-                    {"user_id": state.user_id},
+                    {"user_id": present},
                 )
-            await self._session.login(user_id, user_sig)
+            self._session.renew(user_sig)
+
+    async def _log_in_standing(self, user_id: str, user_sig: str) -> None:
+        async with self._lock:
+            if self.has_left:  # what clients asked for before it is done by now
+                await self._session.login(user_id, user_sig)
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether somebody is logged in, and looked after."""
+        here = self._state().session in (SessionPhase.ONLINE, SessionPhase.RECONNECTING)
+        return here and self._session.has_session
 
     async def _log_out(self) -> None:
         async with self._lock:

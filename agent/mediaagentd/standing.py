@@ -52,11 +52,19 @@ class StandingLogin:
                 await self._settled.wait()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled; a defect is told in the log, and it goes on."""
+        while True:
+            try:
+                await self._stay()
+            except Exception as error:
+                _log.error("standing_login_failed", error=type(error).__name__)
+                await asyncio.sleep(SLOW[0])
+
+    async def _stay(self) -> None:
         while True:
             await self._until_wanted()
             try:
-                await self._calls.login(self._user_id, self._user_sig)
+                await self._calls.login_standing(self._user_id, self._user_sig)
             except Refused as refused:
                 await self._refused(refused)
             else:
@@ -69,12 +77,15 @@ class StandingLogin:
 
     async def _until_wanted(self) -> None:
         """Waits until nobody is logged in; once a day a UserSig that was replaced meanwhile is kept."""
+        loop = asyncio.get_running_loop()
+        look = loop.time() + DAY  # whatever becomes of the session until then
         while not self._calls.has_left:
             self._news.clear()
             try:
-                async with asyncio.timeout(DAY):
+                async with asyncio.timeout_at(look):
                     await self._news.wait()
             except TimeoutError:
+                look = loop.time() + DAY
                 await self._keep_another()
 
     async def _refused(self, refused: Refused) -> None:
@@ -101,7 +112,7 @@ class StandingLogin:
     async def _keep_another(self) -> None:
         if self._calls.state.user_id == self._user_id and await self._reads_another():
             try:
-                await self._calls.login(self._user_id, self._user_sig)
+                self._calls.renew(self._user_id, self._user_sig)
             except Refused as refused:
                 _log.error("user_sig not kept", reason=refused.reason.name, message=refused.message)
 
@@ -111,7 +122,7 @@ class StandingLogin:
             return False
         try:
             config = await asyncio.to_thread(self._read)
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:  # half written, or not there while it is being replaced
             _log.warning("configuration not read again", error=str(error))
             return False
         user_sig = config.user_sig.get_secret_value()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 
 import pytest
+import structlog
 from mediaagentd.call.types import SessionChanged, SessionPhase
 from mediaagentd.calls import Calls
 from mediaagentd.config import Config, ConfigError
@@ -44,7 +45,7 @@ class House:
     def __init__(self) -> None:
         self.signalling = FakeSignalling()
         self.calls = Calls(self.signalling, FakeMedia(), Silent(), FakeRecords())
-        self.configured: Config | ConfigError = config()
+        self.configured: Config | Exception = config()
         self.standing = StandingLogin(self.calls, config(), self._read)
         self.signalling.report = self._report
         self.online = asyncio.Event()
@@ -63,7 +64,7 @@ class House:
             self.online.set()
 
     def _read(self) -> Config:
-        if isinstance(self.configured, ConfigError):
+        if isinstance(self.configured, Exception):
             raise self.configured
         return self.configured
 
@@ -137,9 +138,22 @@ async def test_each_slow_attempt_reads_the_configuration_again(house: House) -> 
     house.configured = config("of another user", user_id="bob")
     await asyncio.sleep(3600)
     assert set(house.logins) == {"first"}
+    house.configured = OSError("/etc/mediaagent/agent.toml: there is no such file, or it may not be read")
+    await asyncio.sleep(3600)
     house.configured = config("second")
     await asyncio.sleep(601)
     assert house.logins[-1] == "second"
+
+
+async def test_a_defect_is_no_reason_to_stay_away(house: House) -> None:
+    house.begin(EXPIRED)
+    house.configured = RuntimeError("can't start new thread")
+    with structlog.testing.capture_logs() as logs:
+        await asyncio.sleep(3600)
+    assert {"event": "standing_login_failed", "log_level": "error", "error": "RuntimeError"} in logs
+    house.signalling.refuses_login = None
+    await asyncio.sleep(601)
+    assert house.session is ONLINE
 
 
 async def test_a_session_that_is_lost_is_opened_again_with_what_is_configured_by_then(house: House) -> None:
@@ -206,6 +220,61 @@ async def test_a_user_sig_that_is_replaced_in_time_is_kept_for_the_next_session(
     await asyncio.sleep(2 * DAY)
     assert house.logins == ["first"], "the session is not touched"
     assert house.signalling.user_sig == "second"
+
+
+async def test_it_is_kept_as_well_where_the_hub_is_lost_every_night(house: House) -> None:
+    house.begin()
+    await asyncio.sleep(1)
+    house.configured = config("second")
+    for _ in range(3):
+        await asyncio.sleep(DAY - 60)
+        for phase in (SessionPhase.RECONNECTING, ONLINE):
+            house.calls.handle(SessionChanged(phase, "ann", "", "hall"))
+            house.standing.look()
+    assert house.logins == ["first"]
+    assert house.signalling.user_sig == "second"
+
+
+async def test_it_is_no_reason_to_push_out_a_newer_login(house: House) -> None:
+    house.begin()
+    await asyncio.sleep(1)
+    house.lose(SessionPhase.KICKED_OUT)
+    house.configured = config("second")
+    await asyncio.sleep(3 * DAY)
+    assert house.logins == ["first"]
+    assert house.session is SessionPhase.KICKED_OUT
+
+
+async def test_a_logout_that_waits_for_another_login_to_fail_is_respected_too(house: House) -> None:
+    """Whoever comes behind it: the standing login asks when its pause is over."""
+    house.begin(UNREACHABLE)
+    await asyncio.sleep(60)
+    fails = asyncio.Event()
+
+    async def slow(user_id: str, user_sig: str) -> None:
+        await fails.wait()
+        raise UNREACHABLE
+
+    login, house.signalling.login = house.signalling.login, slow  # type: ignore[method-assign]
+    async with asyncio.TaskGroup() as clients:
+        by_hand = clients.create_task(given_up(house.calls.login("bob", "sig")))
+        await asyncio.sleep(0)
+        clients.create_task(house.calls.logout())
+        await asyncio.sleep(10)
+        house.signalling.login, house.signalling.refuses_login = login, None  # type: ignore[method-assign]
+        fails.set()
+        assert await by_hand
+    await asyncio.sleep(DAY)
+    assert house.session is LOGGED_OUT
+
+
+async def given_up(login: Coroutine[None, None, None]) -> bool:
+    """Whether the hub was out of reach."""
+    try:
+        await login
+    except Refused as refused:
+        return refused.reason is Reason.HUB_UNREACHABLE
+    return False
 
 
 async def test_who_waits_for_the_login_hears_of_success_and_of_refusal(house: House) -> None:
