@@ -188,7 +188,7 @@ class History:
         self._asked.clear()
         try:
             await self._write()
-        except sqlite3.Error as error:
+        except Exception as error:  # the disk's, or a defect: who writes must outlive it
             if self._patience < _RETRY_AT_MOST:  # then it has been said often enough
                 _log.error("history_not_written", calls=len(self._calls), error=type(error).__name__)
             self._patience = min(max(2 * self._patience, _RETRY), _RETRY_AT_MOST)
@@ -212,7 +212,7 @@ class History:
         """Notes the time, and that the calls that go on do so."""
         try:
             await self._run(HistoryStore.touch, self._wall())
-        except sqlite3.Error as error:
+        except Exception as error:  # as above
             _log.debug("history_not_touched", error=type(error).__name__)
 
     async def _caught_up(self) -> None:

@@ -111,8 +111,12 @@ class Shell:
         self._journal.check_room()
         calls, missed = self._core.welcome(token), self._core.missed(token)
         reader = outbox.open(cursor)
-        # Behind all in the journal: what the welcome tells is on the disk by then.
-        await self._journal.submit(())
+        try:
+            # Behind all in the journal: what the welcome tells is on the disk by then.
+            await self._journal.submit(())
+        except BaseException:  # the agent has gone meanwhile
+            reader.close()
+            raise
         return Opened(user_id, calls, missed, reader)
 
     def outbox(self, token: str) -> Outbox:
@@ -170,7 +174,9 @@ class Shell:
 
     def _tick(self) -> None:
         self._alarm = None
-        self._journal.submit(self._core.step(self.now(), Tick()))
+        effects = self._core.step(self.now(), Tick())
+        if effects:  # nobody waits for the others, and behind a disk that refuses for days they would pile up
+            self._journal.submit(effects)
         self._set_timer()
 
     def _base(self) -> int:

@@ -207,6 +207,25 @@ async def test_a_disk_that_refuses_for_a_while(
     assert (await room.history.page(EVERYTHING, 9, "")).total == 1
 
 
+async def test_a_defect_does_not_end_the_writing(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, failures = HistoryStore.keep, iter([OverflowError("too large")])
+
+    def failing(store: HistoryStore, own: Sequence[Record], away: Sequence[Record], now: float) -> Kept:
+        for failure in failures:
+            raise failure
+        return keep(store, own, away, now)
+
+    monkeypatch.setattr(HistoryStore, "keep", failing)
+    room = make()
+    await room.history.start()
+    room.history.note("ann", TALKED)
+    async with asyncio.timeout(10):
+        assert (await room.history.page(EVERYTHING, 9, "")).total == 0
+        assert (await room.history.page(EVERYTHING, 9, "")).total == 1
+
+
 async def test_more_calls_than_may_wait_are_told_in_the_log(
     make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
 ) -> None:

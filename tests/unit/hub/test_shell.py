@@ -89,3 +89,35 @@ async def test_a_stream_begins_when_what_it_welcomes_with_is_on_the_disk(
     room.store.make_room()
     assert (await stream).user_id == "ann"
     assert login.done()
+
+
+async def test_while_the_disk_refuses_for_days_what_only_looks_at_leases_does_not_pile_up(room: Room) -> None:
+    shell = room.shell
+    await shell.perform(Login("t", "ann", "d"))
+    room.store.fill()
+    login = asyncio.create_task(shell.perform(Login("u", "bob", "d")))
+    await asyncio.wait([login], timeout=0.01)
+    for _ in range(100):
+        room.now += LIMITS.lease - 1.0
+        await shell.perform(RenewLease("t"))
+        shell._tick()
+    assert len(shell._journal._waiting) <= 1, "the end of a session, bob's"
+    room.store.make_room()
+    await login
+
+
+async def test_a_stream_whose_agent_goes_before_it_begins_leaves_nothing(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MAX_WAITING", 100)
+    await room.shell.perform(Login("t", "ann", "d"))
+    room.store.fill()
+    login = asyncio.create_task(room.shell.perform(Login("u", "bob", "d")))
+    await asyncio.sleep(0)
+    stream = asyncio.create_task(room.shell.subscribe("t", 0))
+    await asyncio.wait([stream], timeout=0.01)
+    stream.cancel()
+    await asyncio.wait([stream])
+    assert room.shell.outbox("t")._reader is None
+    room.store.make_room()
+    await login
