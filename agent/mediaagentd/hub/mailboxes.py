@@ -57,13 +57,15 @@ class Mailboxes:
 
     def check_return(self, token: str, user_id: str, device_id: str) -> None:
         """Whether a device may take up the lost session `token` again by itself. Refused: KICKED_OUT when
-        it was kicked, or when another device that excludes it has logged in since: a login by a machine must
-        not win against one by a person.
+        another device kicked it, or one that excludes it has logged in since: a login by a machine must not
+        win against one by a person. Who was kicked by an older login of its own, which the network held back,
+        may.
         """
-        devices = [self._live[other].session.device_id for other in self._by_user.get(user_id, ())]
+        others = self._by_user.get(user_id, ()) if self._exclusive else ()
+        devices = [self._live[other].session.device_id for other in others]
         if token in self._kicked:
             devices.append(self._kicked[token].kicked_by)
-        elif not self._exclusive or all(device == device_id for device in devices):
+        if all(device == device_id for device in devices):
             return
         message = "another device of this user has logged in"
         raise Refused(Reason.KICKED_OUT, message, {"code": "6208", "device_id": devices[-1]})

@@ -37,6 +37,11 @@ SPREAD = 0.5
 _BRIEF = 1.0
 """Seconds; a stream that the hub ended so soon is begun again with a pause."""
 
+_ECHO = 600.0
+"""Seconds within which a session is taken for kicked out by a login of this device of long ago once only; the
+second time another device bears its name, and logged in later.
+"""
+
 _NOWHERE = 2**64 - 1
 """A cursor that no hub has given: the stream begins with what is live, and tells nothing of before again."""
 
@@ -61,6 +66,8 @@ class Stream:
         self._cursor = 0
         self._phase = SessionPhase.LOGGED_OUT
         self._backoff = Backoff(0.25, CAP)
+        self._echo = ""  # the token of the session that was
+        self._echoed = -_ECHO
 
     async def run(self) -> SessionChanged:
         """Listens until the session is over for good; returns how it ended, which is not reported."""
@@ -77,8 +84,10 @@ class Stream:
                     return over
             else:
                 if kicked is not None:
-                    return self._phased(SessionPhase.KICKED_OUT, kicked)
-                if loop.time() - begun >= _BRIEF:
+                    over = await self._kicked_out(kicked)
+                    if over is not None:
+                        return over
+                elif loop.time() - begun >= _BRIEF:
                     continue  # in good order, to hand out new TURN credentials
             await self._pause()
 
@@ -203,6 +212,20 @@ class Stream:
         if welcome.missed:
             self._listener.on_missed(wire.missed(welcome, self._session.user_id, time.time()))
         self.online.set()
+
+    async def _kicked_out(self, device_id: str) -> SessionChanged | None:
+        """A newer login won. One of this device is an older one of ours, which was given up and lay in a
+        connection that stood still: nobody wanted it, so the session is opened again, unless the hub knows
+        better. Returns how it is over, else None.
+        """
+        now, token = asyncio.get_running_loop().time(), self._session.token
+        if device_id != self._device_id or (token != self._echo and now - self._echoed < _ECHO):
+            return self._phased(SessionPhase.KICKED_OUT, device_id)
+        if token != self._echo:
+            self._echo, self._echoed = token, now
+            _log.warning("kicked_out_by_itself")
+        self._change(SessionPhase.RECONNECTING)
+        return await self._log_in_again()
 
     async def _log_in_again(self) -> SessionChanged | None:
         """The hub lost the session (it was away, or we were): opens a new one. Returns how it is over for

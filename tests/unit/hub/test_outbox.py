@@ -274,12 +274,26 @@ def test_who_may_come_back_by_itself() -> None:
     assert refused.value.reason is Reason.SESSION_UNKNOWN
 
 
-def test_where_devices_do_not_exclude_each_other_only_a_kicked_one_stays_away() -> None:
+def test_who_was_kicked_by_a_login_of_its_own_may_come_back_unless_another_device_is_there() -> None:
+    boxes = Mailboxes()
+    boxes.add(Session("a", "ann", "kitchen", 0.0), BASE)
+    boxes.add(Session("late", "ann", "kitchen", 0.0), BASE)
+    boxes.drop("a", "kitchen")
+    boxes.check_return("a", "ann", "kitchen")
+    boxes.add(Session("b", "ann", "hall", 0.0), BASE)
+    boxes.drop("late", "hall")
+    with pytest.raises(Refused) as refused:
+        boxes.check_return("a", "ann", "kitchen")
+    assert refused.value.reason is Reason.KICKED_OUT
+
+
+def test_where_devices_do_not_exclude_each_other_only_one_that_another_kicked_stays_away() -> None:
     boxes = Mailboxes(exclusive=False)
     boxes.add(Session("a", "ann", "kitchen", 0.0), BASE)
     boxes.add(Session("b", "ann", "hall", 0.0), BASE)
     boxes.check_return("lost", "ann", "garden")
     boxes.drop("a", "kitchen")
+    boxes.check_return("a", "ann", "kitchen")
     with pytest.raises(Refused) as refused:
-        boxes.check_return("a", "ann", "kitchen")
+        boxes.check_return("a", "ann", "hall")
     assert refused.value.reason is Reason.KICKED_OUT
