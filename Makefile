@@ -60,7 +60,7 @@ run: setup
 
 # What the tests speak with. Laboratories need root: without it they say so and are not run.
 setup-tests: setup-dev clients/node/node_modules/.installed
-	@.ci/install-packages chromium=chromium turnserver=coturn openssl=openssl pulseaudio=pulseaudio pactl=pulseaudio-utils Xvfb=xvfb '/usr/lib/*/libSDL2-2.0.so.0=libsdl2-2.0-0' nft=nftables ip=iproute2
+	@.ci/install-packages chromium=chromium turnserver=coturn openssl=openssl pulseaudio=pulseaudio pactl=pulseaudio-utils Xvfb=xvfb xauth=xauth '/usr/lib/*/libSDL2-2.0.so.0=libsdl2-2.0-0' nft=nftables ip=iproute2
 
 # -rs: what was not run is named, with the reason.
 # The worlds of the simulation are played on one core while the unit tests run on the other.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from mediaagentd.usersig import suited
 
 _FAR = 253402300799
 """The end of the year 9999, Unix seconds: further no calendar goes."""
+
+_CREDENTIAL = Path("/etc/credstore/mediaagent.user_sig")
+"""What the unit loads (`LoadCredential=`)."""
 
 CONNECT_WITHIN = 2.0
 """Seconds that the hub may take to take a connection."""
@@ -53,8 +57,7 @@ def show(found: tuple[Finding, ...]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        for finding in found:
-            console.print("\t".join(_row(finding)), markup=False)
+        sys.stdout.writelines("\t".join(_row(finding)) + "\n" for finding in found)
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("", "what", "found", "what to do"):
@@ -89,8 +92,12 @@ def _user_sig(config: Config) -> Iterator[Finding]:
     """What the configured UserSig says; whether the hub takes it, only the hub knows."""
     if not config.user_id:
         return
-    user_sig, now = config.user_sig.get_secret_value(), time.time()
+    user_sig, now = config.user_sig.get_secret_value() or _stored(), time.time()
     advice = f"make one: mediaagentd usersig {config.user_id} --expire SECONDS"
+    if not user_sig:
+        advice = f"put it into {_CREDENTIAL} (only root sees whether it is there), or configure it"
+        yield Finding("user_sig", "not seen", os.geteuid() != 0, advice)
+        return
     try:
         claims = suited(user_sig, user_id=config.user_id, sdk_app_id=config.sdk_app_id)
     except Refused as refused:
@@ -103,6 +110,14 @@ def _user_sig(config: Config) -> Iterator[Finding]:
         yield Finding("user_sig", f"good until {until} only", advice=advice)
     else:
         yield Finding("user_sig", f"good until {until}")
+
+
+def _stored() -> str:
+    """The UserSig that systemd gives to the unit; empty where there is none, or not for us to see."""
+    try:
+        return _CREDENTIAL.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _camera(config: Config) -> Finding:

@@ -18,7 +18,7 @@ from cyclopts import App, Parameter
 from mediaagentd import version
 
 if TYPE_CHECKING:
-    from mediaagentd.config import Config
+    from mediaagentd.config import Config, Part
 
 
 class Exit(enum.IntEnum):
@@ -87,14 +87,16 @@ def run_agent(
 ) -> int:
     """Runs the agent of this device until SIGTERM or Ctrl-C."""
     from mediaagentd import daemon
+    from mediaagentd.config import Part
 
     flags = {"socket": socket, "hub_target": hub_target, "camera": camera, "microphone": microphone,
              "speaker": speaker, "log_level": log_level}  # fmt: skip
-    settings = _load(config, flags)
+    part = Part.NONE if dev else Part.AGENT | (Part.HUB if with_hub else Part.NONE)
+    settings = _load(config, flags, part)
     if dev:
         _hush(settings)
         return daemon.run_dev(settings, say=_announce)
-    return daemon.run_agent(settings, read=_reader(config, flags), with_hub=with_hub)
+    return daemon.run_agent(settings, read=_reader(config, flags, part), with_hub=with_hub)
 
 
 def echo(
@@ -110,11 +112,11 @@ def echo(
     The user that it is comes from `user_id` and `user_sig` of the configuration.
     """
     from mediaagentd import daemon
+    from mediaagentd.config import Part
 
     flags = {"socket": socket, "hub_target": hub_target, "log_level": log_level}
-    return daemon.run_agent(
-        _load(config, flags), read=_reader(config, flags), echo=True, with_parent=with_parent
-    )
+    settings, read = _load(config, flags, Part.AGENT), _reader(config, flags, Part.AGENT)
+    return daemon.run_agent(settings, read=read, echo=True, with_parent=with_parent)
 
 
 def hub(
@@ -126,9 +128,11 @@ def hub(
 ) -> int:
     """Runs the signalling hub until SIGTERM or Ctrl-C. Its keys come from the configuration."""
     from mediaagentd import hub_daemon
+    from mediaagentd.config import Part
 
     section = {key: value for key, value in (("listen", listen), ("database", database)) if value is not None}
-    return hub_daemon.run_hub(_load(config, {"hub": section or None, "log_level": log_level}))
+    flags = {"hub": section or None, "log_level": log_level}
+    return hub_daemon.run_hub(_load(config, flags, Part.HUB))
 
 
 def usersig(
@@ -142,10 +146,10 @@ def usersig(
     """Makes a UserSig for a user and prints it."""
     import time
 
-    from mediaagentd.config import ConfigError
+    from mediaagentd.config import ConfigError, Part
     from mediaagentd.hub.usersig import mint
 
-    settings = _load(config, {"sdk_app_id": app_id})
+    settings = _load(config, {"sdk_app_id": app_id}, Part.NONE)
     if key_file is not None:
         key = _key_in(key_file)
     elif settings.hub.keys:
@@ -178,8 +182,9 @@ def check(*, config: ConfigFile = None) -> int:
     Exit code 1 when something that the configuration asks for is missing.
     """
     from mediaagentd.check import findings, show
+    from mediaagentd.config import Part
 
-    found = findings(_load(config, {}, quiet=True))
+    found = findings(_load(config, {}, Part.NONE, quiet=True))
     show(found)
     return Exit.OK if all(finding.good for finding in found) else Exit.FAILED
 
@@ -197,20 +202,20 @@ def demo(
 # --------------------------------------------------------------------------------- the edges
 
 
-def _load(file: Path | None, flags: dict[str, Any], *, quiet: bool = False) -> Config:
+def _load(file: Path | None, flags: dict[str, Any], of: Part, *, quiet: bool = False) -> Config:
     """Configuration and logs of this process."""
     from mediaagentd import config, log
 
-    settings = config.load(file, flags)
+    settings = config.load(file, flags, of=of)
     log.configure("error" if quiet else settings.log_level)
     return settings
 
 
-def _reader(file: Path | None, flags: dict[str, Any]) -> Callable[[], Config]:
+def _reader(file: Path | None, flags: dict[str, Any], of: Part) -> Callable[[], Config]:
     """Reads the configuration again, from where it came."""
     from mediaagentd import config
 
-    return lambda: config.load(file, flags)
+    return lambda: config.load(file, flags, of=of)
 
 
 def _hush(settings: Config) -> None:

@@ -5,6 +5,7 @@ Every key is checked here, once; the rest of the house gets values that hold the
 
 from __future__ import annotations
 
+import enum
 import os
 import re
 import socket
@@ -212,9 +213,18 @@ class Config(BaseModel):
     faults: FaultsConfig = FaultsConfig()
 
 
-def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Config:
+class Part(enum.Flag):
+    """What a process is. One file tells all of them, but each has the secrets of its own only."""
+
+    NONE = 0
+    AGENT = enum.auto()
+    HUB = enum.auto()
+
+
+def load(file: Path | None = None, flags: Mapping[str, Any] | None = None, *, of: Part = Part.NONE) -> Config:
     """The configuration of this process. `file` must exist when given; otherwise $MEDIAAGENT_CONFIG, else
-    the user's or the system's `agent.toml` when there is one. `flags` that are None were not given.
+    the user's or the system's `agent.toml` when there is one. `flags` that are None were not given. Secrets
+    must be there for what the process is: `of`.
 
     Raises ConfigError; OSError when the file that was named cannot be read.
     """
@@ -228,6 +238,7 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Co
     except (SettingsError, ValueError) as error:
         raise ConfigError(f"{path or 'environment'}: {error}") from None
     _check(config)
+    _check_secrets(config, of)
     return config
 
 
@@ -303,14 +314,17 @@ def _check(config: Config) -> None:
     unknown = [codec for codec in config.video_codecs if codec not in ("VP8", "H264")]
     if unknown or not config.video_codecs:
         raise ConfigError("video_codecs: one or more of VP8 and H264, in order of preference")
-    if bool(config.user_id) != bool(config.user_sig.get_secret_value()):
-        raise ConfigError("user_id, user_sig: logging in at the start needs both")
-    if bool(config.hub.turn_urls) != bool(config.hub.turn_secret.get_secret_value()):
-        raise ConfigError("hub.turn_urls, hub.turn_secret: TURN needs both")
     if not all(key.get_secret_value() for key in config.hub.keys):
         raise ConfigError("hub.keys: a key is not empty")
     if (config.hub.tls_certificate is None) != (config.hub.tls_key is None):
         raise ConfigError("hub.tls_certificate, hub.tls_key: TLS needs both")
+
+
+def _check_secrets(config: Config, of: Part) -> None:
+    if Part.AGENT in of and bool(config.user_id) != bool(config.user_sig.get_secret_value()):
+        raise ConfigError("user_id, user_sig: logging in at the start needs both")
+    if Part.HUB in of and bool(config.hub.turn_urls) != bool(config.hub.turn_secret.get_secret_value()):
+        raise ConfigError("hub.turn_urls, hub.turn_secret: TURN needs both")
 
 
 # --------------------------------------------------------------------------------- defaults

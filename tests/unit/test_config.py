@@ -95,7 +95,6 @@ def test_file_named_by_environment_then_the_users(tmp_path: Path, monkeypatch: p
         ('[hub]\nturn_urls=["turns:a.example?transport=udp"]', "hub.turn_urls: must be turn:host"),
         ('[hub]\nice_urls=["stuns:a.example"]', "hub.ice_urls: must be stun:host"),
         ('[hub]\nice_urls=["a.example:3478"]', "hub.ice_urls: must be stun:host"),
-        ('user_id="ann"', "user_id, user_sig: logging in at the start needs both"),
         ('socket="agent.sock"', "socket: the path must be absolute"),
         (f'socket="/{"x" * 107}"', "socket: a unix socket's path has at most 107 bytes"),
         ("[hub]\nlease=1", "hub.lease: Input should be greater than or equal to 3"),
@@ -114,6 +113,33 @@ def test_broken_rule_names_key_and_rule(tmp_path: Path, text: str, said: str) ->
     with pytest.raises(ConfigError) as refused:
         config.load(write(tmp_path / "agent.toml", text))
     assert said in str(refused.value)
+
+
+BOTH = config.Part.AGENT | config.Part.HUB
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "whose"),
+    [
+        ('user_id="ann"', "user_id, user_sig: logging in at the start needs both", config.Part.AGENT),
+        ('user_sig="x"', "user_id, user_sig: logging in at the start needs both", config.Part.AGENT),
+        (
+            '[hub]\nturn_urls=["turn:a.example"]',
+            "hub.turn_urls, hub.turn_secret: TURN needs both",
+            config.Part.HUB,
+        ),
+    ],
+)
+def test_a_secret_is_missed_by_its_owner_alone(
+    tmp_path: Path, text: str, said: str, whose: config.Part
+) -> None:
+    """One file for both units, and for who makes a UserSig or checks; each unit has its own credentials."""
+    file = write(tmp_path / "agent.toml", text)
+    for part in (whose, BOTH):
+        with pytest.raises(ConfigError) as refused:
+            config.load(file, of=part)
+        assert said in str(refused.value)
+    config.load(file, of=BOTH & ~whose)
 
 
 def test_error_tells_no_secret(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ class Driver:
         self.group = group_pb2_grpc.GroupServiceStub(channel)
         self.history = history_pb2_grpc.HistoryServiceStub(channel)
         self.agent = agent_pb2_grpc.AgentServiceStub(channel)
-        self._stream = event_pb2_grpc.EventServiceStub(channel).Subscribe(event_pb2.SubscribeRequest())
+        events = event_pb2_grpc.EventServiceStub(channel)
+        self._stream = events.Subscribe(event_pb2.SubscribeRequest(), wait_for_ready=True)
 
     async def begin(self) -> None:
         """Reads the snapshot: from here on no event is missed."""
@@ -110,6 +112,13 @@ class Driver:
         message = await self._stream.read()
         assert isinstance(message, event_pb2.SubscribeResponse), "the stream of events ended"
         return message
+
+    async def gone(self) -> None:
+        """Waits until the daemon is no more."""
+        async with asyncio.timeout(WITHIN):
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                while await self._stream.read() is not grpc.aio.EOF:
+                    pass
 
     def end(self) -> None:
         """Lets go of the stream."""
