@@ -117,7 +117,8 @@ Port = AfterValidator(_port)
 Address = Annotated[str, _matching(_ADDRESS, "host:port or [v6 address]:port"), Port]
 NoAddress = Annotated[str, _matching(f"({_ADDRESS})?", "host:port, [v6 address]:port or empty"), Port]
 UserId = Annotated[str, _matching(r"[A-Za-z0-9_-]{0,32}", "1 to 32 of a-z A-Z 0-9 - _, or empty")]
-DeviceId = Annotated[str, _matching(r"[A-Za-z0-9._-]{0,64}", "1 to 64 of a-z A-Z 0-9 - _ ., or empty")]
+_DEVICE_ID = r"[A-Za-z0-9._-]{0,64}"
+DeviceId = Annotated[str, _matching(_DEVICE_ID, "1 to 64 of a-z A-Z 0-9 - _ ., or empty")]
 
 
 Switch = Literal["auto", "on", "off"]
@@ -352,7 +353,7 @@ def default_state_dir(environ: Mapping[str, str], uid: int) -> Path:
 def device_id(config: Config) -> str:
     """The stable name of this device: the configured one, else one that is made once and kept in the
     state directory. What can be neither read nor written there costs the name, not the calls: there is one
-    for this run then.
+    for this run then. One that no hub would take, because the power went while it was written, is made anew.
     """
     if config.device_id:
         return config.device_id
@@ -361,10 +362,14 @@ def device_id(config: Config) -> str:
     made = f"{host}-{uuid.uuid4().hex[:12]}"
     try:
         config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.is_file() and (kept := path.read_text("ascii", "ignore").strip()):
-            return kept[:64]
+        kept = path.read_text("ascii", "ignore").strip()[:64] if path.is_file() else ""
+        if kept and re.fullmatch(_DEVICE_ID, kept):
+            return kept
         draft = path.with_suffix(".new")
-        draft.write_text(f"{made}\n", "ascii")
+        with draft.open("w", encoding="ascii") as file:
+            file.write(f"{made}\n")
+            file.flush()
+            os.fsync(file.fileno())  # else its name may be on the disk before it is
         draft.replace(path)
     except OSError as error:
         _log.warning("device_id_not_kept", error=error.strerror, state_dir=str(config.state_dir))

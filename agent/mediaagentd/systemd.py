@@ -38,17 +38,22 @@ class Notifier:
 
     async def feed(self, healthy: Callable[[], Awaitable[bool]]) -> None:
         """Feeds the watchdog for ever, twice per interval, while `healthy` says so; when it does not, it is
-        asked again soon, so that one answer that comes late costs no call. That it runs at all shows that
-        the event loop does.
+        asked again soon, so that one answer that comes late costs no call; nor does one that fails. That it
+        runs at all shows that the event loop does.
         """
         if self.watchdog_interval is None:
             return
         while True:
-            if await healthy():
+            why = "no progress"
+            try:
+                is_healthy = await healthy()
+            except Exception as error:
+                is_healthy, why = False, type(error).__name__
+            if is_healthy:
                 self.alive()
                 await asyncio.sleep(self.watchdog_interval / 2)
             else:
-                _log.error("watchdog not fed: no progress")
+                _log.error(f"watchdog not fed: {why}")
                 await asyncio.sleep(self.watchdog_interval / 30)
 
     def _send(self, text: str) -> None:

@@ -201,6 +201,15 @@ def test_device_id_is_made_once_and_kept(tmp_path: Path) -> None:
     assert config.device_id(settings.model_copy(update={"device_id": "kiosk-1"})) == "kiosk-1"
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 40, b"hall way\n"])
+def test_a_device_id_that_no_hub_would_take_is_made_anew(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / "device_id").write_bytes(left)
+    settings = config.load(None, {"state_dir": tmp_path})
+    made = config.device_id(settings)
+    assert config.load(None, {"device_id": made}).device_id == made != ""
+    assert config.device_id(settings) == made
+
+
 def test_device_id_in_a_place_that_cannot_be(tmp_path: Path) -> None:
     write(tmp_path / "file", "")
     settings = config.load(None, {"state_dir": tmp_path / "file" / "state"})

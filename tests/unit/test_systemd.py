@@ -52,12 +52,14 @@ def test_watchdog_interval(environ: dict[str, str], interval: float | None) -> N
 
 
 async def test_the_watchdog_is_fed_only_while_healthy(ears: socket.socket) -> None:
-    answers = iter([True, False, True])
+    answers: Iterator[bool | OSError] = iter([True, False, OSError("too many open files"), True])
     asked = asyncio.Event()
 
     async def healthy() -> bool:
-        with contextlib.suppress(StopIteration):
-            return next(answers)
+        for answer in answers:
+            if isinstance(answer, OSError):
+                raise answer
+            return answer
         asked.set()
         return False
 

@@ -120,8 +120,8 @@ def _begun(command: HubCommand, hub: HubCall, now: float, was_held: bool) -> Cal
     """The call that this agent made, or enters by itself as if it had rung and been answered at once."""
     if isinstance(command, Invite):
         request_id = command.request_id
-        return Call(hub, Phase.DIALLING, True, (), now, request_id=request_id, streamed=was_held)
-    return Call(hub, Phase.RINGING, False, (), now, streamed=was_held, uninvited=True)
+        return Call(hub, Phase.DIALLING, True, (), now, request_id=request_id, streamed=was_held, heard=now)
+    return Call(hub, Phase.RINGING, False, (), now, streamed=was_held, uninvited=True, heard=now)
 
 
 def hung_up(state: State, now: float, reason: EndReason) -> Change:
@@ -248,7 +248,7 @@ def _stranger(state: State, now: float, hub: HubCall) -> Change:
         return state, ()
     if state.call is not None:
         return state, (Hub(0, Reject(invite_id, is_busy=True)),)
-    call = Call(hub, Phase.RINGING, False, (), invited=now, streamed=True, invitation=me.invitation)
+    call = Call(hub, Phase.RINGING, False, (), now, streamed=True, invitation=me.invitation, heard=now)
     return replace(state, call=call), ()
 
 

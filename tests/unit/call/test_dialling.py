@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mediaagentd.call import events, machine
+from mediaagentd.call import events, machine, mirror
 from mediaagentd.call import types as t
 from mediaagentd.errors import Reason, Refused
 
@@ -281,6 +281,19 @@ def test_who_is_left_alone_waits_for_the_others_no_longer_than_they_have() -> No
     assert ann.now == 25.0
     assert ann.names() == ["NotResponded", "CallChanged", "CallEnded"]
     assert ann.end == (t.EndReason.CONNECTION_LOST, "ann")
+
+
+def test_who_joins_and_connects_to_nobody_waits_as_long_as_who_was_asked_later_has() -> None:
+    dan = Stage("dan")
+    dan.now = 1000.0
+    dan.tell(t.Join(1, "c1"))
+    members = (joined("ann"), asked("cid", "ann"), joined("dan", 2))
+    dan.tell(t.HubDone(1, call(*members, type_=AUDIO, is_group=True, timeout=0.0)))
+    dan.tell(t.SessionChanged(t.SessionPhase.RECONNECTING, "dan", "", "dan-1"))
+    dan.tick()
+    assert (dan.now, dan.phase()) == (1000.0 + mirror.LINK_PATIENCE, t.Phase.CONNECTING)
+    dan.tick()
+    assert (dan.now, dan.end) == (1000.0 + 30.0 + 5.0, (t.EndReason.CONNECTION_LOST, "dan"))
 
 
 def test_who_is_left_alone_by_those_who_hung_up_ends_without_an_answer() -> None:
