@@ -19,6 +19,7 @@ from mediaagentd.media import devices
 from mediaagentd.media.capture import soundcard
 from mediaagentd.media.codec.tuning import Choice
 from mediaagentd.media.early import LinkKey
+from mediaagentd.media.finding import Finding
 from mediaagentd.media.leg import MakePeer
 from mediaagentd.media.local import camera_lost
 from mediaagentd.media.playout.playout import Playout
@@ -84,6 +85,7 @@ class MediaEngine:
         )
         self._local, self._gallery = self._board.local, self._board.gallery
         self._speaker = settings.speaker
+        self._finding = Finding((settings.camera, settings.microphone, settings.speaker))
         self._profile = self._active = settings.profile
         self._camera_open = False
         self._camera_claims = 0
@@ -123,6 +125,7 @@ class MediaEngine:
             task.cancel()
         if late:
             _log.warning("media_stop_overdue", left=len(late))
+        self._finding.close()
         self._codecs.shutdown(wait=False, cancel_futures=True)
         self._pictures.shutdown(wait=False, cancel_futures=True)
 
@@ -266,33 +269,33 @@ class MediaEngine:
             self._local.processing,
         )
 
-    async def _find_devices(self) -> None:
+    async def _find_devices(self) -> bool:
         """What `auto` stands for, where it stands for nothing real yet. All of it comes into use together,
-        and not in a call: whoever is heard goes on with what there is.
+        and not in a call: whoever is heard goes on with what there is. False when it is to be tried again.
         """
-        names = await self._local.resolve()
-        speaker = self._settings.speaker if self._speaker in devices.NOTHING_REAL else self._speaker
-        speaker = await asyncio.to_thread(devices.resolve_speaker, speaker)
+        now = (*self._local.names, self._speaker)
+        camera, microphone, speaker = names = await self._finding.find(now)
         before = self._board.playout
-        if before is not None and (names, speaker) == (self._local.names, self._speaker):
-            return
-        processor = await asyncio.to_thread(make_processor, self._processing(names[1], speaker))
+        if before is not None and names == now:
+            return not self._finding.is_waiting
+        processor = await asyncio.to_thread(make_processor, self._processing(microphone, speaker))
         if self._in_call_since is not None:
-            return  # one began meanwhile
-        self._local.use(names, processor)
+            return False  # one began meanwhile
+        self._local.use((camera, microphone), processor)
         self._speaker = speaker
         make = partial(make_sink, speaker, stereo=self._settings.sound.stereo)
         self._board.playout = Playout(make, processor, f"speaker {speaker}")
-        _log.info("media_devices", camera=devices.shown(names[0]), microphone=names[1], speaker=speaker)
+        _log.info("media_devices", camera=devices.shown(camera), microphone=microphone, speaker=speaker)
         if before is not None:
             self._board.reroute()
             await asyncio.to_thread(before.close)
+        return not self._finding.is_waiting
 
     async def _look_for_others(self, seen: tuple[str, ...]) -> None:
         """A device that starts with the power may find its camera and sound card some seconds later, and udev
         and a sound server take some more; `seen` is what was there when it was looked for first.
         """
-        left = LOOKS if any(seen) else 0
+        left = LOOKS if any(seen) or self._finding.is_waiting else 0
         while True:
             await asyncio.sleep(LOOK)
             try:
@@ -301,7 +304,8 @@ class MediaEngine:
                 if left and self._in_call_since is None:
                     left -= 1
                     soundcard.CARDS.expect_others()
-                    await self._find_devices()
+                    if not await self._find_devices():
+                        left = max(left, 1)
             except Exception as error:  # of udev, of a driver: there is another look
                 _log.warning("devices_not_found", error=f"{type(error).__name__}: {error}")
 

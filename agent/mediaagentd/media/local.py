@@ -12,7 +12,6 @@ import structlog
 
 from mediaagentd.errors import Refused
 from mediaagentd.lending import hand_over
-from mediaagentd.media import devices
 from mediaagentd.media.capture.errors import failed
 from mediaagentd.media.capture.types import Captured, CaptureSink, Lost, PictureSink, RawSound, VideoSource
 from mediaagentd.media.codec.opus import OpusEncoder
@@ -106,19 +105,8 @@ class LocalStreams:
 
     @property
     def names(self) -> tuple[str, str]:
-        """Names of camera and microphone, `auto` resolved once `resolve` is done."""
+        """Names of camera and microphone, `auto` resolved once `use` was called."""
         return self._names
-
-    async def resolve(self) -> tuple[str, str]:
-        """What `auto` stands for now, of camera and microphone that stand for nothing real yet."""
-        asked = (self._settings.camera, self._settings.microphone)
-        camera, microphone = (
-            wish if now in devices.NOTHING_REAL else now for wish, now in zip(asked, self._names, strict=True)
-        )
-        return await self._loop.run_in_executor(
-            self._cameras,
-            lambda: (devices.resolve_camera(camera), devices.resolve_microphone(microphone)),
-        )
 
     def use(self, names: tuple[str, str], processor: VoiceProcessor) -> None:
         """Camera and microphone from now on, and what the microphone's sound passes on its way to the

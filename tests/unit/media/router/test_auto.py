@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 import pytest
-from mediaagentd.media import devices, engine
+from mediaagentd.media import devices, engine, finding
 from mediaagentd.media.capture import soundcard
 from mediaagentd.media.playout.processing import VoiceProcessor, make_processor
 from mediaagentd.media.views.types import LOCAL, FrameFormat, FramesView, View
@@ -107,6 +107,63 @@ async def test_what_is_plugged_in_while_it_starts_is_found(
 
     monkeypatch.setattr(soundcard.CARDS, "has", has)
     agent = await started()
+    await finds(machine, agent, CAMERA, "synthetic", "null")
+    await agent.engine.stop()
+
+
+async def test_a_sound_system_that_hangs_keeps_nobody_waiting(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, asked = threading.Event(), []
+
+    def has(direction: str) -> bool:
+        asked.append(direction)
+        return released.wait(PATIENCE)
+
+    monkeypatch.setattr(soundcard.CARDS, "has", has)
+    monkeypatch.setattr(finding, "WITHIN", 0.05)
+    agent = await started()
+    await finds(machine, agent, "synthetic", "synthetic", "null")
+    machine.plug_in(CAMERA)
+    await finds(machine, agent, CAMERA, "synthetic", "null")
+    until = machine.looks + 3 * engine.LOOKS
+    while machine.looks < until:  # noqa: ASYNC110 # nothing tells of it
+        await asyncio.sleep(0.001)
+    assert asked == ["input"], "nobody else waits for it"
+    released.set()
+    await finds(machine, agent, CAMERA, "default", "default")
+    await agent.engine.stop()
+
+
+async def test_a_camera_that_was_replaced_is_found(machine: Machine) -> None:
+    machine.plug_in(CAMERA)
+    agent = await started()
+    await finds(machine, agent, CAMERA, "synthetic", "null")
+    for there in (machine.plugged, machine.known):
+        there[:] = ["/dev/video8"]
+    await finds(machine, agent, "/dev/video8", "synthetic", "null")
+    await agent.engine.stop()
+
+
+async def test_what_is_found_while_a_call_begins_is_used_after_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LOOKS", 1)
+    agent = await started()
+    find = agent.engine._finding.find
+
+    async def slowly(now: tuple[str, ...]) -> tuple[str, ...]:
+        found = await find(now)
+        if CAMERA in found and not agent.reports:
+            agent.engine.set_in_call(True)
+            await agent.open_camera()
+        return found
+
+    monkeypatch.setattr(agent.engine._finding, "find", slowly)
+    machine.plug_in(CAMERA)
+    await finds(machine, agent, "synthetic", "synthetic", "null")
+    assert agent.reports
+    agent.engine.set_in_call(False)
     await finds(machine, agent, CAMERA, "synthetic", "null")
     await agent.engine.stop()
 
