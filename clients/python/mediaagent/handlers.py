@@ -23,7 +23,8 @@ _log = logging.getLogger("mediaagent")
 class Handlers:
     """The callbacks of one client. Plain functions run in the order of the events; a coroutine function
     becomes a task, so that it may wait for later events. An invitation that rings when the stream begins is
-    told like one that comes; after a gap, how everything is now, and the end of a call that is no more.
+    told like one that comes; after a gap, how everything is now, and the end of a call that is no more. A
+    stream that ends for good is told to whoever awaits an event; the next callback begins another one.
     """
 
     def __init__(self, subscribe: Callable[[], Subscription]) -> None:
@@ -34,6 +35,7 @@ class Handlers:
         self._running: set[asyncio.Future[None]] = set()
         self._awaited: set[asyncio.Future[Any]] = set()
         self._known = KnownCall()
+        self._began = False
 
     def on(self, event: Event, callback: Callback) -> None:
         """Adds a callback; the same one twice is called twice."""
@@ -87,19 +89,27 @@ class Handlers:
 
     async def _read(self, subscription: Subscription) -> None:
         """Hands every event to its callbacks until closed."""
-        began = False
         try:
             async for message in subscription:
                 if isinstance(message, event_pb2.Event):
                     self._known.note(message)
                     self._dispatch(message)
                 else:
-                    self._catch_up(message, began)
-                began = True
+                    self._catch_up(message, self._began)
+                self._began = True
         except AgentError as error:
             _log.error("events ended: %s", error)
-        except Exception:
+            self._end(error)
+        except Exception as error:
             _log.exception("events ended")
+            self._end(error)
+
+    def _end(self, error: Exception) -> None:
+        """The stream has ended for good."""
+        self._reader = None
+        for future in tuple(self._awaited):
+            if not future.done():
+                future.set_exception(error)
 
     def _catch_up(self, snapshot: event_pb2.Snapshot, began: bool) -> None:
         """Tells what is new in a snapshot. One in a stream that has begun says that events were lost for

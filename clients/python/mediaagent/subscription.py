@@ -94,6 +94,7 @@ class Subscription(AsyncIterator[Message]):
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=1)
         self._settled = asyncio.Event()
         self._failure: Exception | None = None
+        self._closed = False
         self._pump: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -112,7 +113,7 @@ class Subscription(AsyncIterator[Message]):
         """The next snapshot or event; ends with `aclose`, wherever that is called. A reader that is
         cancelled here loses nothing.
         """
-        if self.connection is Connection.CLOSED:
+        if self._closed:
             raise StopAsyncIteration
         self._begin()
         message = await self._queue.get()
@@ -129,6 +130,7 @@ class Subscription(AsyncIterator[Message]):
 
     async def aclose(self) -> None:
         """Ends the stream, and the wait of whoever reads it; idempotent."""
+        self._closed = True
         try:
             if self._pump is not None:
                 self._pump.cancel()
@@ -152,6 +154,7 @@ class Subscription(AsyncIterator[Message]):
             self._failure = error
             self._settled.set()
             await self._queue.put(None)
+            self._became(Connection.CLOSED)
 
     async def _follow(self) -> None:
         """Reads stream after stream, each from where the one before it ended."""

@@ -106,6 +106,36 @@ async def test_what_ends_a_stream_for_good_is_told_to_every_reader(agent: Agent,
                 assert outcome.status is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_a_stream_that_failed_is_not_kept(agent: Agent, fake: FakeAgent) -> None:
+    """A program that tries again and again while no agent is there would grow by 12 kB each time."""
+    await fake.stop()
+    for _ in range(3):
+        with pytest.raises(AgentUnavailable):
+            await anext(agent.events())
+        with pytest.raises(AgentUnavailable):
+            async with agent.events():
+                pass
+    await until(lambda: not agent._subscriptions)
+
+
+async def test_whoever_awaits_an_event_hears_that_the_stream_has_ended_for_good(
+    fake: FakeAgent, socket: str
+) -> None:
+    states: list[Connection] = []
+    async with Agent(socket, on_connection=states.append) as agent:
+        entered = agent.once("USER_ENTER")
+        await agent.status()
+        await fake.cut(grpc.StatusCode.PERMISSION_DENIED)
+        async with asyncio.timeout(10):
+            with pytest.raises(AgentError):
+                await entered
+        assert states == [Connection.CONNECTED, Connection.CLOSED]
+        ears = Ears(agent, "USER_ENTER")
+        await agent.status()
+        await fake.publish(USER_ENTER, user_entered={"user_id": "bob"})
+        assert (await ears.next())[1].user_id == "bob"
+
+
 @pytest.mark.parametrize("in_a_task", [False, True])
 async def test_a_callback_may_close_the_client(fake: FakeAgent, socket: str, in_a_task: bool) -> None:
     agent = Agent(socket)
