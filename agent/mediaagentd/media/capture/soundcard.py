@@ -25,10 +25,15 @@ PATIENCE = 1.0
 first sound (`listening.FIRST_SOUND`): a speaker whose driver hangs must not silence it.
 """
 
-AGAIN = 10.0
-"""Seconds from one look for cards to the next, while nothing is plugged in: each takes 0.03 to 0.13 s, in
-which what the process writes to stderr is lost (`sounddevice` keeps ALSA's complaints away).
+AGAIN, SELDOM = 10.0, 300.0
+"""Seconds from one look for cards to the next, while nothing is plugged in: at first, and at the most, since
+each pause is twice the one before. Each look takes 0.03 to 0.13 s, in which what the process writes to stderr
+is lost (`sounddevice` keeps ALSA's complaints away), and may cost memory for good: PortAudio has ALSA load
+its plugins and unload them; a library of one of them leaves 12 kB behind each time (pixman, Debian 12).
 """
+
+IDLE = 60.0
+"""Seconds in which nobody wanted a card, after which it begins anew: another call."""
 
 
 def load_sounddevice(code: str = NO_MICROPHONE) -> Any:
@@ -71,6 +76,8 @@ class SoundCards:
         self._is_stale = False
         self._known = ""
         self._looked = -math.inf
+        self._pause = 0.0
+        self._wanted = -math.inf
 
     def has(self, direction: Direction) -> bool:
         """Whether there is a card of that kind."""
@@ -87,7 +94,7 @@ class SoundCards:
 
     def expect_others(self) -> None:
         """Something was plugged in, or may be ready by now."""
-        self._is_stale, self._looked = True, -math.inf
+        self._is_stale, self._pause = True, 0.0
 
     def open(self, device: str, direction: Direction, *, stereo: bool, code: str) -> tuple[Any, int]:
         """A running stream of blocks of 20 ms at 48 kHz, and its channels: two when `stereo` is wanted and
@@ -118,10 +125,13 @@ class SoundCards:
     def _look_anew(self, sounddevice: Any) -> None:
         """Raises: PortAudioError; the next look begins where this one ended."""
         now, cards = time.monotonic(), present()
-        unneeded = not self._is_stale or (cards == self._known and now - self._looked < AGAIN)
-        if unneeded or self._open or self._inside > 1:
+        if cards != self._known or now - self._wanted > IDLE:
+            self._pause = 0.0
+        self._wanted = now
+        if not self._is_stale or now - self._looked < self._pause or self._open or self._inside > 1:
             return
         self._known, self._looked = cards, now
+        self._pause = min(SELDOM, max(AGAIN, 2 * self._pause))
         if sounddevice._initialized:
             sounddevice._terminate()
         sounddevice._initialize()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -117,6 +117,28 @@ def test_it_is_not_looked_for_again_and_again(library: Library, monkeypatch: pyt
     assert library.log == ["initialize"]
     library.cards.add("later")
     present[0] = "0 [PCH] 1 [USB]"
+    cards.close(opens(cards, "later"))
+
+
+def test_it_is_looked_for_more_and_more_seldom(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look costs some memory for good."""
+    now = [1000.0]
+    monkeypatch.setattr(soundcard, "AGAIN", 10.0)
+    monkeypatch.setattr(soundcard, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    cards, looks = SoundCards(), []
+
+    def a_day() -> None:
+        """In a call, in which a missing microphone is tried every two seconds."""
+        for _ in range(86400 // 2):
+            now[0] += 2
+            with pytest.raises(Refused):
+                opens(cards, "later")
+        looks.append(len(library.log))
+
+    a_day()
+    assert 288 <= looks[0] < 300
+    library.cards.add("later")
+    now[0] += soundcard.IDLE + 1  # another call
     cards.close(opens(cards, "later"))
 
 
