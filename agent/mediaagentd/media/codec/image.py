@@ -16,9 +16,6 @@ from mediaagentd.media.types import Size
 _TIME_BASE = Fraction(1, 30)
 """Images have no time; the encoder wants one that rises."""
 
-_LAMBDA = 118
-"""FFmpeg's FF_QP2LAMBDA: `global_quality` for one step of quantization."""
-
 
 class JpegEncoder:
     """Encodes pictures as JPEG of `quality` 1 to 100; keeps its encoder while the size stays."""
@@ -45,9 +42,11 @@ class JpegEncoder:
 
     def _open(self, frame: av.VideoFrame) -> VideoCodecContext:
         context = _context("mjpeg", frame, "yuvj420p")
+        # Not `global_quality`: then FFmpeg reads the quality of each frame, where PyAV has no place for it.
+        quantizer = str(_quantizer(self._quality))
         context.options = {
-            "flags": "+qscale",
-            "global_quality": str(_quantizer(self._quality) * _LAMBDA),
+            "qmin": quantizer,
+            "qmax": quantizer,
             "huffman": "default",  # optimal tables cost half as much time again
         }
         return context
