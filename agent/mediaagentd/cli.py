@@ -141,7 +141,9 @@ def usersig(
     config: ConfigFile = None,
     expire: Annotated[int, Parameter(help="Seconds that it is good for; 180 days by default.")] = 180 * 86400,
     app_id: Annotated[int | None, Parameter(help="Application; else the configuration's.")] = None,
-    key_file: Annotated[Path | None, Parameter(help="File with the key; else the hub's first key.")] = None,
+    key_file: Annotated[
+        Path | None, Parameter(help="File with the hub's keys, the first is used; else its configuration.")
+    ] = None,
 ) -> int:
     """Makes a UserSig for a user and prints it."""
     import time
@@ -162,18 +164,18 @@ def usersig(
 
 
 def _key_in(file: Path) -> str:
-    """The key in a file; ConfigError when it cannot be read, or is none."""
-    from mediaagentd.config import ConfigError
+    """The first key in a file as the hub reads it; ConfigError when it cannot be read, or has none."""
+    from mediaagentd.config import ConfigError, words
 
     try:
-        key = file.read_text("utf-8").strip()
+        keys = words(file.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        key = ""
-    if not key:
+        keys = []
+    if not keys or not keys[0]:
         raise ConfigError(f"{file}: there is no key in it")
-    return key
+    return keys[0]
 
 
 def check(*, config: ConfigFile = None) -> int:

@@ -42,9 +42,13 @@ class ConfigError(Exception):
     """The configuration breaks a rule; the message names each key and its rule, and no secret."""
 
 
+def words(text: str) -> list[str]:
+    """A list that is written as one string, separated by commas or blanks, where TOML is not at hand."""
+    return re.split(r"[,\s]+", text.strip()) if text.strip() else []
+
+
 def _split(value: object) -> object:
-    """Lists may be written as one string, separated by commas or blanks, where TOML is not at hand."""
-    return re.split(r"[,\s]+", value.strip()) if isinstance(value, str) and value.strip() else value or ()
+    return words(value) if isinstance(value, str) else value or ()
 
 
 def _matching(pattern: str, rule: str) -> AfterValidator:

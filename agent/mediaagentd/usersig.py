@@ -32,7 +32,8 @@ _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _OUTER = re.compile(r"[A-Za-z0-9*-]+_{0,2}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _FROM_OUTER = str.maketrans("*-_", "+/=")
-_MAX_INTEGER = 2**53  # beyond it JSON's numbers are not exact everywhere
+MAX_INTEGER = 2**53
+"""Beyond it JSON's numbers are not exact everywhere."""
 
 MADE_IN_THE_FUTURE = "made in the future"
 """Metadata `rule` of a UserSig that is refused for the clock alone: it will be good, or its maker's clock or
@@ -140,7 +141,7 @@ def _text(document: dict[str, Any], name: str) -> str:
 
 def _integer(document: dict[str, Any], name: str) -> int:
     value = document.get(name)
-    if type(value) is not int or not 0 <= value < _MAX_INTEGER:  # True is an int to isinstance
+    if type(value) is not int or not 0 <= value < MAX_INTEGER:  # True is an int to isinstance
         _malformed(f"{name} must be an integer")
     return value
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from mediaagentd.cli import run
+from mediaagentd.hub.usersig import verify
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +21,8 @@ def _no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     [
         (["ann", "--app-id", "-5"], 78, "sdk_app_id: Input should be greater than 0"),
         (["ann", "--app-id", "0"], 78, "sdk_app_id: "),
-        (["ann", "--expire", "0"], 1, "expire: at least 1 s"),
+        (["ann", "--expire", "0"], 1, "expire: 1 to "),
+        (["ann", "--expire", str(2**53)], 1, f"expire: 1 to {2**53 - 1} s"),
         (["ann", "--key-file", "/dev/null"], 78, "/dev/null: there is no key in it"),
         (["ann", "--key-file", "/proc/self/exe"], 78, "/proc/self/exe: there is no key in it"),
         (["ann", "--key-file", "/nowhere"], 78, "/nowhere: No such file"),
@@ -38,6 +41,15 @@ def test_usersig_says_what_is_wrong(
 def test_usersig_of_another_application(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["usersig", "ann", "--app-id", "7"]) == 0
     assert len(capsys.readouterr().out.split()) == 1
+
+
+def test_usersig_takes_the_first_key_of_the_hubs_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hub_keys").write_text("new\nold\n")
+    assert run(["usersig", "ann", "--key-file", str(tmp_path / "hub_keys")]) == 0
+    made = capsys.readouterr().out.strip()
+    verify(made, user_id="ann", sdk_app_id=1400000000, keys=["new"], now=time.time())
 
 
 def test_a_hub_whose_database_is_damaged_says_so(

@@ -17,7 +17,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.usersig import LEEWAY, MADE_IN_THE_FUTURE, VERSION, Claims, check_user_id, refuse, suited
+from mediaagentd.usersig import (
+    LEEWAY,
+    MADE_IN_THE_FUTURE,
+    MAX_INTEGER,
+    VERSION,
+    Claims,
+    check_user_id,
+    refuse,
+    suited,
+)
 
 _TO_OUTER = str.maketrans("+/=", "*-_")
 
@@ -45,13 +54,12 @@ def mint(
 ) -> str:
     """A UserSig of that user, made at `now` (Unix seconds) and good for `expire` seconds.
 
-    Refused: USER_ID_INVALID, and FIELD_INVALID for `expire` below 1.
+    Refused: USER_ID_INVALID, and FIELD_INVALID for an `expire` that `verify` would not take.
     """
     check_user_id(user_id, "user_id")
-    if expire < 1:
-        raise Refused(
-            Reason.FIELD_INVALID, "expire: at least 1 s", {"field": "expire", "rule": "at least 1 s"}
-        )
+    if not 1 <= expire < MAX_INTEGER:
+        rule = f"1 to {MAX_INTEGER - 1} s"
+        raise Refused(Reason.FIELD_INVALID, f"expire: {rule}", {"field": "expire", "rule": rule})
     buffer = None if userbuf is None else base64.b64encode(userbuf).decode("ascii")
     claims = Claims(user_id, sdk_app_id, int(now), expire, "", buffer)
     document: dict[str, Any] = {

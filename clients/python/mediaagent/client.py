@@ -13,7 +13,7 @@ from typing import Any, Self
 import grpc
 
 from mediaagent import address
-from mediaagent.asking import Reply, Request, duration
+from mediaagent.asking import Reply, Request, duration, several
 from mediaagent.errors import translated
 from mediaagent.faults import Faults
 from mediaagent.groups import Groups
@@ -210,7 +210,7 @@ class Agent:
         everyone in it.
         """
         request = call_pb2.GroupCallRequest(
-            user_ids=list(user_ids),
+            user_ids=several(user_ids),
             type=CallType.of(type).proto,
             group_id=group_id,
             timeout=duration(timeout),
@@ -224,7 +224,7 @@ class Agent:
     ) -> call_pb2.Call:
         """Invites more users into the call that this agent is in."""
         request = call_pb2.InviteUsersRequest(
-            user_ids=list(user_ids), timeout=duration(timeout), request_id=request_id or uuid.uuid4().hex
+            user_ids=several(user_ids), timeout=duration(timeout), request_id=request_id or uuid.uuid4().hex
         )
         return (await self._ask(self._calls.InviteUsers, request)).call
 

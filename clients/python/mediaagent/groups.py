@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable
 
 import grpc
 
-from mediaagent.asking import Ask
+from mediaagent.asking import Ask, several
 from mediaagent.v1 import group_pb2, group_pb2_grpc
 
 _PAGE = 200
@@ -27,7 +27,7 @@ class Groups:
         request = group_pb2.CreateGroupRequest(
             group_id=group_id,
             name=name,
-            member_ids=list(member_ids),
+            member_ids=several(member_ids),
             # Without one a retry by the transport could make a second group.
             request_id=request_id or uuid.uuid4().hex,
         )
@@ -39,12 +39,12 @@ class Groups:
 
     async def add(self, group_id: str, user_ids: Iterable[str]) -> group_pb2.Group:
         """Adds members; the owner may."""
-        request = group_pb2.AddGroupMembersRequest(group_id=group_id, user_ids=list(user_ids))
+        request = group_pb2.AddGroupMembersRequest(group_id=group_id, user_ids=several(user_ids))
         return (await self._ask(self._stub.AddGroupMembers, request)).group
 
     async def remove(self, group_id: str, user_ids: Iterable[str]) -> group_pb2.Group:
         """Removes members; the owner may, and everyone may remove themselves."""
-        request = group_pb2.RemoveGroupMembersRequest(group_id=group_id, user_ids=list(user_ids))
+        request = group_pb2.RemoveGroupMembersRequest(group_id=group_id, user_ids=several(user_ids))
         return (await self._ask(self._stub.RemoveGroupMembers, request)).group
 
     async def get(self, group_id: str) -> group_pb2.Group:

@@ -9,7 +9,7 @@ from typing import Literal
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from mediaagent.asking import Ask
+from mediaagent.asking import Ask, several
 from mediaagent.v1 import call_pb2, history_pb2, history_pb2_grpc
 from mediaagent.words import CallType
 
@@ -73,7 +73,7 @@ class History:
 
     async def delete(self, record_ids: Iterable[str]) -> int:
         """Deletes those records; how many of them were there."""
-        ids = history_pb2.RecordIds(record_ids=list(record_ids))
+        ids = history_pb2.RecordIds(record_ids=several(record_ids))
         request = history_pb2.DeleteRecordsRequest(ids=ids)
         return (await self._ask(self._stub.DeleteRecords, request)).deleted
 

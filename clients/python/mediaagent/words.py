@@ -16,8 +16,13 @@ class CallType(enum.IntEnum):
 
     @classmethod
     def of(cls, value: CallType | str | int) -> Self:
-        """The member of that name, in any case, or of that number."""
-        return cls[value.upper()] if isinstance(value, str) else cls(value)
+        """The member of that name, in any case, or of that number; ValueError when there is none."""
+        if not isinstance(value, str):
+            return cls(value)
+        found = cls.__members__.get(value.upper())
+        if found is None:
+            raise ValueError(f"no type of a call is called {value!r}; audio or video")
+        return found
 
     @classmethod
     def or_unsaid(cls, value: CallType | str | None) -> call_pb2.CallType.ValueType:

@@ -80,12 +80,16 @@ async def command(socket: str, *arguments: str, stdin: str = "", **env: str) -> 
         return ended
 
 
-@pytest.mark.parametrize("way", ["option", "file", "environment", "stdin"])
+@pytest.mark.parametrize("way", ["option", "file", "environment", "stdin", "hyphen"])
 async def test_login_takes_the_user_sig_from_anywhere(
     fake: FakeAgent, socket: str, tmp_path: Path, way: str
 ) -> None:
     (tmp_path / "sig").write_text("sig-1\n")
-    arguments = {"option": ["--user-sig", "sig-1"], "file": ["--user-sig-file", str(tmp_path / "sig")]}
+    arguments = {
+        "option": ["--user-sig", "sig-1"],
+        "file": ["--user-sig-file", str(tmp_path / "sig")],
+        "hyphen": ["--user-sig-file", "-"],
+    }
     env = {"MEDIAAGENT_USER_SIG": "sig-1"} if way == "environment" else {}
     ended = await command(socket, "login", "alice", *arguments.get(way, []), stdin="sig-1\n", **env)
     assert ended.code == 0
@@ -244,6 +248,15 @@ async def test_snapshot_writes_a_file(fake: FakeAgent, socket: str, tmp_path: Pa
     assert ended.json[0]["file"] == str(file)
 
 
+@pytest.mark.parametrize("option", [["-o", "-"], ["--output", "-"], ["--output=-"]], ids=" ".join)
+async def test_a_hyphen_is_stdout(fake: FakeAgent, socket: str, option: list[str]) -> None:
+    async with started(socket, "snapshot", "bob", *option) as process:
+        assert await asyncio.wait_for(process.communicate(), 20) == (PNG, b"")
+    async with started(socket, "view", "bob", "--count", "2", *option) as process:
+        assert await asyncio.wait_for(process.communicate(), 20) == (b"jpegjpeg", b"")
+    assert fake.views == {}
+
+
 async def test_show_opens_a_window_that_stays_until_it_is_stopped(fake: FakeAgent, socket: str) -> None:
     assert (await command(socket, "show", "bob", "--fullscreen", "--display", ":1")).code == 0
     view = fake.requests[-1]
@@ -282,6 +295,13 @@ async def test_events_are_lines(fake: FakeAgent, socket: str) -> None:
         assert await asyncio.wait_for(process.wait(), 15) == 0
     assert list(first) == ["snapshot"]
     assert second["event"]["userEntered"]["userId"] == "bob"
+
+
+async def test_events_are_told_in_the_time_of_the_place(fake: FakeAgent, socket: str) -> None:
+    await fake.publish(event_pb2.EVENT_TYPE_CALL_CHANGED, event_time={"seconds": 3600})
+    await fake.publish(event_pb2.EVENT_TYPE_USER_ENTER, event_time={"seconds": 3600})
+    ended = await command(socket, "events", "--cursor", "1", "--count", "1", TZ="UTC-5")
+    assert ended.out.startswith("06:00:00.000  USER_ENTER")
 
 
 @pytest.mark.parametrize(

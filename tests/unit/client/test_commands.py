@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 
 import grpc
 import pytest
@@ -53,6 +54,26 @@ async def test_a_call_is_said_in_many_ways(agent: Agent, fake: FakeAgent, kind: 
     assert request.timeout.ToMilliseconds() == 2500
     assert request.request_id
     assert call.state == call_pb2.CALL_STATE_DIALLING
+
+
+async def test_one_name_is_a_name_and_not_its_letters(agent: Agent, fake: FakeAgent) -> None:
+    await agent.group_call("bob")
+    assert list(fake.requests[-1].user_ids) == ["bob"]
+    await agent.invite_users("bob")
+    assert list(fake.requests[-1].user_ids) == ["bob"]
+    await agent.groups.create("bob")
+    assert list(fake.requests[-1].member_ids) == ["bob"]
+    await agent.history.delete("12")
+    assert list(fake.requests[-1].ids.record_ids) == ["12"]
+
+
+async def test_what_cannot_be_asked_says_why(agent: Agent, fake: FakeAgent) -> None:
+    with pytest.raises(ValueError, match="'smell'; audio or video"):
+        await agent.call("bob", "smell")
+    for timeout in (math.nan, math.inf, 1e300):
+        with pytest.raises(ValueError, match="no time in seconds"):
+            await agent.call("bob", timeout=timeout)
+    assert fake.requests == []
 
 
 async def test_no_timeout_is_absent(agent: Agent, fake: FakeAgent) -> None:

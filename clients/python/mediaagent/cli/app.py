@@ -86,6 +86,18 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     return DONE
 
 
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`-o -` as `-o=-`: apart, the parser takes a lone hyphen for an option of its own."""
+    joined: list[str] = []
+    for argument in arguments:
+        before = joined[-1] if joined else ""
+        if argument == "-" and before.startswith("-") and before != "--" and "=" not in before:
+            joined[-1] += "=-"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; returns its exit code."""
     # The commands register themselves; here, because they need `app`.
@@ -97,7 +109,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.write("mediaagent: an argument is not UTF-8\n")
         return USAGE
     try:
-        code = app(list(arguments), exit_on_error=False, result_action="return_value")
+        code = app(_joined(arguments), exit_on_error=False, result_action="return_value")
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except CycloptsError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections import deque
 from typing import Annotated, Any
 
@@ -69,7 +70,7 @@ def _row(message: event_pb2.Snapshot | event_pb2.Event) -> tuple[str, str, str]:
         text += f"; {describe(message.call)}" if message.HasField("call") else "; no call"
         return ("-" * 12, "snapshot", text)
     kind = Event.kind(message)
-    when = message.event_time.ToDatetime().strftime("%H:%M:%S.%f")[:-3]
+    when = message.event_time.ToDatetime(datetime.UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
     body = getattr(message, kind.field) if kind is not None else message
     return (when, kind.name if kind is not None else str(message.type), _text(body))
 
