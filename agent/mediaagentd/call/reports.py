@@ -136,11 +136,13 @@ def peer_up(state: State, report: PeerUp, now: float) -> Change:
 
 
 def peer_down(state: State, report: PeerDown, now: float) -> Change:
-    """A connection is lost, for good or for now."""
+    """A connection is lost, for good or for now. One that has ended is not being regained: the far end has
+    hung up, mostly, and the hub is about to say so.
+    """
     known = _participant(state, report)
     if known is None or not (report.final or known.link is Link.UP):
         return state, ()
-    link = Link.RECONNECTING if known.link is Link.UP else known.link
+    link = known.link if report.final else Link.RECONNECTING
     until = now + (FAREWELL_PATIENCE if report.final else RECONNECT_PATIENCE)
     if known.deadline is not None:
         until = min(until, known.deadline)
