@@ -110,3 +110,8 @@ class Refused(Exception):  # noqa: N818 - it is the word of the house, and not a
         self.reason = reason
         self.message = message
         self.metadata = metadata
+
+
+def field_invalid(field: str, rule: str) -> Refused:
+    """FIELD_INVALID as the contract has it: which field, and which rule it breaks."""
+    return Refused(Reason.FIELD_INVALID, f"{field}: {rule}", {"field": field, "rule": rule})

@@ -115,8 +115,15 @@ class Logins:
 
 
 async def _owned(work: Coroutine[None, None, None], owner: set[asyncio.Task[None]]) -> None:
-    """Does it in a task that `owner` holds until it is done."""
+    """Does it in a task that `owner` holds until it is done. Refused(SHUTTING_DOWN) when it is given up."""
     task = asyncio.get_running_loop().create_task(work)
     owner.add(task)
     task.add_done_callback(owner.discard)
-    await asyncio.shield(task)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        waiting = asyncio.current_task()
+        if waiting is not None and waiting.cancelling():
+            raise
+        # Not the one who waits was cancelled but the work, by `stop` or `close`.
+        raise Refused(Reason.SHUTTING_DOWN, "the daemon is stopping") from None

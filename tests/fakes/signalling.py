@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from mediaagentd.call.types import (
@@ -18,13 +19,14 @@ from mediaagentd.errors import Refused
 
 class FakeSignalling:
     """The `Signalling` port of `calls.py`. `answers` maps a command to what is reported at once; commands
-    that it does not map wait in `commands` for `done` or `failed`."""
+    that it does not map wait in `commands` for `done` or `failed`. `is_silent`: no login is answered."""
 
     def __init__(self) -> None:
         self.report: Callable[[Report], None] = lambda report: None
         self.commands: list[tuple[int, HubCommand]] = []
         self.answers: Callable[[HubCommand], HubCall | Refused | None] = lambda command: None
         self.refuses_login: Refused | None = None
+        self.is_silent = False
         self.logouts = 0
         self.has_session = False
         self.user_sig = ""
@@ -35,6 +37,8 @@ class FakeSignalling:
 
     async def login(self, user_id: str, user_sig: str) -> None:
         self.logins.append(user_sig)
+        if self.is_silent:
+            await asyncio.Event().wait()
         if self.refuses_login is not None:
             raise self.refuses_login
         self.has_session = True

@@ -22,6 +22,7 @@ from mediaagentd.call.types import (
     Join,
     Switch,
 )
+from mediaagentd.errors import Reason, Refused
 
 
 class CallService(CallServiceServicer):
@@ -32,6 +33,9 @@ class CallService(CallServiceServicer):
 
     async def Call(self, request: pb.CallRequest, _context: Context) -> pb.CallResponse:
         """Invites one user."""
+        if request.user_id == self._house.calls.state.user_id:
+            # The machine's word for it is of several users, a field that this request has not.
+            raise Refused(Reason.INVITEES_INVALID, "user_id: that is oneself", {"field": "user_id"})
         kind, timeout = CallType(request.type), _timeout(request.timeout)
         request_id = request.request_id or _fresh_id()
         users, data = (request.user_id,), request.user_data
@@ -73,8 +77,10 @@ class CallService(CallServiceServicer):
         return pb.RejectResponse(call=call)
 
     async def Hangup(self, _request: pb.HangupRequest, _context: Context) -> pb.HangupResponse:
-        """Ends the call."""
-        return pb.HangupResponse(call=await self._run(Hangup))
+        """Ends the call. What it left ringing, which came behind a dial, is not what it ended."""
+        call = await self._run(Hangup)
+        over = call is not None and call.state == pb.CALL_STATE_ENDED
+        return pb.HangupResponse(call=call if over else None)
 
     async def SwitchToAudioCall(
         self, _request: pb.SwitchToAudioCallRequest, _context: Context

@@ -9,7 +9,7 @@ from mediaagent.v1 import history_pb2 as pb
 from mediaagentd.api import words
 from mediaagentd.api.clock import duration
 from mediaagentd.api.convert import epoch
-from mediaagentd.errors import Reason, Refused
+from mediaagentd.errors import field_invalid
 from mediaagentd.history.types import Filter, Record
 
 _DIRECTIONS = {
@@ -55,8 +55,8 @@ def chosen(message: pb.RecordFilter) -> Filter:
         outgoing=_DIRECTIONS[message.direction],
         type=words.call_type_from(message.type),
         missed=message.is_missed if message.HasField("is_missed") else None,
-        since=_seconds(message.from_time) if message.HasField("from_time") else None,
-        until=_seconds(message.to_time) if message.HasField("to_time") else None,
+        since=_seconds(message.from_time, "from_time") if message.HasField("from_time") else None,
+        until=_seconds(message.to_time, "to_time") if message.HasField("to_time") else None,
     )
 
 
@@ -65,10 +65,10 @@ def record_number(name: str) -> int:
     return int(name) if name.isascii() and name.isdecimal() and len(name) < 19 else 0
 
 
-def _seconds(stamp: Timestamp) -> float:
+def _seconds(stamp: Timestamp, field: str) -> float:
     try:
         stamp.ToJsonString()
     except ValueError:
-        message = "from_time, to_time: must be between the years 1 and 9999"
-        raise Refused(Reason.FIELD_INVALID, message, {"field": "filter"}) from None
+        rule = "must be between the years 1 and 9999"
+        raise field_invalid(f"filter.{field}", rule) from None
     return stamp.seconds + stamp.nanos / 1e9

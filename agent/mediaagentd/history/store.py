@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mediaagentd.call.words import CallType, EndReason, MemberState
-from mediaagentd.errors import Reason, Refused
+from mediaagentd.errors import Reason, Refused, field_invalid
 from mediaagentd.history.types import Filter, Page, Record, Retention
 from mediaagentd.sqlite import DamagedError, StoreError, check, connect, is_broken, migrate, transaction
 
@@ -352,6 +352,5 @@ def _position(token: str) -> tuple[str, tuple[object, ...]]:
     except ValueError:
         position = 2**63, 0
     if max(map(abs, position)) >= 2**63:
-        message = "page_token: it is none that a page came with"
-        raise Refused(Reason.FIELD_INVALID, message, {"field": "page_token"})
+        raise field_invalid("page_token", "it is none that a page came with")
     return "(invited, record_id) < (?, ?)", position

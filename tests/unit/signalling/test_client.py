@@ -127,8 +127,9 @@ async def test_a_login_that_is_under_way_is_given_up_when_the_daemon_stops() -> 
     await house.rpc.came.wait()
     async with asyncio.timeout(1):
         await house.calls.stop()
-    await asyncio.gather(login, return_exceptions=True)
-    assert login.cancelled()
+    with pytest.raises(Refused) as refused:
+        await login
+    assert refused.value.reason is Reason.SHUTTING_DOWN
     assert not house.client.has_session
     assert house.phases == []
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from mediaagentd.errors import Reason, Refused
+from mediaagentd.errors import Reason, Refused, field_invalid
 from mediaagentd.media.capture.types import PictureSink, RawPicture
 from mediaagentd.media.codec.image import JpegEncoder, png
 from mediaagentd.media.types import AudioFrame, Size, VideoCodec, VideoFrame
@@ -74,7 +74,10 @@ class Gallery:
             raise Refused(Reason.VIEW_EXISTS, f"view_id: {view.view_id} shows something else")
         if present is None:
             if len(self._views) >= MOST_VIEWS:
-                raise Refused(Reason.LIMIT_EXCEEDED, f"view_id: no more than {MOST_VIEWS} views at once")
+                limit = {"limit": "views", "value": str(MOST_VIEWS)}
+                raise Refused(
+                    Reason.LIMIT_EXCEEDED, f"view_id: no more than {MOST_VIEWS} views at once", limit
+                )
             self._make(view, codecs)
             self._views[view.view_id] = view
             self._changed()
@@ -231,7 +234,7 @@ class Gallery:
         """Raises: Refused FIELD_INVALID, also for a file that another recording writes."""
         place = Path(os.path.realpath(path))
         if any(place in recorder.places for recorder in self._recorders.values()):
-            raise Refused(Reason.FIELD_INVALID, "path: another recording is written there")
+            raise field_invalid("file.path", "another recording is written there")
         return Recorder(
             path,
             with_sound=view.user_id != LOCAL,

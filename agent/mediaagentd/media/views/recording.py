@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import structlog
 
-from mediaagentd.errors import Reason, Refused
+from mediaagentd.errors import field_invalid
 from mediaagentd.media.types import AudioFrame, VideoCodec, VideoFrame
 from mediaagentd.media.views.matroska import DamagedError, MatroskaFile
 
@@ -114,10 +114,10 @@ class Recorder:
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
         except OSError as error:
-            raise Refused(Reason.FIELD_INVALID, f"path: {error.strerror}") from None
+            raise field_invalid("file.path", error.strerror or "it cannot be written") from None
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise Refused(Reason.FIELD_INVALID, "path: what is there is no file")
+                raise field_invalid("file.path", "what is there is no file")
         finally:
             os.close(handle)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mediaagentd.errors import Reason, Refused
+from mediaagentd.errors import Reason, Refused, field_invalid
 from mediaagentd.media.types import Size
 
 EMPTY = Size(640, 480)
@@ -57,9 +57,7 @@ def driver_of(
     if ":" in display:
         return "x11", {"DISPLAY": display}
     if display:
-        raise Refused(
-            Reason.FIELD_INVALID, f"display: neither :0, wayland-0 nor {BARE}", {"field": "display"}
-        )
+        raise field_invalid("window.display", f"neither :0, wayland-0 nor {BARE}")
     if environment.get("WAYLAND_DISPLAY") and environment.get("XDG_RUNTIME_DIR"):
         return "wayland", {}
     if environment.get("DISPLAY"):

@@ -108,7 +108,10 @@ class Windows:
         if window is not None:
             return window
         if session is not None and session.is_shown:
-            raise Refused(Reason.LIMIT_EXCEEDED, "display: there are windows on another display")
+            limit = {"limit": "displays", "value": "1"}
+            raise Refused(
+                Reason.LIMIT_EXCEEDED, "window.display: there are windows on another display", limit
+            )
         session = self._session = _Session(view.display, self._make_screen, self._one_display)
         window = session.open(view, title, gone)
         assert window is not None

@@ -152,7 +152,7 @@ def test_the_process_that_draws_says_why_it_cannot() -> None:
     with pytest.raises(Refused, match="neither :0") as refused:
         ScreenProcess("tv")
     assert refused.value.reason is Reason.FIELD_INVALID
-    assert refused.value.metadata == {"field": "display"}
+    assert refused.value.metadata == {"field": "window.display", "rule": "neither :0, wayland-0 nor kmsdrm"}
     assert threads_and_files() == before
 
 
