@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 from mediaagentd.media.types import Size
 
 BURST = 4
 """Pictures that may come together."""
+
+SPAN, RECENT = 1.0, 5
+"""Seconds, and the last intervals, in which the pictures are counted: more of them are noticed in the second."""
+
+NEWS = 0.1
+"""A smaller change of a share, as a part of it, is chance."""
+
+LEAST_SHARE = 1 / 8
+"""What is rarer counts as that."""
 
 
 class RateLimit:
@@ -46,6 +56,46 @@ class RateBudget:
             return False
         self._left -= 1
         return True
+
+
+class Cadence:
+    """Which share of `fps` pictures a second comes: a camera in the dark gives half of what it was opened for.
+    All of them until it is known.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._times: deque[float] = deque()
+        self.share = 1.0
+
+    def expect(self, share: float) -> None:
+        """From now on that many come, as somebody knows."""
+        self.share = share
+        self._times.clear()
+
+    def note(self, captured: float) -> None:
+        """A picture of that time, in seconds. One after a pause is the first of those to be counted."""
+        times = self._times
+        if times and not 0 <= captured - times[-1] <= SPAN:
+            times.clear()
+        times.append(captured)
+        while captured - times[0] > SPAN:
+            times.popleft()
+        seconds = captured - times[0]
+        if seconds < SPAN / 2:
+            return
+        share = _rate(times, len(times) - 1) / self._fps
+        if len(times) > RECENT:
+            share = max(share, _rate(times, RECENT) / self._fps)
+        share = min(1.0, max(LEAST_SHARE, share))
+        if abs(share - self.share) > NEWS * self.share:
+            self.share = share
+
+
+def _rate(times: deque[float], intervals: int) -> float:
+    """Pictures a second in the last so many intervals."""
+    seconds = times[-1] - times[-1 - intervals]
+    return intervals / seconds if seconds > 0 else math.inf
 
 
 def within(size: Size, max_width: int, max_height: int) -> Size:

@@ -14,6 +14,7 @@ from av.video.frame import PictureType
 from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec.live_rate import set_vpx_rate, set_x264_rate
 from mediaagentd.media.codec.tuning import SOFTWARE, Tuning, options
+from mediaagentd.media.rate import Cadence
 from mediaagentd.media.types import VIDEO_CLOCK, Size, VideoCodec, VideoFrame
 
 _log = structlog.stdlib.get_logger()
@@ -62,6 +63,8 @@ class VideoEncoder:
         self.codec = codec
         self._tuning = tuning
         self._fps = fps
+        self._cadence = Cadence(fps)
+        self._pace = 1.0
         self._bitrate = self._wanted = bitrate
         self._began = -math.inf
         self._context: VideoCodecContext | None = None
@@ -75,12 +78,15 @@ class VideoEncoder:
 
     def set_bitrate(self, bitrate: int, pace: float = 1.0) -> None:
         """From the next picture on. Where only another encoder can do it (which costs a keyframe), with the
-        next keyframe, or when `rebuild_due` says so. `pace`: the share of the pictures a second that come.
-        x264 counts pictures, not time (told to go by timestamps it holds each picture back until the next),
-        so it is allowed more for each.
+        next keyframe, or when `rebuild_due` says so. `pace`: the share of the pictures a second that shall
+        come; fewer may. x264 counts pictures, not time (told to go by timestamps it holds each picture back
+        until the next), so it is allowed more for each.
         """
+        if pace != self._pace:
+            self._pace = pace
+            self._cadence.expect(pace)
         if self.codec is VideoCodec.H264:
-            bitrate = round(bitrate / pace)
+            bitrate = round(bitrate / self._cadence.share)
         if abs(bitrate - self._wanted) <= SAME_RATE * self._wanted:
             return
         self._wanted = bitrate
@@ -114,6 +120,7 @@ class VideoEncoder:
         if context is None or (context.width, context.height) != (frame.width, frame.height):
             self._bitrate, self._began = self._wanted, picture.captured
             context = self._context = self._open(Size(frame.width, frame.height))
+        self._cadence.note(picture.captured)
         pts = self._next_pts(picture.captured)
         with picture.guard:
             if context.pix_fmt != "yuv420p":

@@ -74,10 +74,12 @@ def keyframes(frames: Sequence[VideoFrame]) -> list[int]:
 def test_without_the_reach_into_the_library_it_is_rebuilt_but_not_often(codec: VideoCodec) -> None:
     encoder = VideoEncoder(codec, 30, 800_000)
     frames = encode(encoder, range(5))
-    for number, bitrate in ((5, 400_000), (6, 300_000), (16, 200_000), (20, 195_000), (40, 600_000)):
+    told = ((5, 400_000), (6, 300_000), (16, 200_000), (20, 195_000), (40, 600_000))
+    for (number, bitrate), until in zip(told, [begin for begin, _ in told[1:]] + [200], strict=True):
         encoder.set_bitrate(bitrate)
-        frames += encode(encoder, range(number, number + 160 if number == 40 else number + 1))
-    assert keyframes(frames) == [0, 16, 16 + round(REBUILT_UP * 30)]
+        frames += encode(encoder, range(number, until))
+    down, up = round(REBUILT_DOWN * 30), round(REBUILT_UP * 30)
+    assert keyframes(frames) == [0, down, 2 * down, 2 * down + up]
     assert rate(frames[-40:]) == pytest.approx(600_000, rel=0.4)
 
 
@@ -228,6 +230,19 @@ def test_half_the_pictures_a_second_keep_the_bitrate(codec: VideoCodec) -> None:
     encoder.set_bitrate(400_000, pace=0.5)
     frames = encode(encoder, range(0, 240, 2))[30:]
     assert 280_000 < rate(frames) / 2 < 440_000
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_a_camera_in_the_dark_gives_fewer_pictures_and_the_bitrate_is_kept(codec: VideoCodec) -> None:
+    """Without being told: webcams give 15 pictures a second of the 30 that they were opened for."""
+    encoder, dark, light = VideoEncoder(codec, 30, 400_000), list[VideoFrame](), list[VideoFrame]()
+    for frames, numbers in ((dark, range(0, 240, 2)), (light, range(240, 420))):
+        for number in numbers:
+            encoder.set_bitrate(400_000)
+            frames += encode(encoder, [number])
+    assert 300_000 < rate(dark[45:]) / 2 < 440_000
+    assert rate(light[:30]) < 720_000, "and is little exceeded when there is light again (VP8: 0.6 Mbit/s)"
+    assert 300_000 < rate(light[60:]) < 440_000
 
 
 def test_a_smaller_picture_keeps_its_counter_and_its_time() -> None:
