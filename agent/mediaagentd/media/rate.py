@@ -11,7 +11,7 @@ BURST = 4
 """Pictures that may come together."""
 
 SPAN, RECENT = 1.0, 5
-"""Seconds, and the last intervals, in which the pictures are counted: more of them are noticed in the second."""
+"""Seconds, and the last intervals, in which pictures are counted: more of them are noticed in the second."""
 
 NEWS = 0.1
 """A smaller change of a share, as a part of it, is chance."""
@@ -59,8 +59,8 @@ class RateBudget:
 
 
 class Cadence:
-    """Which share of `fps` pictures a second comes: a camera in the dark gives half of what it was opened for.
-    All of them until it is known.
+    """Which share of `fps` pictures a second comes: a camera in the dark gives half of what it was opened
+    for. All of them until it is known.
     """
 
     def __init__(self, fps: float) -> None:
