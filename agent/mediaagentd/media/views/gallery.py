@@ -59,6 +59,7 @@ class Gallery:
         self._windows: dict[str, Window] = {}
         self._screens = Windows()
         self._completing: list[Recorder] = []
+        self._beginning: set[asyncio.Task[str]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
         self._awaited: dict[str, list[asyncio.Future[RawPicture]]] = {}
 
@@ -81,7 +82,11 @@ class Gallery:
             self._make(view, codecs)
             self._views[view.view_id] = view
             self._changed()
-        return await self._begun(present or view)
+        beginning = self._loop.create_task(self._begun(present or view))
+        self._beginning.add(beginning)
+        beginning.add_done_callback(self._has_begun)
+        # Whoever asked may leave meanwhile: nobody else would see that the view cannot begin.
+        return await asyncio.shield(beginning)
 
     def stop(self, view_id: str, user_id: str | None) -> None:
         """Ends a view of `user_id`, of any remote user when None. Raises: Refused VIEW_UNKNOWN."""
@@ -258,6 +263,11 @@ class Gallery:
                 raise Refused(Reason.TIMED_OUT, "kind: the view could not begin in time") from None
             raise
         return ""
+
+    def _has_begun(self, beginning: asyncio.Task[str]) -> None:
+        self._beginning.discard(beginning)
+        if not beginning.cancelled():
+            beginning.exception()  # it is told to whoever asked, if he is still there
 
     def _leave_soon(self, view: View) -> None:
         """In any thread."""

@@ -228,6 +228,20 @@ async def test_views_are_refused_as_documented(agent: Agent) -> None:
     assert agent.engine.views() == ()
 
 
+@pytest.mark.parametrize("kind", [WindowView("tv"), WebrtcView("offer")], ids=["window", "page"])
+async def test_a_view_that_cannot_begin_ends_also_when_whoever_asked_has_left(
+    agent: Agent, kind: WindowView | WebrtcView
+) -> None:
+    asks = asyncio.create_task(agent.engine.start_view(View("v", LOCAL, kind)))
+    await asyncio.sleep(0)
+    assert agent.engine.views()
+    asks.cancel()
+    async with asyncio.timeout(PATIENCE):
+        while agent.engine.views():  # noqa: ASYNC110 # nothing tells of it
+            await asyncio.sleep(0.01)
+    assert asks.cancelled()
+
+
 async def test_the_views_of_one_who_leaves_end_but_outlive_a_new_attempt(agent: Agent) -> None:
     await agent.connect("bob", 2)
     await agent.engine.start_view(View("v", "bob", FramesView(FrameFormat.ENCODED)))
