@@ -46,6 +46,23 @@ class Scripted:
         self.closed.set()
 
 
+class Late(Scripted):
+    """One whose driver is in the middle of the next picture until it is `released`."""
+
+    def __init__(self, pictures: int) -> None:
+        super().__init__(pictures + 1, end)
+        self._prompt = pictures
+        self.given = 0
+        self.inside, self.released = threading.Event(), threading.Event()
+
+    def read(self, stopping: threading.Event) -> RawPicture | None:
+        if self.given == self._prompt:
+            self.inside.set()
+            self.released.wait(PATIENCE)
+        self.given += 1
+        return super().read(threading.Event())
+
+
 class Watcher:
     """Counts pictures and waits for what happens."""
 
@@ -74,15 +91,19 @@ def end(_stopping: threading.Event) -> None:
 
 
 def test_a_camera_delivers_until_it_is_stopped() -> None:
-    watcher, readers = Watcher(), [Scripted(1_000, end)]
-    camera = ThreadedCamera(lambda: readers[0], "scripted")
+    """What it still gives afterwards, since its driver was in the middle of it, goes nowhere."""
+    watcher, late = Watcher(), Late(3)
+    camera = ThreadedCamera(lambda: late, "scripted")
     camera.start(watcher.take, watcher.lose)
     watcher.wait(3)
     camera.probe()
+    assert late.inside.wait(PATIENCE)
     camera.stop()
-    seen = watcher.pictures
-    assert readers[0].closed.wait(PATIENCE)
-    assert watcher.pictures == seen
+    assert not late.closed.is_set()
+    late.released.set()
+    assert late.closed.wait(PATIENCE)
+    assert late.given == 4
+    assert watcher.pictures == 3
     assert not watcher.errors
 
 
