@@ -31,6 +31,12 @@ REOPEN = 2.0
 BEHIND = 3.0
 """Seconds of slots to catch up on where nobody listens; what has had no packet for longer begins anew."""
 
+HANGS = 60.0
+"""Seconds without a sign of the thread after which it is taken to hang in its driver for ever. Clients of a
+sound server that stands still come back by themselves, after 30 s at the latest; and a second thread is not
+let into PortAudio lightly, which is made for one.
+"""
+
 JOIN = 1.0
 """Seconds to wait for the thread before it is abandoned."""
 
@@ -50,10 +56,10 @@ class Playout:
     """All methods are called on the event loop and return at once, except `close`.
 
     The thread runs, and the sink is open, while there are users. A sink that fails is opened anew after
-    `REOPEN`, and the call goes on meanwhile. For a sink that wants no sound there is no thread, since nothing
-    has to be done in time: what was due is pulled, each slot for its time, whenever somebody looks.
-    `processor` is shown what is played. Of threads that hang in the driver of the sink with that name there
-    are `abandoned.MOST` at the most; each keeps its sink, and the next call has one of its own.
+    `REOPEN`, one whose driver hangs is left alone for another; the call goes on meanwhile. For a sink that
+    wants no sound there is no thread, since nothing has to be done in time: what was due is pulled, each
+    slot for its time, whenever somebody looks. `processor` is shown what is played. Of threads that hang in
+    the driver of the sink with that name there are `abandoned.MOST` at the most; each keeps its sink.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class Playout:
         self._told_lost = False
         self._lock = threading.Lock()
         self._voices: dict[str, Voice] = {}
-        self._due = 0.0
+        self._due = self._beat = 0.0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -77,11 +83,7 @@ class Playout:
             begins = not self._voices
             self._voices.setdefault(user_id, Voice())
         if begins and self._chosen.wants_sound:
-            self._stopping = threading.Event()
-            self._thread = threading.Thread(
-                target=self._run, args=(self._stopping, self._thread), name="playout", daemon=True
-            )
-            self._thread.start()
+            self._begin()
 
     def remove(self, user_id: str) -> None:
         """No longer."""
@@ -128,6 +130,14 @@ class Playout:
             self._thread.join(JOIN)
         self._chosen.close()
 
+    def _begin(self) -> None:
+        self._beat = time.monotonic()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(self._stopping, self._thread), name="playout", daemon=True
+        )
+        self._thread.start()
+
     def _run(self, stopping: threading.Event, previous: threading.Thread | None) -> None:
         if previous is not None:
             abandoned.leave(self._name, previous, JOIN)
@@ -135,6 +145,7 @@ class Playout:
                 self._chosen = self._make()
         sink = self._chosen
         while not stopping.is_set():
+            self._beat = time.monotonic()
             try:
                 self._open(sink, stopping)
                 self._play(sink, stopping)
@@ -160,6 +171,7 @@ class Playout:
                 self._tick(sink, at)
 
     def _tick(self, sink: SoundSink, now: float) -> None:
+        self._beat = now
         with self._lock:
             slots = [(voice, voice.buffer.pull(now)) for voice in self._voices.values()]
             sounds = [voice.samples(slot, sink.channels) for voice, slot in slots]
@@ -171,7 +183,11 @@ class Playout:
             _log.info("speaker_found")
 
     def _catch_up(self, now: float) -> None:
-        """Pulls what was due, under the lock, where no thread does."""
+        """Pulls what was due, under the lock, where no thread does. One that hangs is followed by another."""
+        if now - self._beat > HANGS and self._voices and self._chosen.wants_sound:
+            self._tell("its driver does not answer")
+            self._stopping.set()
+            self._begin()
         if self._sink.wants_sound:
             return
         until = min(now, self._due + BEHIND)
@@ -187,8 +203,11 @@ class Playout:
     def _fail(self, why: str, stopping: threading.Event) -> None:
         if stopping.is_set():  # nobody is heard by this thread any more
             return
+        self._tell(why)
+        with self._lock:
+            self._sink, self._due = NullSink(), time.monotonic()
+
+    def _tell(self, why: str) -> None:
         if not self._told_lost:
             self._told_lost = True
             _log.warning("speaker_failed", error=why)
-        with self._lock:
-            self._sink, self._due = NullSink(), time.monotonic()

@@ -316,6 +316,53 @@ def test_a_driver_that_hangs_keeps_three_threads_at_the_most(monkeypatch: pytest
     playout.close()
 
 
+class Stuck(Hanging):
+    """One that does not even come back from being opened."""
+
+    def open(self) -> None:
+        self.hangs.set()
+        self.released.wait()
+
+
+class Fickle(Stuck):
+    """One that can be opened once, and then fails."""
+
+    def open(self) -> None:
+        if self.is_open:
+            super().open()
+        self.is_open = True
+
+    def write(self, samples: Samples) -> bool:
+        raise Refused(Reason.DEVICE_FAILED, "unplugged")
+
+    def rest(self) -> None: ...
+
+
+@pytest.mark.parametrize("kind", [Hanging, Stuck, Fickle])
+def test_a_driver_that_hangs_is_left_alone_in_the_same_call(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Hanging]
+) -> None:
+    monkeypatch.setattr(playing, "HANGS", 0.3)
+    monkeypatch.setattr(playing, "REOPEN", 0.02)
+    monkeypatch.setattr(playing, "JOIN", 0.02)
+    stuck, prompt = kind(), Heard(25)
+    sinks = iter([stuck, prompt])
+    playout = Playout(lambda: next(sinks), name=f"stuck {kind.__name__}")
+    playout.add("alice")
+    assert stuck.hangs.wait(5)
+    encoder, number, deadline = OpusEncoder(), 0, time.monotonic() + 5
+    while not prompt.full.wait(SLOT) and time.monotonic() < deadline:
+        block = tone(500.0)[:AUDIO_FRAME]
+        playout.push("alice", AudioFrame(encoder.encode(block), number * AUDIO_FRAME, time.monotonic()))
+        number += 1
+    assert any(block.any() for block in prompt.blocks)
+    stuck.released.set()
+    prompt.full.clear()
+    prompt.blocks.clear()
+    assert prompt.full.wait(5), "whoever comes back late leaves it alone"
+    playout.close()
+
+
 def test_a_driver_that_comes_back_leaves_the_next_call_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "JOIN", 0.02)
     slow, prompt = Hanging(), Heard(3)
