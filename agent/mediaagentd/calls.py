@@ -46,6 +46,7 @@ from mediaagentd.call.types import (
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history.record import noteworthy
 from mediaagentd.logins import Logins, Session
+from mediaagentd.media.settings import LocalMedia
 from mediaagentd.media.types import VideoProfile
 
 _log = structlog.stdlib.get_logger()
@@ -81,6 +82,9 @@ class Media(Protocol):
 
     def set_profile(self, profile: VideoProfile) -> bool:
         """Chooses the video quality; True when it is in effect now, False for the next call."""
+
+    def local(self) -> LocalMedia:
+        """Profiles and devices."""
 
 
 class Publisher(Protocol):
@@ -127,6 +131,7 @@ class Calls:
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._reached = 0.0
+        self._told = (False, False, media.local())
         self._logins = Logins(signalling, lambda: self._state, self._hang_up)
 
     @property
@@ -193,8 +198,13 @@ class Calls:
     def set_video_quality(self, profile: VideoProfile) -> bool:
         """Chooses the video quality; True when it is in effect now, False for the next call."""
         now = self._media.set_profile(profile)
-        self._log.publish(LocalMediaChanged(self._state.camera, self._state.muted))
+        self.media_changed()
         return now
+
+    def media_changed(self) -> None:
+        """Media has other devices, encoders or qualities, perhaps: told once it is so."""
+        if not self._busy:
+            self._tell_local_media()
 
     # ------------------------------------------------------------ inputs
 
@@ -234,6 +244,7 @@ class Calls:
         finally:
             self._busy = False
             self._arm()
+        self._tell_local_media()
         if refusal is not None:
             raise refusal
 
@@ -252,7 +263,9 @@ class Calls:
         self._note(old, new, told)
         self._freeze_quality(new)
         for event in derive(old, new):
-            self._log.publish(event)
+            if not isinstance(event, LocalMediaChanged):
+                self._log.publish(event)
+        self._tell_local_media()
         for owner_id, call in noteworthy(old, new):
             self._records.note(owner_id, call)
         for effect in effects:
@@ -281,6 +294,14 @@ class Calls:
         if call is not None and call.phase is not before:
             _log.info("call", call_id=call.hub.call_id, state=call.phase.name, cause=type(told).__name__,
                       end_reason=call.end_reason.name if call.end_reason else None)  # fmt: skip
+
+    def _tell_local_media(self) -> None:
+        """LOCAL_MEDIA_CHANGED, whoever changed it: the machine camera and microphone, media all else."""
+        camera, muted = self._state.camera, self._state.muted
+        now = (camera, muted, self._media.local())
+        if now != self._told:
+            self._told = now
+            self._log.publish(LocalMediaChanged(camera, muted))
 
     def _freeze_quality(self, state: State) -> None:
         """Tells media when a call begins or ceases to use the video quality: from dialling or accepting

@@ -77,6 +77,10 @@ class Wires:
         self.hub.network_changed(lost=True)
         return self.media.network_changed(None)
 
+    def media_changed(self) -> None:
+        """Media knows its devices, or follows what it has measured."""
+        self.calls.media_changed()
+
     def on_signal(self, call_id: str, sender: str, signal: Signal) -> None:
         """A peer's SDP or candidate passes by the call machine."""
         self.media.receive_signal(call_id, sender, signal)
@@ -117,6 +121,7 @@ class Agent:
             configured.media_settings(config, device_id, echo),
             report=wires.report,
             send_signal=wires.send_signal,
+            changed=wires.media_changed,
         )
         faults = Faults() if config.faults.enabled else None
         self._hub = wires.hub = _hub_client(config, device_id, wires, faults)

@@ -25,7 +25,8 @@ class FakeMedia:
         self.sending = (False, False)
         self.in_call: list[bool] = []
         self.prompt = True
-        self.profile = VideoProfile.P720
+        self.profile = self.active = VideoProfile.P720
+        self.camera = "synthetic"
         self.shown: dict[str, View] = {}
         self.pictures: list[Picture] = []
         self.watchers = 0
@@ -62,10 +63,13 @@ class FakeMedia:
 
     def set_in_call(self, in_call: bool) -> None:
         self.in_call.append(in_call)
+        self.active = self.active if in_call else self.profile
 
     def set_profile(self, profile: VideoProfile) -> bool:
         self.profile = profile
-        return not (self.in_call and self.in_call[-1])
+        if now := not (self.in_call and self.in_call[-1]):
+            self.active = profile
+        return now
 
     async def start_view(self, view: View) -> str:
         if view.user_id and view.user_id not in {user for _, user, _ in self.peers}:
@@ -106,4 +110,4 @@ class FakeMedia:
         return tuple(PeerFigures(user, stats) for _, user, _ in sorted(self.peers))
 
     def local(self) -> LocalMedia:
-        return LocalMedia(self.profile, self.profile, "synthetic", "synthetic", "null")
+        return LocalMedia(self.profile, self.active, self.camera, "synthetic", "null")

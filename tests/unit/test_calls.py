@@ -254,6 +254,25 @@ async def test_quality_waits_for_the_next_call_once_this_one_is_dialled(house: H
     assert len(house.events.of(LocalMediaChanged)) >= 3
 
 
+async def test_a_quality_that_takes_effect_with_the_end_of_a_call_is_told(house: House) -> None:
+    await house.calls.perform(OpenCamera)  # it stays open: nothing else changes with the call's end
+    await house.dial()
+    house.calls.set_video_quality(VideoProfile.P1080)
+    told = len(house.events.of(LocalMediaChanged))
+    await house.calls.perform(Hangup)
+    assert house.events.of(LocalMediaChanged)[told:] == [LocalMediaChanged(True, False)]
+
+
+async def test_what_media_has_by_now_is_told_once(house: House) -> None:
+    house.media.camera = "/dev/video0"
+    for _ in range(2):
+        house.calls.media_changed()
+    assert house.events.of(LocalMediaChanged) == [LocalMediaChanged(False, False)]
+    await house.calls.perform(lambda op: SetMicMute(op, True))
+    house.calls.media_changed()
+    assert house.events.of(LocalMediaChanged)[1:] == [LocalMediaChanged(False, True)]
+
+
 async def test_quality_may_be_chosen_while_it_rings(house: House) -> None:
     house.calls.handle(CallChanged(ringing("bob", "ann")))
     assert house.calls.set_video_quality(VideoProfile.P480)

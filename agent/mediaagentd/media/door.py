@@ -37,8 +37,10 @@ class MediaDoor:
         *,
         report: Callable[[Report], None],
         send_signal: Callable[[str, str, Signal], None],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
+        self._changed = changed
         self._report = report
         self._send_signal = send_signal
         self._engine: MediaEngine | None = None
@@ -72,11 +74,12 @@ class MediaDoor:
         try:
             module = await asyncio.to_thread(importlib.import_module, "mediaagentd.media.engine")
             engine: MediaEngine = module.MediaEngine(
-                self._settings, report=self._report, send_signal=self._send_signal
+                self._settings, report=self._report, send_signal=self._send_signal, changed=self._changed
             )
             await engine.start()
             engine.set_ice_servers(self._waiting_servers)
             self._engine = engine
+            self._changed()
             # Modules stay: a full collection that looks at them all stops everything for 50 ms.
             gc.freeze()
         finally:

@@ -65,10 +65,12 @@ class MediaEngine:
         *,
         report: Callable[[Report], None],
         send_signal: Callable[[str, str, Signal], None],
+        changed: Callable[[], None] = lambda: None,
         make_peer: MakePeer | None = None,
     ) -> None:
         self._settings = settings
         self._report = report
+        self._changed = changed
         self._codecs = WorkerThreads(CODEC_THREADS, "codec", partial(give_way, CODECS))
         self._pictures = WorkerThreads(PICTURE_THREADS, "picture")
         self._tasks = Tasks()
@@ -289,6 +291,7 @@ class MediaEngine:
         if before is not None:
             self._board.reroute()
             await asyncio.to_thread(before.close)
+        self._changed()
         return not self._finding.is_waiting
 
     async def _look_for_others(self, seen: tuple[str, ...]) -> None:
@@ -323,6 +326,7 @@ class MediaEngine:
         if self._in_call_since is None and self._active is not self._profile:
             self._active = self._profile
             self._board.set_profile(self._active)
+            self._changed()
 
     async def _tune(self, directory: Path) -> None:
         """Follows what this machine was measured to hold, where nothing else was asked for."""
@@ -332,6 +336,7 @@ class MediaEngine:
             self._local.codecs = choice.codecs
         if not self._settings.fixed_profile and self._profile is self._settings.profile:
             self.set_profile(min(self._profile, choice.highest, key=lambda each: each.bitrate))
+        self._changed()
         _log.info("codecs_chosen", encoder=self.local().encoder, highest_profile=choice.highest.name)
 
     def _set_camera_open(self, is_open: bool) -> None:

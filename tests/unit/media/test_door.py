@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 from mediaagentd.call.signal import IceServer
 from mediaagentd.media.door import MediaDoor
-from mediaagentd.media.settings import MediaSettings
+from mediaagentd.media.settings import LocalMedia, MediaSettings
 from mediaagentd.media.types import VideoProfile
 
 SETTINGS = MediaSettings(
@@ -13,12 +14,15 @@ SETTINGS = MediaSettings(
 )
 
 
-def door(settings: MediaSettings = SETTINGS) -> MediaDoor:
-    return MediaDoor(settings, report=lambda report: None, send_signal=lambda call, user, signal: None)
+def door(settings: MediaSettings = SETTINGS, changed: Callable[[], None] = lambda: None) -> MediaDoor:
+    return MediaDoor(
+        settings, report=lambda report: None, send_signal=lambda call, user, signal: None, changed=changed
+    )
 
 
 async def test_a_door_tells_what_is_configured_before_it_opens_and_then_the_engine_does() -> None:
-    media = door()
+    told: list[LocalMedia] = []
+    media = door(changed=lambda: told.append(media.local()))
     assert media.local().camera == "rtsp://camera/1"
     assert media.local().active_profile is VideoProfile.P480
     assert not media.views()
@@ -27,6 +31,7 @@ async def test_a_door_tells_what_is_configured_before_it_opens_and_then_the_engi
     media.begin()
     await media.opened()
     assert not media.failed
+    assert told[-1].encoder, "clients hear of what was not known before"
     assert media.set_profile(VideoProfile.P1080)
     assert media.local().profile is VideoProfile.P1080
     await media.stop()
