@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,10 @@ STEP_WITHIN = 2.0
 
 EXECUTOR_THREADS = 4
 """A fixed number: threads that come and go leave memory arenas behind."""
+
+
+MOST_FILES = 65536
+"""Open files; what a hub with 30,000 agents needs, and more than any agent."""
 
 
 class Part(Protocol):
@@ -50,6 +55,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_unhandled)
     _tame_memory(loop)
+    allow_files()
     signalled = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
@@ -109,6 +115,16 @@ async def step(what: str, awaitable: Awaitable[object], within: float = STEP_WIT
         _log.warning("stopping took too long", step=what, seconds=within)
     except Exception:
         _log.exception("stopping failed", step=what)
+
+
+def allow_files() -> None:
+    """As many open files as the system lets us have, up to `MOST_FILES`: each connection of a client is one,
+    and the usual 1024, made for programs that use select(), would leave none for a call.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _tame_memory(loop: asyncio.AbstractEventLoop) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,21 @@ from mediaagentd import hub_daemon, lifecycle
 from mediaagentd.hub import server
 from mediaagentd.media import engine
 from mediaagentd.systemd import Notifier
+
+FILES = """
+import resource
+from mediaagentd.lifecycle import allow_files
+for limits in ((256, 512), (256, 256)):
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    allow_files()
+    print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+def test_the_connections_of_clients_do_not_take_the_files_of_a_call() -> None:
+    done = subprocess.run([sys.executable, "-c", FILES], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["512 512", "256 256"]
+
 
 SCRIPT = """
 import asyncio, sys

@@ -60,5 +60,8 @@ def _cpu_time() -> float:
 
 
 def _resident_bytes() -> int:
-    """Resident memory now (`getrusage` knows only its peak)."""
-    return int(_STATM.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Resident memory now (`getrusage` knows only its peak, which has to do where no file can be opened)."""
+    try:
+        return int(_STATM.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

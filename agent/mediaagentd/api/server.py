@@ -48,6 +48,10 @@ _FILES = (agent_pb2, call_pb2, event_pb2, fault_pb2, group_pb2, history_pb2, med
 NAMES = tuple(service.full_name for file in _FILES for service in file.DESCRIPTOR.services_by_name.values())
 """Full names of the services that are offered."""
 
+IDLE = 300.0
+"""Seconds without an RPC after which a connection is closed: a program that leaks them must not take all the
+files that calls need. Whoever kept it opens another with the next RPC, without noticing."""
+
 _OPTIONS = (
     # Two servers on one port would share its clients; the lock says so before, this in the kernel.
     ("grpc.so_reuseport", 0),
@@ -76,7 +80,8 @@ class Server:
     async def start(self) -> None:
         """Binds and serves. Raises OSError when it cannot bind."""
         guards = (*interceptors.server(), Gate(self._house.engine.opened))
-        server = grpc.aio.server(interceptors=guards, options=_OPTIONS)
+        options = (*_OPTIONS, ("grpc.max_connection_idle_ms", round(IDLE * 1000)))
+        server = grpc.aio.server(interceptors=guards, options=options)
         _add_services(server, self._house)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)

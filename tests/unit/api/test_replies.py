@@ -10,13 +10,14 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
-from mediaagent.v1 import call_pb2, history_pb2, history_pb2_grpc, session_pb2
+from mediaagent.v1 import agent_pb2, call_pb2, event_pb2, history_pb2, history_pb2_grpc, session_pb2
+from mediaagentd.api import server
 from mediaagentd.call.types import CallChanged, HubCall, Member, MemberState
 from mediaagentd.call.types import CallType as Kind
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.views.recording import Recorder
 
-from tests.unit.api.test_server import Daemon, daemon, refusal, until
+from tests.unit.api.test_server import Daemon, daemon, read, refusal, until
 
 __all__ = ["daemon"]
 
@@ -69,6 +70,25 @@ def test_a_recording_that_cannot_be_written_names_field_and_rule(tmp_path: Path)
         Recorder(str(tmp_path / "none" / "a.mkv"), with_sound=True, gone=lambda: None)
     assert refused.value.reason is Reason.FIELD_INVALID
     assert refused.value.metadata == {"field": "file.path", "rule": "No such file or directory"}
+
+
+async def test_a_connection_that_nobody_uses_is_closed_and_nobody_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "IDLE", 0.1)
+    made = Daemon(tmp_path / "agent.sock")
+    await made.server.start()
+    try:
+        await made.agent.GetStatus(agent_pb2.GetStatusRequest())
+        async with asyncio.timeout(10):
+            await made.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        stream = made.event.Subscribe(event_pb2.SubscribeRequest())
+        # Heartbeats come every 0.05 s: many idle times, in which the stream keeps its connection.
+        assert len(await read(stream, 20)) == 20
+        stream.cancel()
+    finally:
+        await made.channel.close()
+        await made.server.stop(0)
 
 
 async def test_a_login_that_a_stop_gives_up_says_so(daemon: Daemon) -> None:
