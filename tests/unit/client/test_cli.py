@@ -27,6 +27,15 @@ PYTHON_PATH = os.pathsep.join(
 HASTY = "-c", "import sys; from mediaagent.cli import main, views; views.SILENCE = 0.1; sys.exit(main())"
 """The command line, which says after a tenth of a second what else it says after three."""
 
+IN_BACKGROUND = (
+    "-c",
+    (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "from mediaagent.cli import main; sys.exit(main())"
+    ),
+)
+"""The command line as a script starts it with `&`."""
+
 SHORT_TEMPERED = (
     "-c",
     (
@@ -206,11 +215,17 @@ async def test_a_call_that_is_answered_is_0(fake: FakeAgent, socket: str) -> Non
         assert await asyncio.wait_for(process.wait(), 15) == 0
 
 
-async def test_interrupting_the_wait_cancels_the_call_and_is_130(fake: FakeAgent, socket: str) -> None:
+ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", ENDINGS)
+async def test_interrupting_the_wait_cancels_the_call_and_is_130(
+    fake: FakeAgent, socket: str, number: signal.Signals
+) -> None:
     async with started(socket, "call", "bob", "--wait") as process:
         assert process.stdout is not None
         await process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert await asyncio.wait_for(process.wait(), 15) == 130
         assert fake.current is None
         assert fake.log[-1].call_ended.call.end_reason == call_pb2.END_REASON_HANGUP
@@ -271,6 +286,22 @@ async def test_view_saves_pictures(fake: FakeAgent, socket: str, tmp_path: Path)
     ended = await command(socket, "view", "bob", "-o", str(tmp_path / "p"), "--count", "3", "--json")
     assert len(list((tmp_path / "p").iterdir())) == 3
     assert ended.json[-1]["sequence"] == "3"
+    assert fake.views == {}
+
+
+@pytest.mark.parametrize(
+    ("program", "number"),
+    [*((("-m", "mediaagent"), number) for number in ENDINGS), (IN_BACKGROUND, signal.SIGTERM)],
+)
+async def test_a_view_that_is_ended_leaves_nothing(
+    fake: FakeAgent, socket: str, program: tuple[str, str], number: signal.Signals
+) -> None:
+    async with running(program, socket, "view", "bob", "-o", "-") as process:
+        assert process.stdout is not None
+        await process.stdout.readexactly(4)
+        process.send_signal(number)
+        await asyncio.wait_for(process.communicate(), 15)
+        assert process.returncode == 130
     assert fake.views == {}
 
 

@@ -6,6 +6,7 @@ was not answered (busy, rejected, timed out, cancelled); 130 interrupted.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -18,4 +19,14 @@ def main() -> int:
             raise
         sys.stderr.write("mediaagent: the command line needs its extra: pip install 'mediaagent[cli]'\n")
         return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     return run(sys.argv[1:])
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """A command that is ended (`timeout`, a terminal that closes) takes back what it began, as on Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
