@@ -36,6 +36,11 @@ GIVE_UP = 10
 JUMP = 500
 """A distance in slots (10 s) that only a restarted stream makes."""
 
+FORGOTTEN = 3000
+"""Slots (a minute) without a packet after which the delay begins anew: clocks that are 100 millionths apart
+have drifted by 6 ms, in ten hours by seconds, which is no jitter of the network's.
+"""
+
 
 class Fill(enum.Enum):
     """How a slot is filled."""
@@ -79,6 +84,7 @@ class PlayoutBuffer:
         self._noted: set[int] = set()
         self._origin: int | None = None
         self._next: int | None = None
+        self._newest: int | None = None  # slot of the packet that came last
         self._behind: float | None = None  # when the last packet was pulled, less its place
         self._last: AudioFrame | None = None
         self._gap = 0
@@ -126,14 +132,17 @@ class PlayoutBuffer:
         if self._origin is None:
             self._origin = frame.pts
         slot = round((frame.pts - self._origin) / AUDIO_FRAME)
-        if self._next is not None and abs(slot - self._next) > JUMP:
+        newest, self._newest = self._newest, slot
+        if (self._next is not None and abs(slot - self._next) > JUMP) or (
+            newest is not None and not -JUMP <= slot - newest <= FORGOTTEN
+        ):
             self._restart()
         self._note(slot, now)
         if frame.origin is not None:
             self._offset = frame.origin - slot * SLOT
         if recovers_previous(frame.data):
             self._note(slot - 1, now)
-        if self._next is not None and slot < self._next:
+        if self._next is not None and slot < self._next and not self._go_back(slot):
             self.late += slot not in self._packets
             return
         self._packets.setdefault(slot, frame)
@@ -223,6 +232,18 @@ class PlayoutBuffer:
 
     def _silent(self) -> bool:
         return self._last is not None and announces_silence(self._last.data)
+
+    def _go_back(self, slot: int) -> bool:
+        """To a slot of a far end that was quiet: nothing was played in its place, time has only gone on
+        meanwhile. It may come later than what was sent before: by another way, or by a slower clock.
+        """
+        if self._last is None or not self._gap or not self._silent():
+            return False
+        assert self._origin is not None
+        if slot <= round((self._last.pts - self._origin) / AUDIO_FRAME):
+            return False
+        self._next = slot
+        return True
 
     def _settle_gap(self, frame: AudioFrame) -> None:
         """Sound goes on behind a gap: so it was loss, unless nothing was sent in it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
+import pytest
 from mediaagentd.media.playout.buffer import GIVE_UP, MOST, PATIENCE, Fill, PlayoutBuffer
 from mediaagentd.media.playout.delay import SLOT, SOUND
 from mediaagentd.media.types import AUDIO_FRAME, AudioFrame
@@ -107,6 +108,33 @@ def test_a_stall_delays_sound_and_loses_none() -> None:
     assert heard == [str(number) for number in range(len(heard))]
     assert buffer.concealed <= 5
     assert sum("+" in each for each in words) == 4  # calm again, the delay is given back
+
+
+@pytest.mark.parametrize("drift", [-50e-6, 50e-6], ids=["its clock is fast", "its clock is slow"])
+def test_who_was_muted_for_hours_is_heard_as_before_whatever_the_clocks_did(drift: float) -> None:
+    muted = round(10 * 3600 / SLOT)
+    buffer = PlayoutBuffer()
+    play(buffer, steady(range(500)), 520)
+    last = 500 + muted
+    begins = last * SLOT * (1 + drift)
+    arrivals = [(begins + number * SLOT, packet(last + number)) for number in range(150)]
+    words = play(buffer, arrivals, 150, phase=begins + 0.001)
+    assert buffer.target <= SOUND.first
+    assert buffer.waiting(begins + 150 * SLOT) == pytest.approx(0.04, abs=SLOT)
+    assert words.count("C") <= 1
+
+
+@pytest.mark.parametrize("later", [0.0, 0.1, 0.4, 1.0])
+def test_who_was_quiet_is_heard_again_although_it_comes_later(later: float) -> None:
+    """Time went on while nothing was sent (DTX): over a longer way all that follows was late, for ever."""
+    silence = AudioFrame(b"\x78 ", packet(100).pts, 0.0, 100)
+    again = [(number * SLOT + later, packet(number, sequence=number - 299)) for number in range(400, 700)]
+    buffer = PlayoutBuffer()
+    words = play(buffer, [*steady(range(100)), (100 * SLOT, silence), *again], 700 + round(later / SLOT))
+    heard = [int(number) for word in words if word[:1].isdigit() for number in word.split("+")]
+    assert heard[-250:] == list(range(heard[-1] - 249, heard[-1] + 1))
+    assert heard[-1] > 690
+    assert buffer.late == 0
 
 
 def test_a_far_end_that_falls_silent_is_not_loss() -> None:
