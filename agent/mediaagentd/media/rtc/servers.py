@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
@@ -21,6 +22,14 @@ from mediaagentd.media.rtc.names import Names
 
 STAGGER = 0.1
 """Seconds until the next server is asked too: a dead one costs no more."""
+
+KEPT = 240.0
+"""Seconds between two refreshes of what a relay lets through: a permission lasts 300, a channel 600 (RFC 8656
+sections 9 and 12).
+"""
+
+KEPT_AGAIN = 10.0
+"""Seconds after one that failed."""
 
 _RECEIVE_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 
@@ -55,9 +64,33 @@ _IPV6: Final = bytes((0x00, 0x17, 0x00, 0x04, 0x02, 0x00, 0x00, 0x00))
 
 
 class _Guarded(turn.TurnClientMixin):
-    """Malformed messages of whoever speaks in the server's name end here."""
+    """Malformed messages of whoever speaks in the server's name end here.
+
+    The library refreshes a channel after 500 s by the machine's clock, with every packet that leaves until
+    the answer is there: a server that drops what has no permission any more is silent from 300 s on, and a
+    clock that is set back lets the channel end.
+    """
 
     tally: Tally
+
+    async def refresh(self, time_to_expiry: int) -> None:
+        """As long as the relay is ours; what it lets through too."""
+        keeping = asyncio.create_task(self._keep_channels(), name="turn-channels")
+        try:
+            await super().refresh(time_to_expiry)
+        finally:
+            keeping.cancel()
+
+    async def _keep_channels(self) -> None:
+        pause = KEPT
+        while True:
+            await asyncio.sleep(pause)
+            pause = KEPT
+            for peer, channel in list(self.peer_to_channel.items()):
+                try:
+                    await self.channel_bind(channel, peer)
+                except (stun.TransactionError, ConnectionError):
+                    pause = KEPT_AGAIN
 
     async def request_with_retry(self, request: stun.Message) -> tuple[stun.Message, tuple[str, int]]:
         try:
@@ -171,32 +204,35 @@ def give_back(found: Found) -> None:
         relay.transport.close()
 
 
+def client(server: Server, address: str, tally: Tally) -> _TurnUdp | _TurnTcp:
+    """What speaks with that TURN server, once it has a transport."""
+    made = (_TurnUdp if server.over == "udp" else _TurnTcp)(
+        (address, server.port),
+        username=server.username,
+        password=server.credential,
+        lifetime=turn.DEFAULT_ALLOCATION_LIFETIME,
+        channel_refresh_time=math.inf,  # type: ignore[arg-type] # we do it
+    )
+    made.tally = tally
+    return made
+
+
 async def _connect(server: Server, address: str, tally: Tally, authority: Path | None) -> _TurnUdp | _TurnTcp:
     loop = asyncio.get_running_loop()
 
-    def protocol(kind: type[_TurnUdp] | type[_TurnTcp]) -> Any:
-        made = kind(
-            (address, server.port),
-            username=server.username,
-            password=server.credential,
-            lifetime=turn.DEFAULT_ALLOCATION_LIFETIME,
-            channel_refresh_time=turn.DEFAULT_CHANNEL_REFRESH_TIME,
-        )
-        made.tally = tally
-        return made
+    def make() -> Any:
+        return client(server, address, tally)
 
     made: _TurnUdp | _TurnTcp
     transport: asyncio.BaseTransport
     if server.over == "udp":
-        transport, made = await loop.create_datagram_endpoint(
-            lambda: protocol(_TurnUdp), remote_addr=(address, server.port)
-        )
+        transport, made = await loop.create_datagram_endpoint(make, remote_addr=(address, server.port))
         transport.get_extra_info("socket").setsockopt(*_RECEIVE_BUFFER)
     else:
         secure = server.over == "tls"
         try:
             transport, made = await loop.create_connection(
-                lambda: protocol(_TurnTcp),
+                make,
                 address,
                 server.port,
                 ssl=trust(authority) if secure else None,
