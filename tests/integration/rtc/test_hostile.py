@@ -17,7 +17,9 @@ from functools import partial
 import pytest
 from aiortc.rtp import RtpPacket
 from mediaagentd.media.rtc import guard, peer, seams
+from mediaagentd.media.rtc.gate import STREAMS, WORN
 from mediaagentd.media.rtc.peer import Peer
+from mediaagentd.media.rtc.receiver import SILENT
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, VideoCodec
 from structlog.testing import capture_logs
 
@@ -242,6 +244,24 @@ async def test_floods_of_an_authentic_far_end_are_bounded(stage: Stage) -> None:
     assert not bob.seen.closed
     bob.peer.send_video(picture.frame())
     await alice.seen.until(lambda: len(alice.seen.video) >= 6)
+
+
+async def test_a_far_end_that_has_begun_anew_too_often_is_connected_with_anew(stage: Stage) -> None:
+    """Each time with another synchronization source, in an hour: with one more nothing would be heard."""
+    alice, bob = await stage.pair(VideoCodec.VP8)
+    bob.peer._gate._begun -= WORN
+    for number in range(STREAMS + 1):
+        alice.peer._audio_out._ssrc = 1000 + number
+        alice.peer.send_audio(opus(number))
+        await bob.seen.until(partial(_has_heard, bob, number + 1))
+        for source in bob.peer._audio_in._sources.values():
+            source.arrived -= SILENT
+        assert bool(bob.seen.closed) == (number == STREAMS)
+    assert bob.seen.closed == ["worn out"]
+
+
+def _has_heard(end: End, count: int) -> bool:
+    return len(end.seen.audio) >= count
 
 
 async def _talk_begins(alice: End, bob: End, picture: Picture) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 import structlog
 
@@ -32,8 +33,13 @@ ask for the search of four packets.
 """
 
 STREAMS = 64
-"""Synchronization sources of the far end; SRTP keeps a context for each. A call has four, and four more
-for each time that its senders begin anew."""
+"""Synchronization sources of the far end; SRTP keeps a context for each, for good: a source that it forgot
+could be replayed, and not be read once its numbers have wrapped. A call has four, and four more for each
+time that its senders begin anew.
+"""
+
+WORN = 3600.0
+"""Seconds from which on one more means that the connection is worn out; before, that it is a flood."""
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +91,9 @@ class Gate:
         self._sources: OrderedDict[tuple[str, int], Bucket] = OrderedDict()
         self._rtcp = Bucket(RTCP_BURST, RTCP_RATE)
         self._streams: set[bytes] = set()
+        self._begun = time.monotonic()
+        self.on_worn: Callable[[], None] = lambda: None
+        """Called when no further stream would be heard, though all those came in good time."""
 
     def alive(self, now: float) -> None:
         """Something authentic came."""
@@ -117,9 +126,11 @@ class Gate:
 
     def note_stream(self, source: bytes) -> None:
         """An authentic packet of that synchronization source (its four bytes) came."""
-        if source not in self._streams and len(self._streams) < STREAMS:
+        if source not in self._streams:
             self._streams.add(source)
+            if len(self._streams) > STREAMS and time.monotonic() - self._begun >= WORN:
+                self.on_worn()
 
     def may_stream(self, source: bytes) -> bool:
         """Whether a packet of that source is looked at."""
-        return len(self._streams) < STREAMS or source in self._streams
+        return len(self._streams) <= STREAMS or source in self._streams

@@ -105,6 +105,7 @@ class Peer:
         self._connection = _connection(self._codecs)
         self._trickle = Trickle(self._connection, observer.on_candidate)
         self._gate = Gate()
+        self._gate.on_worn = lambda: self._end("worn out")
         self._handshake = Handshake(seams.dtls_transport(self._connection))
         self._wire = Wire(seams.dtls_transport(self._connection), self._gate)
         self._audio_out, self._video_out, self._audio_in, self._video_in = _streams(

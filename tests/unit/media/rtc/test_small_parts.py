@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +14,7 @@ from aioice import Connection, stun
 from hypothesis import given
 from hypothesis import strategies as st
 from mediaagentd.media.rtc.audio_sender import AudioSender
-from mediaagentd.media.rtc.gate import BURST, Gate
+from mediaagentd.media.rtc.gate import BURST, STREAMS, WORN, Gate
 from mediaagentd.media.rtc.guard import QUEUE_BOUND, GuardedProtocol
 from mediaagentd.media.rtc.ice import IceServer, Server, parse, servers, unusable
 from mediaagentd.media.rtc.outbox import BEHIND, VideoOutbox
@@ -289,13 +290,22 @@ def test_reports_are_bounded() -> None:
     assert sum(gate.may_report(1000, 1.0) for _ in range(5000)) == 50
 
 
-def test_streams_are_bounded_and_the_first_ones_stay() -> None:
+@pytest.mark.parametrize("seconds", [1.0, WORN], ids=["in a flood", "in time"])
+def test_streams_are_bounded_and_the_first_ones_stay(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    now, worn = 5.0, list[int]()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     gate = Gate()
+    gate.on_worn = lambda: worn.append(number)
+    now += seconds
     assert gate.may_stream(b"none")
-    for number in range(1000):
-        gate.note_stream(number.to_bytes(4, "big"))
-    assert gate.may_stream((63).to_bytes(4, "big"))
-    assert not gate.may_stream((64).to_bytes(4, "big"))
+    for number in range(STREAMS + 1):
+        source = number.to_bytes(4, "big")
+        assert gate.may_stream(source)
+        gate.note_stream(source)
+        gate.note_stream(source)
+    assert worn == [STREAMS] * (seconds >= WORN)
+    assert gate.may_stream((0).to_bytes(4, "big"))
+    assert not gate.may_stream((STREAMS + 1).to_bytes(4, "big"))
 
 
 # --- servers
