@@ -48,6 +48,9 @@ _log = structlog.stdlib.get_logger()
 LINGER = 2.0
 """Seconds that a connection outlives its successor's beginning: the far end may be behind."""
 
+GENERATIONS = 1 << 31
+"""The far end names none beyond: those of ours that follow must still fit into a signal (32 bits)."""
+
 OFFERS = 6
 OFFERS_RATE = 1.0
 """Connections that the far end may begin at once, and a second: each costs us a certificate."""
@@ -153,6 +156,8 @@ class Link:
         """A signal of this attempt."""
         generation, body = signal.generation, signal.body
         match body:
+            case _ if generation >= GENERATIONS:
+                _log.info("link_signal_ignored", user_id=self.user_id, generation=generation)
             case Rebuild():
                 self._step(continuity_types.Asked(generation))
             case Offer() if generation > self._state.newest and not self._state.offers:

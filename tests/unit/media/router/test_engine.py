@@ -171,6 +171,18 @@ async def test_who_does_not_offer_asks(agent: Agent) -> None:
     await agent.reported(PeerUp("call", "bob", 2))
 
 
+async def test_what_a_far_end_counts_does_not_run_over(agent: Agent) -> None:
+    """The generation that follows would fit into no signal, and all signals of the session ended with it."""
+    agent.engine.open_peer("call", "bob", 2, False)
+    agent.engine.receive_signal("call", "bob", Signal(2, Offer("first")))
+    await agent.signalled(1)
+    agent.peers.of("bob").link.on_connected()
+    agent.engine.receive_signal("call", "bob", Signal(2, Offer("last"), 0xFFFFFFFF))
+    agent.peers.of("bob").link.on_closed("connection lost")
+    await agent.signalled(2)
+    assert agent.signals[1] == ("call", "bob", Signal(2, Rebuild(), 1))
+
+
 async def test_a_camera_that_is_not_there() -> None:
     agent = Agent(camera="/dev/video99")
     await agent.engine.start()
