@@ -149,6 +149,10 @@ class Calls:
         """Whether nobody is logged in, and no client wanted it so."""
         return self._logins.has_left
 
+    def on_login(self, told: Callable[[], None]) -> None:
+        """Tells when a client's login is over, also one that failed: it may have changed `has_left`."""
+        self._logins.on_login = told
+
     async def stop(self) -> None:
         """Gives up logins that are under way, then hangs up and leaves the hub."""
         await self._logins.stop()

@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol
 
+import structlog
+
 from mediaagentd.call.types import SessionPhase, State
 from mediaagentd.errors import Reason, Refused
+
+_log = structlog.stdlib.get_logger()
 
 
 class Session(Protocol):
@@ -31,7 +35,8 @@ class Session(Protocol):
 
 class Logins:
     """`state` is the call machine's; `hang_up` ends what goes on here before a logout. `dismissed`: a logout
-    was the last word of a client.
+    was the last word of a client. `on_login` is told when a client's login is over, also one that failed and
+    so changed no session.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Logins:
         self._state = state
         self._hang_up = hang_up
         self.dismissed = False
+        self.on_login: Callable[[], None] = lambda: None
         self._lock = asyncio.Lock()
         self._logging_in: set[asyncio.Task[None]] = set()
         self._logging_out: set[asyncio.Task[None]] = set()
@@ -83,7 +89,10 @@ class Logins:
         async with self._lock:
             self.dismissed = False
             if not self._is_here:
-                await self._session.login(user_id, user_sig)
+                try:
+                    await self._session.login(user_id, user_sig)
+                finally:
+                    self.on_login()
                 return
             present = self._state().user_id
             if present != user_id:
@@ -119,6 +128,7 @@ async def _owned(work: Coroutine[None, None, None], owner: set[asyncio.Task[None
     task = asyncio.get_running_loop().create_task(work)
     owner.add(task)
     task.add_done_callback(owner.discard)
+    task.add_done_callback(_heed)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -127,3 +137,10 @@ async def _owned(work: Coroutine[None, None, None], owner: set[asyncio.Task[None
             raise
         # Not the one who waits was cancelled but the work, by `stop` or `close`.
         raise Refused(Reason.SHUTTING_DOWN, "the daemon is stopping") from None
+
+
+def _heed(task: asyncio.Task[None]) -> None:
+    """Whoever asked may have gone: a refusal is no error then, a defect is told in the log."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, Refused):
+        _log.error("login_or_logout_failed", error=type(error).__name__)

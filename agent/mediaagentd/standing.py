@@ -40,9 +40,10 @@ class StandingLogin:
         self._settled = asyncio.Event()
         self._soon = Backoff(0.5, CAP)
         self._later = Backoff(*SLOW, floor=0.5)
+        calls.on_login(self.look)
 
     def look(self) -> None:
-        """The session changed."""
+        """The session changed, or a client tried to log in."""
         self._news.set()
 
     async def settled(self, within: float) -> None:

@@ -245,6 +245,19 @@ async def test_it_is_no_reason_to_push_out_a_newer_login(house: House) -> None:
     assert house.session is SessionPhase.KICKED_OUT
 
 
+async def test_a_login_by_hand_that_fails_ends_a_logout_too(house: House) -> None:
+    house.begin()
+    await asyncio.sleep(1)
+    await house.calls.logout()
+    await asyncio.sleep(60)
+    house.signalling.refuses_login = UNREACHABLE
+    assert await given_up(house.calls.login("ann", "sig"))
+    await asyncio.sleep(60)
+    house.signalling.refuses_login = None
+    await asyncio.sleep(8)
+    assert house.session is ONLINE
+
+
 async def test_a_logout_that_waits_for_another_login_to_fail_is_respected_too(house: House) -> None:
     """Whoever comes behind it: the standing login asks when its pause is over."""
     house.begin(UNREACHABLE)
