@@ -98,10 +98,7 @@ class Commands:
             try:
                 response = await self._rpc.unary(self._session, name, request, ATTEMPT)
             except Refused as refused:
-                # An unknown session is about to be opened anew by the stream; what nobody waits for outlasts
-                # a fault.
-                again = refused.reason in UNANSWERED or refused.reason is Reason.SESSION_UNKNOWN
-                if again or (refused.reason is Reason.FAULT_INJECTED and not entry.op):
+                if _passes(refused, waited_for=bool(entry.op)):
                     await backoff.pause(self._online)
                     continue
                 self._fail(entry, refused)
@@ -140,3 +137,13 @@ class Commands:
         self._fail(oldest, Refused(Reason.LIMIT_EXCEEDED, "too many commands wait for the hub"))
         self._waiting.remove(oldest)
         return True
+
+
+def _passes(refused: Refused, *, waited_for: bool) -> bool:
+    """Whether the hub may yet do it: an unknown session is about to be opened anew by the stream. What nobody
+    waits for outlasts a fault, and a hub that is overloaded because its disk does not keep up.
+    """
+    if refused.reason in UNANSWERED or refused.reason is Reason.SESSION_UNKNOWN:
+        return True
+    overloaded = refused.metadata.get("limit") == "backlog"
+    return not waited_for and (refused.reason is Reason.FAULT_INJECTED or overloaded)

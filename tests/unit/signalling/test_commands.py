@@ -108,6 +108,19 @@ async def test_what_nobody_waits_for_is_sent_until_it_is_answered_and_in_order(r
     assert room.reports == []
 
 
+async def test_a_hub_whose_disk_does_not_keep_up_hears_later_what_nobody_waits_for(room: Room) -> None:
+    """Else it counts a user in who has hung up, and so as busy, for as long as the session lasts."""
+    full = Refused(Reason.LIMIT_EXCEEDED, "try again", {"limit": "backlog"})
+    room.rpc.script = [full] * 100
+    room.commands.add(0, Leave("c"))
+    await after(3600)
+    assert room.asked() == ["Hangup"]
+    room.rpc.script = [full]
+    room.commands.add(1, Accept("i"))
+    await after(1)
+    assert room.reports == [HubFailed(1, full)]
+
+
 async def test_a_stream_that_is_back_ends_the_pause(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Backoff, "next", lambda self: 1000.0)
     room.rpc.down = True
