@@ -21,6 +21,11 @@ def known_by(missed: Missed, now: float) -> Missed:
 Forgotten = tuple[str, ...]
 """Invitations."""
 
+AT_ONCE = 800
+"""Missed calls in one welcome; those after them come with the next. Beside the two largest calls, a live and
+an ended one, a thousand would be more than an agent takes in.
+"""
+
 
 class MissedCalls:
     """At most `limit` a user; then the oldest goes. Each waits for all `devices` that its user had when it
@@ -34,11 +39,11 @@ class MissedCalls:
 
     def of(self, user_id: str, device_id: str) -> tuple[Missed, ...]:
         """Those of the user that the device is to learn of, the oldest first; no more at once than are kept,
-        though more were kept when the limit was higher.
+        though more were kept when the limit was higher, nor than AT_ONCE.
         """
         kept = self._by_user.get(user_id, {}).values()
         told = (missed for missed in kept if not missed.waiting or device_id in missed.waiting)
-        return tuple(islice(told, self._limit))
+        return tuple(islice(told, min(self._limit, AT_ONCE)))
 
     def add(self, missed: Missed) -> tuple[Missed, Forgotten]:
         """Keeps one more; returns it as it is kept, and those that are forgotten for it."""

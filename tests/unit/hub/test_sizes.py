@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from annotated_types import Le
 from mediaagentd.config import HubConfig
 from mediaagentd.hub import group_wire, wire
+from mediaagentd.hub.devices import Devices
 from mediaagentd.hub.effects import GroupShown
+from mediaagentd.hub.missed import MissedCalls
 from mediaagentd.hub.outbox import Outbox
 from mediaagentd.hub.settings import IceServer
 from mediaagentd.hub.shell import Opened
@@ -68,8 +71,12 @@ def call(members: int) -> Call:
 
 def test_a_welcome_can_be_taken_in() -> None:
     reader = Outbox(Session("token", "ann", "kitchen", 0.0), 0, restored=False).open(0)
-    kept = tuple(missed(number) for number in range(most("missed")))
-    opened = Opened("ann", (call(most("group_members")),), kept, reader)
+    kept = MissedCalls(most("missed"), Devices(1))
+    for number in range(most("missed")):
+        kept.restore(missed(number))
+    largest = call(most("group_members"))
+    over_and_live = (largest, replace(largest, call_id="d" * 32))
+    opened = Opened("ann", over_and_live, kept.of(user(0), "kitchen"), reader)
     assert TAKEN // 2 < wire.welcome([SERVER], opened, NOW).ByteSize() < TAKEN
 
 
