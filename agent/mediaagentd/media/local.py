@@ -315,6 +315,9 @@ class _SoundEncoder:
     def take(self, sound: RawSound) -> None:
         """Encodes 20 ms and hands them to the loop."""
         sound = self.processor.heard(sound)
+        stamp = self._stamps.next(round((sound.captured - self._origin) * AUDIO_CLOCK))
+        if stamp is None:
+            return
         channels = sound.samples.ndim  # one has no second dimension
         if self._encoder is None or self._encoder.channels != channels:
             self.close()
@@ -323,7 +326,6 @@ class _SoundEncoder:
         if self.heard != self._adapted_to:
             self._adapted_to = self.heard
             self._encoder.adapt(*self._adapted_to)
-        stamp = self._stamps.next(round((sound.captured - self._origin) * AUDIO_CLOCK))
         captured = self._origin + (stamp + self._stamps.usual) / AUDIO_CLOCK - BLOCK
         frame = AudioFrame(self._encoder.encode(sound.samples), stamp, captured)
         hand_over(self._loop, self._deliver, frame)

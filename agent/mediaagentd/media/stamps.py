@@ -22,6 +22,12 @@ RECENT: Final = 10
 CERTAIN: Final = AUDIO_CLOCK // 4
 """Ticks after which nothing has been kept: the microphone was off."""
 
+AHEAD: Final = AUDIO_CLOCK
+"""Ticks by which blocks may be ahead of our clock: what a thread that was held up for a second finds. A sound
+server keeps more, 43 s in PulseAudio, for a process that stood still. It is let go until our clock has come
+up: sound would be ahead of its pictures for as long as what is usual takes to follow, which is hours.
+"""
+
 FOLLOW: Final = 1
 """Ticks a block by which what is usual follows the microphone's clock: a thousandth."""
 
@@ -34,12 +40,16 @@ class Stamps:
         self.usual = 0
         """Ticks by which blocks usually come behind their timestamps: those give an even time of capture."""
         self._late: deque[int] = deque(maxlen=RECENT)
+        self._is_ahead = False
 
-    def next(self, clock: int) -> int:
-        """Of the block that came at `clock` ticks of our own clock."""
+    def next(self, clock: int) -> int | None:
+        """Of the block that came at `clock` ticks of our own clock; None for one that is to be let go."""
         if self._next is None:
             self._next, self.usual = clock, 0
         late = clock - self._next - self.usual
+        self._is_ahead = late < (0 if self._is_ahead else -AHEAD)
+        if self._is_ahead:
+            return None
         self._late.append(late)
         least = min(self._late)
         missing = late if late > CERTAIN else least if len(self._late) == RECENT else 0

@@ -16,7 +16,7 @@ SECOND = AUDIO_CLOCK // AUDIO_FRAME
 def steps(arrivals: list[float]) -> list[int]:
     """From block to block, in blocks; `arrivals` in blocks of time."""
     stamps = Stamps()
-    made = [stamps.next(round(each * AUDIO_FRAME)) for each in arrivals]
+    made = [stamp for each in arrivals if (stamp := stamps.next(round(each * AUDIO_FRAME))) is not None]
     assert all((late - early) % AUDIO_FRAME == 0 for early, late in pairwise(made))
     return [(late - early) // AUDIO_FRAME for early, late in pairwise(made)]
 
@@ -43,6 +43,19 @@ def test_a_thread_that_was_held_up_for_long_loses_nothing_that_was_kept() -> Non
     made = steps([*range(50), *[50 + held] * held, *range(50 + held, 300)])
     assert min(made) == 1
     assert len(made) == 299
+
+
+def test_what_a_sound_server_kept_for_a_process_that_stood_still_is_let_go() -> None:
+    """40 s of it, at once; afterwards sound has the times at which it is captured."""
+    stamps, now = Stamps(), 40 * AUDIO_CLOCK
+    for number in range(50):
+        stamps.next(number * AUDIO_FRAME)
+    taken = [stamps.next(now) for _ in range(40 * SECOND)]
+    assert len([stamp for stamp in taken if stamp is not None]) <= 52
+    for number in range(10 * SECOND):
+        stamp = stamps.next(now + number * AUDIO_FRAME)
+    assert stamp is not None
+    assert abs(stamp + stamps.usual - (now + number * AUDIO_FRAME)) <= AUDIO_FRAME
 
 
 @pytest.mark.parametrize("off", [-300e-6, 300e-6])
