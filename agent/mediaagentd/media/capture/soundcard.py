@@ -13,6 +13,7 @@ from typing import Any, Literal
 import structlog
 
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.capture import alsa
 from mediaagentd.media.capture.errors import NO_MICROPHONE, failed, not_found
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME
 
@@ -106,7 +107,12 @@ class SoundCards:
         with self._alone():
             try:
                 self._look_anew(sounddevice)
+                if self._open or self._inside > 1:
+                    _check(sounddevice, device, direction, code)
                 stream, channels = _opened(sounddevice, device, direction, stereo=stereo)
+            except Refused:
+                self._is_stale = True
+                raise
             except ValueError:  # the library's word for a name that matches nothing
                 self._is_stale = True
                 raise not_found(device, code) from None
@@ -155,6 +161,14 @@ class SoundCards:
     def _enters(self, change: int) -> None:
         with self._count:
             self._inside += change
+
+
+def _check(sounddevice: Any, device: str, direction: Direction, code: str) -> None:
+    """Raises: Refused DEVICE_FAILED for what cannot be opened: see `alsa.py`."""
+    known = sounddevice.query_devices(None if device == "default" else device, direction)
+    is_alsa = sounddevice.query_hostapis(known["hostapi"])["name"] == "ALSA"
+    if is_alsa and (why := alsa.trouble(known["name"], direction)):
+        raise failed(device, why, code)
 
 
 def _opened(sounddevice: Any, device: str, direction: Direction, *, stereo: bool) -> tuple[Any, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from types import ModuleType, SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from mediaagentd.errors import Refused
 from mediaagentd.media import listening
-from mediaagentd.media.capture import soundcard
+from mediaagentd.media.capture import alsa, soundcard
 from mediaagentd.media.capture.soundcard import SoundCards
 
 
@@ -30,9 +31,11 @@ class Library(ModuleType):
         self.cards: set[str] = {"card"}
         self.known = set(self.cards)
         self._initialized = 1
+        self.alsa: set[str] = set()
         self.fails = False
         self.hangs, self.released = threading.Event(), threading.Event()
         self.log: list[str] = []
+        self.tried: list[str] = []
 
     def _initialize(self) -> None:
         if self.fails:
@@ -47,8 +50,13 @@ class Library(ModuleType):
         assert not self.hangs.is_set() or self.released.is_set(), "under a thread that is inside"
         self._initialized -= 1
 
-    def query_devices(self, device: str | None = None, kind: str | None = None) -> dict[str, int]:
-        return {f"max_{kind}_channels": 2} if self.known else {}
+    def query_devices(self, device: str | None = None, kind: str | None = None) -> dict[str, Any]:
+        if not self.known:
+            return {}
+        return {"name": device or "default", "hostapi": int(device in self.alsa), f"max_{kind}_channels": 2}
+
+    def query_hostapis(self, index: int) -> dict[str, str]:
+        return {"name": ("another", "ALSA")[index]}
 
     def RawInputStream(self, **options: Any) -> Stream:
         return Stream(self, options["device"])
@@ -60,6 +68,7 @@ class Stream:
     """An open card."""
 
     def __init__(self, library: Library, device: str) -> None:
+        library.tried.append(device)
         if device == "hangs":
             library.hangs.set()
             library.released.wait()
@@ -140,6 +149,28 @@ def test_it_is_looked_for_more_and_more_seldom(library: Library, monkeypatch: py
     library.cards.add("later")
     now[0] += soundcard.IDLE + 1  # another call
     cards.close(opens(cards, "later"))
+
+
+def test_nothing_that_fails_is_tried_beside_an_open_card(library: Library) -> None:
+    """PortAudio would crash one day; ALSA, which does not, is asked first."""
+    library.cards = library.known = {"card", "null", "hw:99,0"}
+    library.alsa = {"null", "hw:99,0"}
+    cards = SoundCards()
+    speaker = opens(cards, "card")
+    for _ in range(2):
+        with pytest.raises(Refused, match="hw:99,0: ") as refused:
+            opens(cards, "hw:99,0")
+        assert refused.value.metadata == {"code": "60003"}
+    cards.close(opens(cards, "null"))
+    assert library.tried == ["card", "null"]
+    cards.close(speaker)
+    opens(cards, "hw:99,0")
+    assert library.tried[-1] == "hw:99,0", "nobody else is there whom it could hurt"
+
+
+def test_alsa_is_asked_for_a_card_by_its_number() -> None:
+    assert alsa.trouble("null", "input") == alsa.trouble("null", "output") == ""
+    assert alsa.trouble("USB Audio: - (hw:99,0)", "input") not in ("", os.strerror(0))
 
 
 def test_a_driver_that_hangs_does_not_keep_others_waiting(library: Library) -> None:
