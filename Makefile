@@ -62,17 +62,16 @@ run: setup
 setup-tests: setup-dev clients/node/node_modules/.installed
 	@.ci/install-packages chromium=chromium turnserver=coturn openssl=openssl pulseaudio=pulseaudio pactl=pulseaudio-utils Xvfb=xvfb xauth=xauth '/usr/lib/*/libSDL2-2.0.so.0=libsdl2-2.0-0' nft=nftables ip=iproute2
 
-# -rs: what was not run is named, with the reason.
-# The worlds of the simulation are played on one core while the unit tests run on the other.
 test: setup-tests
-	@mkdir -p build
-	$(BIN)/python -m pytest -q tests/simulation --seeds $(SEEDS) > build/simulation.log 2>&1 & worlds=$$!; \
-	  $(BIN)/python -m pytest -q -rs tests/unit tests/virtual; units=$$?; \
-	  wait $$worlds; played=$$?; cat build/simulation.log; exit $$((units + played))
-	$(BIN)/python -m pytest -q -rs tests/integration tests/clients tests/browser
+	@$(MAKE) --no-print-directory unit integration
 
+# -rs: what was not run is named, with the reason.
+# The worlds of the simulation and the calls in virtual time are played on one core while the unit tests run on the other.
 unit: setup-dev
-	$(BIN)/python -m pytest -q tests/unit tests/simulation tests/virtual --seeds $(SEEDS)
+	@mkdir -p build
+	$(BIN)/python -m pytest -q tests/simulation tests/virtual --seeds $(SEEDS) > build/simulation.log 2>&1 & worlds=$$!; \
+	  $(BIN)/python -m pytest -q -rs tests/unit; units=$$?; \
+	  wait $$worlds; played=$$?; cat build/simulation.log; exit $$((units + played))
 
 integration: setup-tests
 	$(BIN)/python -m pytest -q -rs tests/integration tests/clients tests/browser
