@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mediaagent.cli.app import run
+from mediaagent.cli.running import run
 from mediaagent.v1 import call_pb2, event_pb2
 
 from tests.fakes.agent import PNG, FakeAgent

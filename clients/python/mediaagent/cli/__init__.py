@@ -13,7 +13,7 @@ import sys
 def main() -> int:
     """Entry point of the console script."""
     try:
-        from mediaagent.cli.app import run
+        from mediaagent.cli.running import run
     except ModuleNotFoundError as error:
         if error.name not in ("cyclopts", "rich"):
             raise

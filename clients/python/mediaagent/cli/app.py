@@ -1,21 +1,19 @@
-"""The application: options that all commands share, exit codes, errors without tracebacks."""
+"""The application: options that all commands share, and exit codes."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Parameter
 
 from mediaagent.cli.output import Output
 from mediaagent.client import Agent
-from mediaagent.errors import AgentError, AgentUnavailable
 
 DONE = 0
 REFUSED = 1
@@ -84,48 +82,3 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     """Prints the completion script of a shell: `source <(mediaagent completion bash)`."""
     sys.stdout.write(app.generate_completion(prog_name="mediaagent", shell=shell) + "\n")
     return DONE
-
-
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """`-o -` as `-o=-`: apart, the parser takes a lone hyphen for an option of its own."""
-    joined: list[str] = []
-    for argument in arguments:
-        before = joined[-1] if joined else ""
-        if argument == "-" and before.startswith("-") and before != "--" and "=" not in before:
-            joined[-1] += "=-"
-        else:
-            joined.append(argument)
-    return joined
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Runs one command line; returns its exit code."""
-    # The commands register themselves; here, because they need `app`.
-    from mediaagent.cli import calls, events, faults, figures, groups, history, media, sessions, views  # noqa: F401
-
-    try:
-        "".join(arguments).encode()
-    except UnicodeEncodeError:
-        sys.stderr.write("mediaagent: an argument is not UTF-8\n")
-        return USAGE
-    try:
-        code = app(_joined(arguments), exit_on_error=False, result_action="return_value")
-        sys.stdout.flush()
-        return code if isinstance(code, int) else DONE
-    except CycloptsError:
-        return USAGE  # It has printed what is wrong.
-    except AgentUnavailable as error:
-        Output("--json" in arguments).failure(error)
-        return UNREACHABLE
-    except AgentError as error:
-        Output("--json" in arguments).failure(error)
-        return REFUSED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has left (`| head`); keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
-    except OSError as error:
-        sys.stderr.write(f"mediaagent: {error}\n")
-        return REFUSED
