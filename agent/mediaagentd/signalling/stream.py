@@ -66,7 +66,7 @@ class Stream:
         self._cursor = 0
         self._phase = SessionPhase.LOGGED_OUT
         self._backoff = Backoff(0.25, CAP)
-        self._echo = ""  # the token of the session that was
+        self._echo: str | None = None  # the token of the session that was
         self._echoed = -_ECHO
 
     async def run(self) -> SessionChanged:
@@ -155,6 +155,8 @@ class Stream:
         """One stream to its end: the device that kicked us out, or None when the hub ended it in good order.
         Refused: everything else.
         """
+        if self._session.token == self._echo:  # the hub would welcome it, and kick it out again
+            raise Refused(Reason.SESSION_UNKNOWN, "kicked out by itself: to be opened again")
         call = self._rpc.subscribe(self._session, self._cursor)
         patience = ANSWER
         try:
@@ -219,11 +221,10 @@ class Stream:
         better. Returns how it is over, else None.
         """
         now, token = asyncio.get_running_loop().time(), self._session.token
-        if device_id != self._device_id or (token != self._echo and now - self._echoed < _ECHO):
+        if device_id != self._device_id or now - self._echoed < _ECHO:
             return self._phased(SessionPhase.KICKED_OUT, device_id)
-        if token != self._echo:
-            self._echo, self._echoed = token, now
-            _log.warning("kicked_out_by_itself")
+        self._echo, self._echoed = token, now
+        _log.warning("kicked_out_by_itself")
         self._change(SessionPhase.RECONNECTING)
         return await self._log_in_again()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+from google.protobuf.duration_pb2 import Duration
 from mediaagent.hub.v1 import hub_pb2
 from mediaagentd.call.types import Accept, HubFailed, SessionChanged, SessionPhase
 from mediaagentd.calls import Calls
@@ -170,6 +171,44 @@ async def test_a_login_refused_before_the_welcome_says_why(room: Room) -> None:
         await room.login()
     assert refused.value.reason is Reason.USER_SIG_MISMATCH
     assert not room.client.has_session
+
+
+# ------------------------------------------------------------------------------- kicked out by itself
+
+
+@pytest.mark.looptime
+async def test_who_was_kicked_out_by_itself_waits_for_the_hub_without_seeming_to_be_there(room: Room) -> None:
+    room.rpc.script = [opened("first")]
+    await room.login()
+    full = Refused(Reason.LIMIT_EXCEEDED, "later")
+    room.rpc.script = [full] * 4
+    room.rpc.stream.say(kicked("hall"))
+    since = len(room.ears.heard)
+    await room.ears.phase(SessionPhase.ONLINE, since)
+    assert room.phases == [SessionPhase.ONLINE, SessionPhase.RECONNECTING, SessionPhase.ONLINE]
+    assert room.rpc.script == []
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(("seconds", "over"), [(60.0, True), (601.0, False)])
+async def test_a_second_time_soon_it_is_another_device_of_that_name(
+    room: Room, seconds: float, over: bool
+) -> None:
+    await room.login()
+    for token, pause in (("second", seconds), ("third", 1.0)):
+        room.rpc.script = [opened(token)]
+        room.rpc.stream.say(kicked("hall"))
+        await asyncio.sleep(pause)
+    assert room.phases.count(SessionPhase.KICKED_OUT) == over
+    assert room.client.has_session != over
+
+
+def opened(token: str) -> hub_pb2.LoginResponse:
+    return hub_pb2.LoginResponse(session_token=token, lease=Duration(seconds=30))
+
+
+def kicked(device_id: str) -> hub_pb2.SubscribeResponse:
+    return hub_pb2.SubscribeResponse(kicked_out=hub_pb2.KickedOut(device_id=device_id))
 
 
 # --------------------------------------------------------------------------------- another UserSig
