@@ -213,8 +213,8 @@ class _FirstAlarmOnly(Exchange):
 class _BelievesTheClock(Exchange):
     """Takes the times on its disk as they are, though the clock was set back meanwhile."""
 
-    def restore(self, stored: Iterable[hub.Call], now: float) -> None:
-        super().restore(stored, float("inf"))
+    def restore(self, stored: Iterable[hub.Call], now: float) -> tuple[hub.Effect, ...]:
+        return super().restore(stored, float("inf"))
 
 
 class _RemembersNothingOver(_Altered):

@@ -260,10 +260,12 @@ class HubSide:
         self.core = self._world.rules.core(self._limits)
         self._pace = Pace(self._limits)
         self._leases = law.Leases(self._world.now, self.sessions)
-        self.core.restore(
+        changed = self.core.restore(
             self.users, self.sessions.values(), self.disk.values(), self.now, self.groups.values(),
             self.missed.values(), self.known,
         )  # fmt: skip
+        if changed:
+            raise Broken(f"what a crash left is whole, and the hub mended {changed}")
         self.up = True
         self._set_timer()
         if self._world.trace is not None:

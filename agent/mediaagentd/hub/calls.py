@@ -17,7 +17,7 @@ from mediaagentd.hub.types import (
     Session,
 )
 
-ENGAGED = frozenset({MemberState.PENDING, MemberState.JOINED})
+ENGAGED = (MemberState.PENDING, MemberState.JOINED)
 """A member in one of these states is busy for other calls and hears of changes."""
 
 _MISSED = {
@@ -160,8 +160,8 @@ def bystanders(before: Call | None, after: Call) -> frozenset[str]:
     """Of a crowd, those who ring on as before and need not be told of the change."""
     if before is None or len(after.members) <= _CROWD or after.ended or after.type is not before.type:
         return frozenset()
-    rang = {m for m in before.members if m.state is MemberState.PENDING}
-    return frozenset(m.user_id for m in after.members if m in rang)
+    rang = {m.user_id: m for m in before.members if m.state is MemberState.PENDING}
+    return frozenset(m.user_id for m in after.members if rang.get(m.user_id) in (m,))
 
 
 def known_by(call: Call, now: float) -> Call:

@@ -8,6 +8,7 @@ them: store, push, reply.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.devices import Devices
@@ -61,7 +62,7 @@ class Core:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._sessions = self.sessions(limits.lease, max(0.0, limits.call_lease - limits.lease))
-        self._ledger = Ledger(limits.remembered)
+        self._ledger = Ledger(limits.remembered, limits.remembered_members)
         self._devices = Devices(limits.devices)
         self._missed = self.missed_calls(limits.missed, self._devices)
         self._registry = self.registry(limits, self._sessions, self._ledger)
@@ -76,21 +77,22 @@ class Core:
         groups: Iterable[Group] = (),
         missed: Iterable[Missed] = (),
         devices: Iterable[tuple[str, str]] = (),
-    ) -> None:
+    ) -> tuple[Effect, ...]:
         """Takes over what was stored before a crash, each in the order in which it came; every lease begins
         anew at `now`. Invitations keep their deadlines, those that passed meanwhile come up with the next
         Tick; what is dated after `now` was made before somebody set the clock back, and moves with it.
+        Returns what has become of it thereby, under other limits or another policy, say.
         """
         for user_id in users:
             self._sessions.know(user_id)
         for session in sessions:
             self._sessions.open(session.token, session.user_id, session.device_id, now)
-        self._exchange.restore(calls, now)
+        forgotten = self._exchange.restore(calls, now)
         self._registry.restore(groups)
-        for entry in missed:
-            self._missed.restore(known_by(entry, now))
-        for user_id, device_id in devices:
-            self._devices.know(user_id, device_id)
+        known = self._known_devices(devices)
+        told = self._restored(known_by(entry, now) for entry in missed)
+        stored, pushed = self._exchange.bereave(now)
+        return (*forgotten, *known, *told, *stored, *pushed)
 
     def session(self, token: str) -> Session:
         """The session of that token. Refused: SESSION_UNKNOWN."""
@@ -144,6 +146,24 @@ class Core:
                 return self._registry.step(now, self.session(input.token), input)
             case _:
                 return self._exchange.step(now, self.session(input.token), input)
+
+    def _known_devices(self, devices: Iterable[tuple[str, str]]) -> tuple[Effect, ...]:
+        """Where devices exclude each other now, those of before are waited for no more."""
+        if self._limits.policy is Policy.SINGLE:
+            return tuple(DropDevice(user_id, device_id) for user_id, device_id in devices)
+        for user_id, device_id in devices:
+            self._devices.know(user_id, device_id)
+        return ()
+
+    def _restored(self, missed: Iterable[Missed]) -> tuple[Effect, ...]:
+        """Where devices exclude each other now, what waited for some waits for the first that comes."""
+        changed: list[Effect] = []
+        for entry in missed:
+            if entry.waiting and self._limits.policy is Policy.SINGLE:
+                entry = replace(entry, waiting=())
+                changed.append(PutMissed(entry))
+            self._missed.restore(entry)
+        return tuple(changed)
 
     def _login(self, now: float, login: Login) -> tuple[Effect, ...]:
         others = self._sessions.of(login.user_id)

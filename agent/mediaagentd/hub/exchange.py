@@ -66,15 +66,34 @@ class Exchange:
         self._alarms: list[tuple[float, str]] = []
         self._quotas = Quotas(limits.caller, limits.callee)
 
-    def restore(self, stored: Iterable[Call], now: float) -> None:
-        """Takes over what was stored."""
+    def restore(self, stored: Iterable[Call], now: float) -> tuple[Effect, ...]:
+        """Takes over what was stored; returns what is to be stored no more."""
+        forgotten: list[Call] = []
         for call in (calls.known_by(call, now) for call in stored):
-            self._ledger.restore(call)
+            forgotten += self._ledger.restore(call)
             self._set_alarm(calls.deadline(call), call.call_id)
+        return tuple(DropCall(call.call_id) for call in forgotten)
+
+    def bereave(self, now: float) -> Change:
+        """Whose session has not come back with its call (a database that was repaired lacks rows) has left
+        it: no lease would ever end that, and its user be busy for ever.
+        """
+        stored: tuple[Effect, ...] = ()
+        pushed: tuple[Effect, ...] = ()
+        for call in self._ledger.live():
+            after = call
+            for member in call.members:
+                gone = member.state is MemberState.JOINED and self._sessions.get(member.session) is None
+                if gone and not after.ended:
+                    after = calls.left(after, member.user_id, EndReason.DEVICE_LOST)
+            if after is not call:
+                store, push = self._changed(now, call, after)
+                stored, pushed = stored + store, pushed + push
+        return stored, pushed
 
     def deadline(self) -> float | None:
         """When to come with `run_out`; it may find nothing to do."""
-        while self._alarms and self._next_deadline(self._alarms[0][1]) is None:
+        while self._alarms and not self._goes_on(self._alarms[0][1]):
             heapq.heappop(self._alarms)
         return self._alarms[0][0] if self._alarms else None
 
@@ -313,8 +332,7 @@ class Exchange:
         concerned, forgotten = self._ledger.put(after)
         concerned -= calls.bystanders(before, after)
         stored: list[Effect] = [PutCall(after)]
-        if forgotten is not None:
-            stored.append(DropCall(forgotten.call_id))
+        stored += (DropCall(old.call_id) for old in forgotten)
         told: list[Effect] = []
         for unanswered in calls.missed(before, after, now):
             missed, gone = self._missed.add(unanswered)
@@ -334,9 +352,10 @@ class Exchange:
         if deadline is not None:
             heapq.heappush(self._alarms, (deadline, call_id))
 
-    def _next_deadline(self, call_id: str) -> float | None:
+    def _goes_on(self, call_id: str) -> bool:
+        """Asked after each command, so it must not look at a thousand members who ring."""
         call = self._ledger.call(call_id)
-        return calls.deadline(call) if call else None
+        return call is not None and not call.ended
 
 
 def _no_invitation(invite_id: str, member: Member | None = None) -> Refused:

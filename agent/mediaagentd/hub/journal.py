@@ -15,7 +15,7 @@ import structlog
 
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub.store import STORED, Image, Store
-from mediaagentd.hub.types import Answer, Effect, Reply
+from mediaagentd.hub.types import Answer, Effect, PutCall, Reply
 from mediaagentd.sqlite import is_broken
 
 _log = structlog.stdlib.get_logger()
@@ -109,7 +109,7 @@ class Journal:
         """One transaction. A disk that refuses is asked again: nobody is told what is not stored, and the
         core is already ahead, so there is no way back.
         """
-        stored = tuple(effect for effect in effects if isinstance(effect, STORED))
+        stored = _newest(effect for effect in effects if isinstance(effect, STORED))
         loop = asyncio.get_running_loop()
         refused = 0
         while stored:
@@ -139,3 +139,14 @@ class Journal:
                 _log.error("hub_publish_failed", error=type(error).__name__, effect=type(effect).__name__)
         if not done.done():
             done.set_result(reply)
+
+
+def _newest(effects: Iterable[Effect]) -> tuple[Effect, ...]:
+    """Of a call that changed several times the last, in the place of the first, so that calls stay in the
+    order in which they came. What a thousand who ring answer within a second is a thousand times a thousand
+    members.
+    """
+    kept: dict[int | str, Effect] = {}
+    for number, effect in enumerate(effects):
+        kept[effect.call.call_id if isinstance(effect, PutCall) else number] = effect
+    return tuple(kept.values())

@@ -75,11 +75,13 @@ class Shell:
     async def start(self) -> None:
         """Takes over what the store holds."""
         image = await self._journal.start()
-        self._core.restore(
+        effects = self._core.restore(
             image.users, image.sessions, image.calls, self.now(), image.groups, image.missed, image.devices
         )
         for session in image.sessions:
             self.mailboxes.add(session, self._base(), restored=True)
+        if effects:
+            self._journal.submit(effects)
         self._set_timer()
 
     @property

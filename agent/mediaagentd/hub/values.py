@@ -172,15 +172,16 @@ class Group:
 class Limits:
     """What a hub allows. Seconds; `lease` is how long a silent device stays, `call_lease` one in an answered
     call (if that is longer); `members` counts the people in one call, `remembered` the calls that
-    are over and still answered for, `devices` the sessions of one user under MULTI, `group_members` the
-    people in one group, `groups` those of one owner, `missed` the missed calls kept for one user;
-    `caller` and `callee` are of invitations.
+    are over and still answered for, `remembered_members` all members of these, `devices` the sessions of one
+    user under MULTI, `group_members` the people in one group, `groups` those of one owner, `missed` the
+    missed calls kept for one user; `caller` and `callee` are of invitations.
     """
 
     lease: float = 30.0
     call_lease: float = 75.0
     members: int = 6
     remembered: int = 10_000
+    remembered_members: int = 60_000
     policy: Policy = Policy.SINGLE
     devices: int = 20
     group_members: int = 1000

@@ -258,6 +258,17 @@ def test_times_survive_a_crash_each_of_them() -> None:
     assert end(hub.disk["c1"]) == (EndReason.NO_RESPONSE, "")
 
 
+def test_who_no_longer_rings_needs_no_alarm() -> None:
+    hub = Hub(*EVERYONE)
+    hub.invite("cat", "dan", timeout=5.0)
+    hub.invite("ann", "bob", timeout=6.0)
+    assert hub.core.deadline() == 105.0
+    hub.do(Hangup("cat/d1", "c1"))
+    assert hub.core.deadline() == 106.0
+    hub.do(Hangup("ann/d1", "c2"))
+    assert hub.core.deadline() == 130.0, "a lease"
+
+
 def test_an_alarm_of_a_call_that_is_forgotten_finds_nothing() -> None:
     hub = Hub(*EVERYONE, limits=replace(LIMITS, remembered=1))
     hub.invite("cat", "dan", timeout=5.0)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from mediaagentd.errors import Reason
 from mediaagentd.hub.types import (
     Accept,
+    EndReason,
     Hangup,
     JoinCall,
     Logout,
@@ -14,7 +15,7 @@ from mediaagentd.hub.types import (
     RemoveGroupMembers,
 )
 
-from tests.unit.hub.town import EVERYONE, LIMITS, Hub, S, more, refused, state, states
+from tests.unit.hub.town import EVERYONE, LIMITS, Hub, S, end, more, refused, state, states
 
 # ------------------------------------------------------------------------------ joining by oneself
 
@@ -136,6 +137,58 @@ def test_what_a_restart_forgets_is_not_more_than_before() -> None:
     hub.restart()
     assert refused(hub, Hangup("ann/d1", "c2")).reason is Reason.CALL_UNKNOWN
     assert hub.do(Hangup("ann/d1", "c3")) is not None
+    assert list(hub.disk) == ["c3"], "else every start reads what none of them keeps"
+
+
+def test_of_large_calls_fewer_are_remembered() -> None:
+    """Ten thousand calls of a group of a thousand took gigabytes, and minutes to read at the start."""
+    hub = Hub(*EVERYONE, limits=replace(LIMITS, remembered_members=7))
+    hub.group("ann", "bob", "cat", "dan", "eve")
+    for n in (1, 2, 3):
+        hub.invite("ann", "bob", request_id=f"r{n}")
+        hub.do(Hangup("ann/d1", f"c{n}"))
+    assert list(hub.disk) == ["c1", "c2", "c3"]
+    hub.invite("ann", group_id="g")
+    hub.do(Hangup("ann/d1", "c4"))
+    assert list(hub.disk) == ["c3", "c4"]
+    hub.limits = replace(LIMITS, remembered_members=4)
+    hub.restart()
+    assert list(hub.disk) == ["c4"], "the last one stays, whatever its size"
+    assert hub.do(Hangup("ann/d1", "c4")) is not None
+    hub.invite("ann", "bob")
+    hub.do(Hangup("ann/d1", "c5"))
+    assert list(hub.disk) == ["c5"]
+
+
+def test_invitations_that_ask_nobody_any_more_are_forgotten_while_the_call_goes_on() -> None:
+    hub = Hub(*EVERYONE)
+    hub.connect("ann", "bob")
+    for n in range(100):
+        hub.now += 2.0
+        hub.do(more("ann", "cat", invite=f"j{n}", n=f"m{n}"))
+        hub.do(Reject("cat/d1", f"j{n}", False))
+    assert set(hub.core._ledger._by_invite) == {"i1", "j99"}
+    assert refused(hub, Accept("cat/d1", "j50")).reason is Reason.INVITE_UNKNOWN
+    assert hub.do(Reject("cat/d1", "j99", False)) is hub.calls["c1"], "its first reply was lost"
+
+
+def test_who_comes_back_without_the_session_has_left_its_call() -> None:
+    """A database that was repaired (`.recover`) may lack rows: no lease would end what its user is in."""
+    hub = Hub(*EVERYONE)
+    hub.group("ann", "bob", "cat", "dan")
+    hub.invite("ann", "bob", "cat", group_id="g")
+    hub.do(Accept("bob/d1", "i1"))
+    hub.do(Accept("cat/d1", "i1"))
+    hub.connect("eve", "fay")
+    del hub.sessions["ann/d1"], hub.sessions["eve/d1"], hub.sessions["fay/d1"]
+    hub.restart()
+    assert states(hub.calls["c1"]) == [S.LEFT, S.JOINED, S.JOINED]
+    assert hub.told() == {"bob/d1", "cat/d1"}
+    assert end(hub.disk["c2"]) == (EndReason.DEVICE_LOST, "eve")
+    hub.restart()
+    assert hub.told() == set(), "it is so on the disk"
+    hub.login("eve")
+    assert state(hub.invite("eve", "dan", request_id="new"), "dan") is S.PENDING
 
 
 def test_the_callers_data_travel_with_the_call() -> None:

@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 
 import pytest
 import structlog
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.hub import journal as module
 from mediaagentd.hub.journal import Journal
-from mediaagentd.hub.types import Call, CallType, Effect, Member, MemberState, PushCall, PutUser, Reply
+from mediaagentd.hub.types import (
+    Call,
+    CallType,
+    Effect,
+    Member,
+    MemberState,
+    PushCall,
+    PutCall,
+    PutUser,
+    Reply,
+)
 from mediaagentd.sqlite import DamagedError
 
 from tests.fakes.hub_store import MemoryStore
@@ -24,6 +35,7 @@ class SlowStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
+        self.written: list[Effect] = []
         self.may_write = threading.Event()
         self.may_write.set()
         self.asked = threading.Event()
@@ -31,6 +43,7 @@ class SlowStore(MemoryStore):
     def apply(self, effects: Iterable[Effect]) -> None:
         self.asked.set()
         assert self.may_write.wait(10)
+        self.written += effects
         super().apply(effects)
 
 
@@ -67,6 +80,25 @@ async def test_without_anything_to_store_it_is_done_at_once(room: Room) -> None:
     done = room.journal.submit((Reply(CALL),))
     assert done.done()
     assert await done is CALL
+
+
+async def test_of_a_call_that_changed_again_only_the_last_is_written_and_all_is_told(room: Room) -> None:
+    """A thousand answers to a group's call were a thousand times a thousand members to write."""
+    room.store.may_write.clear()
+    submitted = [room.journal.submit((PutUser("0"), Reply(None)))]
+    assert await asyncio.to_thread(room.store.asked.wait, 10)  # the writer has taken it
+    revisions = [replace(CALL, revision=n) for n in range(1, 5)]
+    other = replace(CALL, call_id="other")
+    submitted.append(room.journal.submit((PutCall(revisions[0]), PushCall("t", revisions[0]), Reply(None))))
+    submitted.append(room.journal.submit((PutCall(other), Reply(None))))
+    submitted += [
+        room.journal.submit((PutCall(call), PushCall("t", call), Reply(None))) for call in revisions[1:]
+    ]
+    room.store.may_write.set()
+    await asyncio.gather(*submitted)
+    assert room.store.written == [PutUser("0"), PutCall(revisions[-1]), PutCall(other)]
+    told = [effect.call for effect in room.published if isinstance(effect, PushCall)]
+    assert told == revisions
 
 
 async def test_what_waits_goes_into_one_transaction_and_nothing_overtakes(room: Room) -> None:

@@ -160,6 +160,22 @@ def test_the_device_that_has_not_come_for_longest_is_forgotten() -> None:
     assert entry.waiting == ("d1", "d3")
 
 
+def test_where_devices_exclude_each_other_from_now_on_none_of_before_is_waited_for() -> None:
+    """A device that is there since the policy changed was never told of what its user had missed."""
+    hub = Hub("ann", "bob", limits=MULTI)
+    hub.invite("ann", "bob")
+    hub.do(Hangup("ann/d1", "c1"))
+    hub.limits = LIMITS
+    hub.restart()
+    assert hub.devices == {}
+    assert [entry.waiting for entry in hub.missed.values()] == [()]
+    hub.invite("ann", "bob")
+    hub.do(Hangup("ann/d1", "c2"))
+    assert devices(hub, "bob", "d2") == {"d2": ["i1", "i2"]}
+    hub.do(AcknowledgeMissed("bob/d2", ("i1", "i2")))
+    assert hub.missed == {}
+
+
 def test_answered_elsewhere_is_not_missed() -> None:
     hub = Hub("ann", "bob", limits=replace(LIMITS, policy=Policy.MULTI))
     hub.login("bob", "d2")

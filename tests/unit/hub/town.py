@@ -156,10 +156,13 @@ class Hub:
 
     def restart(self) -> None:
         self.core = Core(self.limits)
-        self.core.restore(
+        effects = self.core.restore(
             self.users, self.sessions.values(), self.disk.values(), self.now, self.groups.values(),
             self.missed.values(), self.devices,
         )  # fmt: skip
+        self.pushed.clear()
+        for effect in effects:
+            self._perform(effect)
 
 
 def states(call: Call | None) -> list[MemberState]:
