@@ -34,6 +34,9 @@ _OPTIONS = (
     # Else an agent that pings every 30 s is cut off with "too many pings".
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # One agent that asks for thousands of things at once must not keep the others waiting behind them: it
+    # has a stream and a few commands under way, and what is more waits at its end.
+    ("grpc.max_concurrent_streams", 100),
     # An agent whose network went away frees its stream.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),

@@ -225,6 +225,29 @@ async def login(stub: hub_pb2_grpc.HubServiceAsyncStub, user_id: str, device_id:
 # ------------------------------------------------------------------------------ the server
 
 
+async def test_who_asks_for_too_much_at_once_waits_at_its_own_end(hub: Bench) -> None:
+    """Two thousand commands of one agent under way, and no other agent's was answered."""
+    local = (("grpc.use_local_subchannel_pool", 1),)
+    async with (
+        grpc.aio.insecure_channel(hub.target, options=local) as greedy,
+        grpc.aio.insecure_channel(hub.target, options=local) as modest,
+    ):
+        watches = [
+            health_pb2_grpc.HealthStub(greedy).Watch(health_pb2.HealthCheckRequest()) for _ in range(101)
+        ]
+        reads = {asyncio.ensure_future(watch.read()): watch for watch in watches}
+        waiting = set(reads)
+        async with asyncio.timeout(10):
+            while len(waiting) > 1:
+                _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        (last,) = waiting
+        assert await login(hub_pb2_grpc.HubServiceStub(modest), "ann")
+        assert not last.done()
+        next(watch for read, watch in reads.items() if read is not last).cancel()
+        async with asyncio.timeout(10):
+            assert (await last).status == health_pb2.HealthCheckResponse.SERVING
+
+
 async def test_health_and_free_ports(hub: Bench) -> None:
     await hub.stop()
     await hub.start(listen="127.0.0.1:0")
