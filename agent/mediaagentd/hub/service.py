@@ -107,12 +107,11 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         good: the next welcome has new ones.
         """
         opened = await self._shell.subscribe(token(context), request.cursor)
-        begun = self._shell.now()
         try:
+            good = self._good()
             servers = ice_servers(self._settings, opened.user_id, self._wall())
-            yield wire.welcome(servers, opened, begun)
-            until = begun + self._settings.turn_ttl / 2 if self._settings.turn_secret else float("inf")
-            async for message in self._tail(opened.reader, until):
+            yield wire.welcome(servers, opened, self._shell.now())
+            async for message in self._tail(opened.reader, good):
                 yield message
         finally:
             opened.reader.close()
@@ -210,8 +209,18 @@ class HubService(hub_pb2_grpc.HubServiceServicer):
         await self._shell.perform(AcknowledgeMissed(token(context), tuple(request.invite_ids)))
         return hub_pb2.AcknowledgeMissedResponse()
 
-    async def _tail(self, reader: Reader, until: float) -> AsyncIterator[bytes]:
-        while self._shell.now() < until:
+    def _good(self) -> Callable[[], bool]:
+        """Asked later, whether TURN credentials made now are good for long: by a clock that runs evenly, and
+        by the machine's, which is set when NTP has found its server some time after a power cut.
+        """
+        if not self._settings.turn_secret:
+            return lambda: True
+        half = self._settings.turn_ttl / 2
+        until, wall = self._shell.now() + half, self._wall() + half
+        return lambda: self._shell.now() < until and self._wall() < wall
+
+    async def _tail(self, reader: Reader, good: Callable[[], bool]) -> AsyncIterator[bytes]:
+        while good():
             push = await reader.next(self._settings.heartbeat)
             if push is None:
                 yield HEARTBEAT
