@@ -93,6 +93,8 @@ class Outbox:
         self._wake()
         if self._reader is None:
             self._keep_kick()
+        else:
+            self._reader.expect()
 
     def cut(self, refused: Refused) -> None:
         """Ends the stream, if there is one, for that reason."""
@@ -113,10 +115,10 @@ class Outbox:
             older.cut(Refused(Reason.STREAM_REPLACED, "a newer stream of this session has begun"))
         return self._reader
 
-    def forget(self) -> None:
-        """Drops what is kept."""
-        self._ring.clear()
-        self._weight = 0
+    def give_up(self, reader: Reader) -> None:
+        """That reader takes nothing. If it has not been replaced, nothing is kept for it but a kick."""
+        if self._reader is reader:
+            self._keep_kick()
 
     def shut(self, reader: Reader) -> None:
         """That reader has gone."""
@@ -135,7 +137,8 @@ class Outbox:
 
     def _keep_kick(self) -> None:
         kick = [push for push in self._ring if isinstance(push.body, Kicked)]
-        self.forget()
+        self._ring.clear()
+        self._weight = 0
         self._ring.extend(kick)
 
     def _outdated(self) -> frozenset[int]:
@@ -180,7 +183,12 @@ class Reader:
         """`first` is the oldest push that is left. Who has lost some is told so at its next turn; who takes
         none, because the far end reads nothing, has nothing kept for it after a while.
         """
-        if self._position < first - 1 and self._patience is None:
+        if self._position < first - 1:
+            self.expect()
+
+    def expect(self) -> None:
+        """The far end has a while to read what ends this stream."""
+        if self._patience is None:
             self._patience = asyncio.get_running_loop().call_later(STALL, self._stall)
 
     def cut(self, refused: Refused) -> None:
@@ -210,7 +218,7 @@ class Reader:
 
     def _stall(self) -> None:
         self.stalled = True
-        self._outbox.forget()
+        self._outbox.give_up(self)
 
     def _take(self) -> Push | None:
         if self._refused is not None:

@@ -163,6 +163,37 @@ async def test_a_stalled_stream_that_is_kicked_is_told_when_it_comes_back(
     assert got.body == Kicked("hall")
 
 
+async def test_nothing_is_kept_for_a_session_that_is_over_and_whose_stream_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """gRPC keeps such a stream for as long as its connection lives: a megabyte for each login."""
+    monkeypatch.setattr("mediaagentd.hub.outbox.STALL", SHORT)
+    outbox = filled(0)
+    outbox.open(0)
+    for number in range(SIZE // 2):
+        outbox.push(push(number, 1000))
+    outbox.end("hall")
+    await passed(2 * SHORT)
+    assert [kept.body for kept in outbox._ring] == [Kicked("hall")]
+    assert outbox._weight == 0
+    got = await outbox.open(0).next(LONG)
+    assert got is not None
+    assert got.body == Kicked("hall")
+
+
+async def test_a_stream_that_was_replaced_takes_nothing_from_the_newer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mediaagentd.hub.outbox.STALL", SHORT)
+    outbox = filled(0)
+    outbox.open(0)
+    for number in range(SIZE + 1):
+        outbox.push(push(number))
+    newer = outbox.open(BASE + SIZE)
+    await passed(2 * SHORT)
+    assert await read(newer) == [SIZE + 1]
+
+
 async def test_one_that_is_told_in_time_loses_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mediaagentd.hub.outbox.STALL", SHORT)
     outbox = filled(0)
