@@ -204,6 +204,18 @@ async def test_who_does_not_read_is_cut_and_resumes_without_the_lost(hub: Bench,
         again.cancel()
 
 
+async def test_a_signal_of_a_call_that_has_no_end_of_a_name_is_refused_in_our_words(hub: Bench) -> None:
+    """The refusal had the name in it, and was larger than what a client takes in."""
+    async with grpc.aio.insecure_channel(hub.target) as channel:
+        stub = hub_pb2_grpc.HubServiceStub(channel)
+        metadata = await login(stub, "ann")
+        signal = hub_pb2.Signal(call_id="c" * 4000, rebuild=hub_pb2.Rebuild())
+        relay = hub_pb2.RelayRequest(to_user_id="bob", signal=signal)
+        error = await failure(stub.Relay(relay, metadata=metadata))
+        refused = interceptors.refused_from(error)
+        assert (refused.reason, refused.metadata["field"]) == (Reason.FIELD_INVALID, "signal.call_id")
+
+
 async def test_a_kicked_session_is_told_when_it_comes_back(hub: Bench) -> None:
     async with grpc.aio.insecure_channel(hub.target) as channel:
         stub = hub_pb2_grpc.HubServiceStub(channel)
