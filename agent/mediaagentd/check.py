@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediaagentd.config import Config, ConfigError
+from mediaagentd.config import Config, ConfigError, unknown_variables
 from mediaagentd.errors import Refused
 from mediaagentd.expiry import ending
 from mediaagentd.usersig import suited
@@ -39,6 +39,7 @@ def findings(config: Config) -> tuple[Finding, ...]:
     """Looks at everything that the configuration needs. Opens no device and changes nothing."""
     return (
         Finding("configuration", "valid"),
+        *_environment(),
         *_places(config),
         _hub(config),
         *_user_sig(config),
@@ -69,6 +70,11 @@ def show(found: tuple[Finding, ...]) -> None:
 
 def _row(finding: Finding) -> tuple[str, str, str, str]:
     return ("ok" if finding.good else "missing", finding.what, finding.found, finding.advice)
+
+
+def _environment() -> Iterator[Finding]:
+    for name in unknown_variables(os.environ):
+        yield Finding("environment", name, False, "there is no such key: see agent.toml")
 
 
 def _places(config: Config) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ has this socket or state directory; 78 the configuration breaks a rule. The unit
 from __future__ import annotations
 
 import enum
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -206,10 +207,14 @@ def demo(
 
 def _load(file: Path | None, flags: dict[str, Any], of: Part, *, quiet: bool = False) -> Config:
     """Configuration and logs of this process."""
+    import structlog
+
     from mediaagentd import config, log
 
     settings = config.load(file, flags, of=of)
     log.configure("error" if quiet else settings.log_level)
+    if unknown := config.unknown_variables(os.environ):
+        structlog.stdlib.get_logger().warning("unknown_variables", variables=unknown)
     return settings
 
 

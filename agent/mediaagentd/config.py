@@ -247,6 +247,13 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None, *, of
     return config
 
 
+def unknown_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Variables that begin as ours do and are none: a key that is misspelt would go unseen."""
+    known = {f"{PREFIX}{key}".upper() for key in (*Config.model_fields, "config")}
+    ours = (name for name in environ if name.upper().startswith(PREFIX))
+    return tuple(sorted(name for name in ours if name.upper().partition("__")[0] not in known))
+
+
 def _sources(path: Path | None, secrets: str | None) -> type[BaseSettings]:
     """Config as settings that read `path`, the environment and the directory of secrets."""
 

@@ -280,3 +280,12 @@ def test_the_shipped_file_shows_every_key_with_its_default(monkeypatch: pytest.M
     defaults = flat(config.Config().model_dump(mode="json"))
     assert set(shown) | ELSEWHERE == set(defaults)
     assert {key for key, value in shown.items() if value != defaults[key]} == EXAMPLES
+
+
+def test_a_variable_that_is_no_key_is_named() -> None:
+    environ = {"MEDIAAGENT_CAMRA": "auto", "MEDIAAGENT_CONFIG": "/x", "MEDIAAGENT_CAMERA": "auto"}
+    nested = {"MEDIAAGENT_HUB__LISTEN": "x", "mediaagent_video_codecs": "VP8", "PATH": "/bin"}
+    assert config.unknown_variables(environ | nested | {"MEDIAAGENT_HUBB__KEYS": "x"}) == (
+        "MEDIAAGENT_CAMRA",
+        "MEDIAAGENT_HUBB__KEYS",
+    )
