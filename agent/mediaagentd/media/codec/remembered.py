@@ -1,4 +1,4 @@
-"""The choice of codecs, measured once per machine and kept in the state directory."""
+"""The choice of codecs, measured at the first starts on a machine and kept in the state directory."""
 
 from __future__ import annotations
 
@@ -21,24 +21,46 @@ _log = structlog.stdlib.get_logger()
 FILE = "codecs.json"
 FORMAT = 2
 
+STARTS = 3
+"""Starts at which is measured, of which the least counts: the first one may have been in a bad minute, such
+as that of an installation, and a device keeps its choice for years.
+"""
+
 
 def choice(directory: Path, measure: Callable[[], list[Cost]] = measure) -> Choice:
     """What was measured here before, else measured now; blocking. A file that cannot be read or written
     costs a measurement, nothing else.
     """
-    costs = _read(directory / FILE)
-    if costs is None:
-        costs = measure()
-        _write(directory / FILE, costs)
-        told = {f"{cost.encoder} {cost.effort}": round(cost.total, 1) for cost in costs}
-        _log.info("codecs_measured", milliseconds=told)
-    return choose(costs)
+    costs, _ = _read(directory / FILE)
+    return choose(_measured(directory, [], 0, measure) if costs is None else costs)
+
+
+def refine(directory: Path, measure: Callable[[], list[Cost]] = measure) -> None:
+    """Measures once more, for the next start, while it has been done at fewer than `STARTS`; blocking."""
+    costs, starts = _read(directory / FILE)
+    if costs is not None and starts < STARTS:
+        _measured(directory, costs, starts, measure)
 
 
 def kept(directory: Path) -> Choice | None:
     """What was measured here before; None when nothing was."""
-    costs = _read(directory / FILE)
+    costs, _ = _read(directory / FILE)
     return None if costs is None else choose(costs)
+
+
+def _measured(
+    directory: Path, before: list[Cost], starts: int, measure: Callable[[], list[Cost]]
+) -> list[Cost]:
+    """What works now, each at its least."""
+    known = {(cost.encoder, cost.effort): cost for cost in before}
+    costs = [
+        min(cost, known.get((cost.encoder, cost.effort), cost), key=lambda each: each.total)
+        for cost in measure()
+    ]
+    _write(directory / FILE, costs, starts + 1)
+    told = {f"{cost.encoder} {cost.effort}": round(cost.total, 1) for cost in costs}
+    _log.info("codecs_measured", milliseconds=told)
+    return costs
 
 
 def _machine() -> dict[str, Any]:
@@ -61,21 +83,23 @@ def _processor() -> str:
     return next(names, "")
 
 
-def _read(path: Path) -> list[Cost] | None:
+def _read(path: Path) -> tuple[list[Cost] | None, int]:
+    """What was measured, and at how many starts; None of another machine, or when it cannot be read."""
     try:
         document = json.loads(path.read_text("utf-8"))
         if document["machine"] != _machine():
-            return None
-        return [
+            return None, 0
+        costs = [
             Cost(str(each["encoder"]), Effort(each["effort"]), float(each["encode"]), float(each["decode"]))
             for each in document["costs"]
         ]
+        return costs, int(document.get("starts", 1))
     except (OSError, ValueError, LookupError, TypeError):
-        return None
+        return None, 0
 
 
-def _write(path: Path, costs: list[Cost]) -> None:
-    document = {"machine": _machine(), "costs": [asdict(cost) for cost in costs]}
+def _write(path: Path, costs: list[Cost], starts: int) -> None:
+    document = {"machine": _machine(), "starts": starts, "costs": [asdict(cost) for cost in costs]}
     draft = path.with_suffix(".new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,22 @@ def test_a_machine_is_measured_once(tmp_path: Path) -> None:
     assert remembered.kept(state) == first
 
 
+def test_a_bad_minute_at_the_first_start_is_not_for_ever(tmp_path: Path) -> None:
+    """Three starts; of each encoder that still works the least counts, then it is known."""
+    chip = Cost("h264_v4l2m2m", Effort.BALANCED, 1.0, 4.0)
+    assert remembered.choice(tmp_path, lambda: costs(8, chip)).highest is VideoProfile.P1080
+    remembered.refine(tmp_path, lambda: costs(8))
+    assert remembered.kept(tmp_path) == choose(costs(8)), "the chip has gone"
+    remembered.refine(tmp_path, lambda: costs(1))
+    assert remembered.kept(tmp_path) == choose(costs(1))
+    remembered.refine(tmp_path, lambda: pytest.fail("measured again"))
+    assert remembered.choice(tmp_path, lambda: pytest.fail("measured again")) == choose(costs(1))
+    (tmp_path / remembered.FILE).unlink()
+    remembered.choice(tmp_path, lambda: costs(1))
+    remembered.refine(tmp_path, lambda: costs(8))
+    assert remembered.kept(tmp_path) == choose(costs(1)), "a worse minute changes nothing"
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"machine": 1, "costs": []}', "\x00"])
 def test_a_file_that_is_not_ours_is_measured_over(tmp_path: Path, text: str) -> None:
     (tmp_path / remembered.FILE).write_text(text)
@@ -104,6 +121,8 @@ def test_a_place_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> No
     assert remembered.choice(tmp_path / "file" / "state", lambda: costs(1)) == choose(costs(1))
 
 
-async def test_what_was_measured_is_known_at_once(tmp_path: Path) -> None:
-    kept = remembered.choice(tmp_path, lambda: costs(4))
+async def test_what_was_measured_is_known_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, refined = remembered.choice(tmp_path, lambda: costs(4)), threading.Event()
+    monkeypatch.setattr(remembered, "refine", lambda _: refined.set())
     assert await asyncio.wait_for(suited(tmp_path), 10) == kept
+    assert await asyncio.to_thread(refined.wait, 10)
