@@ -240,14 +240,15 @@ class Calls:
         if self._busy:
             return
         self._busy = True
-        refusal: Refused | None = None
-        try:
-            while self._queue:
-                refused = self._advance(self._queue.popleft())
-                refusal = refusal or refused
-        finally:
-            self._busy = False
-            self._arm()
+        refusal: Exception | None = None
+        while self._queue:
+            try:
+                refused: Exception | None = self._advance(self._queue.popleft())
+            except Exception as error:  # a defect: what waits behind it does not wait for the next input
+                refused = error
+            refusal = refusal or refused
+        self._busy = False
+        self._arm()
         self._tell_local_media()
         if refusal is not None:
             raise refusal
@@ -272,8 +273,14 @@ class Calls:
         self._tell_local_media()
         for owner_id, call in noteworthy(old, new):
             self._records.note(owner_id, call)
+        defects = []
         for effect in effects:
-            self._perform(effect)
+            try:
+                self._perform(effect)
+            except Exception as error:  # it costs that one: the others are done, and who waits is answered
+                defects.append(error)
+        if defects:
+            raise defects[0]
         return None
 
     def _reject(self, told: Input, error: Refused) -> Refused | None:

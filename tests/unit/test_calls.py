@@ -341,6 +341,24 @@ async def test_kicked_out_may_log_in_again(house: House) -> None:
     assert house.calls.state.session is SessionPhase.ONLINE
 
 
+async def test_a_defect_behind_a_port_costs_that_one_effect(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The camera is given back though a connection cannot be closed, and the defect is not hidden."""
+
+    def defect(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    await house.dial()
+    house.calls.handle(CallChanged(joined(ringing())))
+    monkeypatch.setattr(house.media, "close_peer", defect)
+    assert house.media.camera_open
+    with pytest.raises(RuntimeError, match="a defect"):
+        await asyncio.wait_for(house.calls.perform(Hangup), 5)
+    assert len(house.events.of(CallEnded)) == 1
+    assert (house.media.camera_open, house.media.sending) == (False, (False, False))
+
+
 async def test_commands_answered_within_the_port_run_in_turn(house: House) -> None:
     """The port answers while the command is being handled, and its answer causes another."""
     order: list[str] = []
