@@ -39,6 +39,12 @@ time costs a keyframe.
 """
 
 
+LARGEST = 4096 * 2304
+"""Pixels of the largest picture that is decoded: H.264's level 5.2. A far end may name 16,384 by 16,384 and
+send 14 bytes a picture, of which a decoder keeps 17 of 400 MB each.
+"""
+
+
 def rebuild_due(age: float, rate: int, wanted: int) -> bool:
     """Whether an encoder that began `age` seconds ago is to be rebuilt; rates in bits a second."""
     least = REBUILT_UP if wanted > rate else REBUILT_DOWN
@@ -170,12 +176,15 @@ class VideoDecoder:
         self.codec = codec
         context = av.CodecContext.create("h264" if codec is VideoCodec.H264 else "vp8", "r")
         assert isinstance(context, VideoCodecContext)
+        context.options = {"max_pixels": str(LARGEST)}
         context.thread_count = 1
         context.flags |= av.codec.context.Flags.low_delay
         self._context = context
 
     def decode(self, frame: VideoFrame) -> RawPicture | None:
-        """The picture; None when the decoder gives none. Raises: av.FFmpegError for damaged data."""
+        """The picture; None when the decoder gives none. Raises: av.FFmpegError for damaged data
+        and pictures beyond `LARGEST`.
+        """
         packet = av.Packet(frame.data)
         packet.pts, packet.time_base = frame.pts, _TIME_BASE
         pictures = self._context.decode(packet)

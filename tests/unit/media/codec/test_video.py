@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import av
 import pytest
 from mediaagentd.media.capture.pattern import read_counter
 from mediaagentd.media.capture.planes import luma_of
@@ -222,6 +223,19 @@ def test_damaged_data_asks_for_a_keyframe() -> None:
     decoder.push(VideoFrame(VideoCodec.VP8, b"rubbish", 0, keyframe=True, captured=0.0))
     executor.jobs[0]()
     assert asked.is_set()
+
+
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_a_picture_that_would_fill_the_memory_is_damaged_data(codec: VideoCodec) -> None:
+    def decoded(size: Size) -> RawPicture | None:
+        blank = RawPicture(av.VideoFrame(size.width, size.height, "yuv420p"), 0.0)
+        frame = VideoEncoder(codec, 30, 800_000).encode(blank, keyframe=True)
+        assert frame is not None
+        return VideoDecoder(codec).decode(frame)
+
+    assert decoded(Size(4096, 2304)) is not None
+    with pytest.raises(av.FFmpegError):
+        decoded(Size(4112, 2304))
 
 
 @pytest.mark.parametrize("codec", list(VideoCodec))
