@@ -53,7 +53,9 @@ GENERATIONS = 1 << 31
 
 OFFERS = 6
 OFFERS_RATE = 1.0
-"""Connections that the far end may begin at once, and a second: each costs us a certificate."""
+"""Connections that the far end may begin at once, and a second, by an offer or by asking for one: each costs
+us a certificate.
+"""
 
 
 class LinkOwner(Protocol):
@@ -159,9 +161,10 @@ class Link:
             case _ if generation >= GENERATIONS:
                 _log.info("link_signal_ignored", user_id=self.user_id, generation=generation)
             case Rebuild():
-                self._step(continuity_types.Asked(generation))
+                if generation <= self._state.newest or self._may_begin():
+                    self._step(continuity_types.Asked(generation))
             case Offer() if generation > self._state.newest and not self._state.offers:
-                if self._may_offer():
+                if self._may_begin():
                     self._step(continuity_types.Offered(generation))
                     self._hand(generation, body)
             case _:
@@ -325,12 +328,12 @@ class Link:
         else:
             _log.debug("link_signal_ignored", user_id=self.user_id, kind=type(body).__name__)
 
-    def _may_offer(self) -> bool:
+    def _may_begin(self) -> bool:
         now = self._loop.time()
         filled = self._offers_left + (now - self._offers_filled) * OFFERS_RATE
         self._offers_left, self._offers_filled = min(float(OFFERS), filled), now
         if self._offers_left < 1:
-            _log.info("link_offer_ignored", user_id=self.user_id)
+            _log.info("link_beginning_ignored", user_id=self.user_id)
             return False
         self._offers_left -= 1
         return True

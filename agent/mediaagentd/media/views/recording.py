@@ -59,7 +59,8 @@ class Recorder:
 
     def video(self, frame: VideoFrame) -> bool:
         """Takes a picture; False when a keyframe is needed before the recording goes on. One that has failed
-        needs nothing any more: it would ask the far end for keyframes without end.
+        needs nothing any more, and one whose disk stands still nothing yet: it would ask the far end for
+        keyframes all the while, of which everybody else has less.
         """
         if not self.writing:
             return True
@@ -70,7 +71,7 @@ class Recorder:
             self.codec, self._synced = frame.codec, True
         if self._synced:
             self._synced = self._put(frame)
-        return self._synced
+        return self._synced or self._items.qsize() > QUEUE // 2
 
     def audio(self, frame: AudioFrame) -> None:
         """Takes a packet of sound."""

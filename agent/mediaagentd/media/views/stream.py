@@ -45,23 +45,25 @@ class Reader:
         self._bound = bound
         self._pictures: deque[Picture] = deque()
         self._ready = asyncio.Event()
-        self._ended = False
+        self._ended = self._stands = False
         self._codec: VideoCodec | None = None
         self._sequence = 0
         self._dropped = 0
 
     def put(self, picture: Picture) -> bool:
-        """Takes a picture; False when a keyframe is needed before anything can be read."""
+        """Takes a picture; False when a keyframe is needed before anything can be read. For one who does not
+        read none is: the far end would make them for ever, and everybody else has less of those.
+        """
         if picture.format is FrameFormat.ENCODED and not self._follows(picture):
             self._dropped += self._sequence > 0
-            return False
+            return self._stands
         if len(self._pictures) >= self._bound or self._is_behind(picture):
             self._dropped += len(self._pictures)
             self._pictures.clear()
             if picture.format is FrameFormat.ENCODED and not picture.keyframe:
-                self._codec = None
+                self._codec, self._stands = None, True
                 self._dropped += 1
-                return False
+                return True
         self._pictures.append(picture)
         self._ready.set()
         return True
@@ -73,6 +75,7 @@ class Reader:
 
     async def next(self) -> Picture | None:
         """The next picture; None when the view is over."""
+        self._stands = False
         while not self._pictures:
             if self._ended:
                 return None

@@ -11,6 +11,7 @@ from mediaagentd.call.types import CameraFailed, CameraOpened, PeerDown, PeerUp
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.continuity import LACKING, PAUSE
 from mediaagentd.media.leg import SIGNALS
+from mediaagentd.media.link import OFFERS
 from mediaagentd.media.types import UNKNOWN_LOSS, AudioFrame
 from mediaagentd.media.views.types import LOCAL, FrameFormat, FramesView, View, WebrtcView, WindowView
 
@@ -169,6 +170,15 @@ async def test_who_does_not_offer_asks(agent: Agent) -> None:
     agent.reports.clear()
     agent.peers.of("bob").link.on_connected()
     await agent.reported(PeerUp("call", "bob", 2))
+
+
+async def test_who_asks_for_one_connection_after_the_other_gets_few(agent: Agent) -> None:
+    """Each is a certificate, sockets and an offer: in a group call the others would be heard no more."""
+    await agent.connect("bob")
+    for generation in range(1, 200):
+        agent.engine.receive_signal("call", "bob", Signal(2, Rebuild(), generation))
+        await asyncio.sleep(0)
+    assert 1 < len(agent.peers.made) <= 1 + OFFERS
 
 
 async def test_what_a_far_end_counts_does_not_run_over(agent: Agent) -> None:

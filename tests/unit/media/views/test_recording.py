@@ -208,6 +208,31 @@ def test_sound_goes_on_after_a_slow_disk_without_a_picture(
     assert len(times(tmp_path / "x.mkv")["audio"]) == pytest.approx(QUEUE + 100, abs=2)
 
 
+def test_a_disk_that_stands_still_asks_for_no_keyframes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, write = threading.Event(), MatroskaFile.write
+
+    def slow(self: MatroskaFile, item: VideoFrame | AudioFrame) -> None:
+        goes_on.wait(10)
+        write(self, item)
+
+    monkeypatch.setattr(MatroskaFile, "write", slow)
+    recorder = Recorder(str(tmp_path / "x.mkv"), with_sound=True, gone=nothing)
+    before, after = film(VideoCodec.H264, 2 * QUEUE), film(VideoCodec.H264, 30, begins=22)
+    assert all(recorder.video(each) for each in before), "it would ask twice a second"
+    assert recorder._items.qsize() > QUEUE // 2
+    goes_on.set()
+    deadline = threading.Event()
+    while recorder._items.qsize():
+        deadline.wait(0.001)
+    assert not recorder.video(before[-1]), "now it goes on, with a keyframe"
+    assert all(recorder.video(each) for each in after)
+    recorder.close()
+    recorder.join()
+    assert len(times(tmp_path / "x.mkv")["video"]) == pytest.approx(QUEUE + 30, abs=2)
+
+
 def test_a_further_file_takes_nobodys_place(tmp_path: Path) -> None:
     (tmp_path / "x-2.mkv").write_bytes(b"another's")
     os.mkfifo(tmp_path / "x-3.mkv")

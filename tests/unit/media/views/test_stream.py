@@ -63,20 +63,30 @@ async def test_encoded_pictures_begin_with_a_keyframe_and_go_on_at_one() -> None
     assert reader.put(encoded(True))
     for _ in range(ENCODED_QUEUE - 1):
         assert reader.put(encoded(False))
-    assert not reader.put(encoded(False)), "full: nothing more before a keyframe"
-    assert not reader.put(encoded(False))
+    assert reader.put(encoded(False)), "full: nothing more before a keyframe, which nobody waits for yet"
+    assert reader.put(encoded(False))
+    reading = asyncio.ensure_future(reader.next())
+    await asyncio.sleep(0)
+    assert not reader.put(encoded(False)), "now somebody does"
     assert reader.put(encoded(True))
-    picture = await reader.next()
+    picture = await reading
     assert picture is not None
     assert picture.keyframe
     assert picture.dropped == ENCODED_QUEUE + 1
+
+
+def test_one_who_has_ceased_to_read_asks_for_no_keyframes() -> None:
+    reader = Reader(ENCODED_QUEUE)
+    assert reader.put(encoded(True))
+    for number in range(60 * 30):
+        assert reader.put(encoded(False, captured=number / 30))
 
 
 async def test_a_reader_who_is_behind_goes_on_at_a_keyframe() -> None:
     reader = Reader(ENCODED_QUEUE)
     assert reader.put(encoded(True))
     assert reader.put(encoded(False, captured=BEHIND))
-    assert not reader.put(encoded(False, captured=BEHIND + 0.1))
+    assert reader.put(encoded(False, captured=BEHIND + 0.1))
     assert reader.put(encoded(True, captured=BEHIND + 0.2))
     picture = await reader.next()
     assert picture is not None
