@@ -21,8 +21,16 @@ prepare)
   group=$place/cgroup/mediaagent-boot-$$
   mkdir "$group"
   result=0
-  BOOT_STAGE=first BOOT_GROUP=$group unshare --mount --propagation private --pid --fork --uts --ipc \
-    sh "$0" "$@" || result=$?
+  BOOT_STAGE=first BOOT_GROUP=$group unshare --mount --propagation private --pid --fork --kill-child --uts --ipc \
+    sh "$0" "$@" &
+  machine=$!
+  # Whoever started it has been killed: see `--pdeathsig` there. The machine goes with the one that made it.
+  trap 'kill -KILL $machine' TERM
+  wait $machine || result=$?
+  trap '' TERM
+  wait $machine || true
+  tries=50  # what was killed is a moment on its way out
+  while grep -q 'populated 1' "$group/cgroup.events" && [ $tries -gt 0 ]; do tries=$((tries - 1)); sleep 0.1; done
   find "$group" -depth -type d -exec rmdir {} +
   exit $result
   ;;

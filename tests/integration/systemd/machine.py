@@ -140,7 +140,7 @@ async def machine(directory: Path) -> AsyncIterator[Machine]:
     place.mkdir(parents=True)
     with ears() as (sock, address):
         process = await asyncio.create_subprocess_exec(
-            "sh", str(Path(__file__).with_name("boot.sh")),
+            "setpriv", "--pdeathsig=TERM", "sh", str(Path(__file__).with_name("boot.sh")),
             str(place), str(REPOSITORY), sys.prefix, sys.base_prefix,
             stdin=DEVNULL, stdout=PIPE, env={"PATH": os.environ["PATH"], "NOTIFY_SOCKET": address},
         )  # fmt: skip
