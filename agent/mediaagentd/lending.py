@@ -9,7 +9,6 @@ place, under a lock that the loop takes back when it wakes.
 from __future__ import annotations
 
 import asyncio
-import math
 import selectors
 import threading
 from asyncio import events
@@ -49,9 +48,9 @@ class LendingLoop(asyncio.SelectorEventLoop):
         if not self._turn.acquire(blocking=False):
             return False
         try:
-            if self._ready or self.get_debug():  # type: ignore[attr-defined] # of asyncio, as are those below
+            if self._ready or self._debug:  # type: ignore[attr-defined] # of asyncio, as are those below
                 return False
-            before, own = self._first_timer(), events._get_running_loop()
+            before, own = self._scheduled[:1], events._get_running_loop()  # type: ignore[attr-defined]
             events._set_running_loop(self)
             try:
                 callback(*args)
@@ -59,15 +58,12 @@ class LendingLoop(asyncio.SelectorEventLoop):
                 self.call_exception_handler({"message": f"Exception in {callback}", "exception": error})
             finally:
                 events._set_running_loop(own)
-            if self._ready or self._stopping or self._first_timer() < before:  # type: ignore[attr-defined]
+            sooner = self._scheduled[:1] != before  # type: ignore[attr-defined] # a heap
+            if self._ready or self._stopping or sooner:  # type: ignore[attr-defined]
                 self._write_to_self()  # type: ignore[attr-defined]
             return True
         finally:
             self._turn.release()
-
-    def _first_timer(self) -> float:
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        return scheduled[0].when() if scheduled else math.inf
 
 
 def hand_over(loop: asyncio.AbstractEventLoop, callback: Callable[[*Ts], object], *args: *Ts) -> None:

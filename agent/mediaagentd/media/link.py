@@ -100,11 +100,14 @@ class Link:
         budget: float = 60.0,
     ) -> None:
         self.key = key
+        self.user_id = key.user_id
         self.rate = RateControl(profile)
         self.audio_loss = UNKNOWN_LOSS
         """Fraction of our sound that is lost on the way to that user."""
         self.opened = time.monotonic()
         self.connected: float | None = None
+        self.is_up = False
+        """Whether media flows, or flowed and is to flow again."""
         self.first_arrival: float | None = None
         self._owner = owner
         self._make_peer = make_peer
@@ -118,20 +121,10 @@ class Link:
         self._tasks = Tasks()
         self._timer: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._closed = self._over = False
         self._state, effects = continuity.begin(self._loop.time(), offers=offers, budget=budget)
         self._perform(effects)
         self._arm()
-
-    @property
-    def user_id(self) -> str:
-        """Whose."""
-        return self.key.user_id
-
-    @property
-    def is_up(self) -> bool:
-        """Whether media flows, or flowed and is to flow again."""
-        return self.connected is not None and not self._over
 
     @property
     def is_lost(self) -> bool:
@@ -188,13 +181,13 @@ class Link:
 
     def send_video(self, frame: VideoFrame) -> None:
         """To that user, when connected."""
-        if (peer := self._peer) is not None and self.is_up:
-            peer.send_video(frame)
+        if self.is_up and self._current is not None and self._current.peer is not None:
+            self._current.peer.send_video(frame)
 
     def send_audio(self, frame: AudioFrame) -> None:
         """To that user, when connected."""
-        if (peer := self._peer) is not None and self.is_up:
-            peer.send_audio(frame)
+        if self.is_up and self._current is not None and self._current.peer is not None:
+            self._current.peer.send_audio(frame)
 
     def request_keyframe(self) -> None:
         """Of that user's video."""
@@ -208,7 +201,8 @@ class Link:
 
     def close(self) -> Coroutine[Any, Any, None]:
         """Ends it: nothing is told from now on, not only once what is returned has begun to run."""
-        self._closed = True
+        self._closed = self._over = True
+        self.is_up = False
         if self._timer is not None:
             self._timer.cancel()
         if self._lingering is not None:
@@ -218,10 +212,6 @@ class Link:
     async def _close_legs(self) -> None:
         legs, self._legs = list(self._legs.values()), {}
         await asyncio.gather(*(leg.close() for leg in legs), *self._tasks.running, return_exceptions=True)
-
-    @property
-    def _over(self) -> bool:
-        return self._closed or self._state.phase is Phase.OVER
 
     @property
     def _peer(self) -> PeerPort | None:
@@ -284,6 +274,8 @@ class Link:
             return
         now = self._loop.time() if now is None else now
         self._state, effects = continuity.step(self._state, now, given)
+        if self._state.phase is Phase.OVER:
+            self._over, self.is_up = True, False
         self._perform(effects)
         self._arm()
 
@@ -342,6 +334,7 @@ class Link:
         self._current = self._legs[generation]
         if self.connected is None:
             self.connected = time.monotonic()
+        self.is_up = not self._over
         if instead is None:
             return
         if self._lingering is not None:

@@ -201,7 +201,7 @@ async def test_a_storm_in_each_phase_loses_no_call(
     assert not bob.seen.closed
     stranger = gun.getsockname()[1]
     for end in (alice, bob):
-        assert stranger not in [port for _, port in end.peer._gate._trusted]
+        assert stranger not in [port for _, port in end.peer._gate.trusted]
         remote = seams.ice_transport(end.peer._connection)._connection._remote_candidates
         assert stranger not in [candidate.port for candidate in remote]
 

@@ -33,18 +33,12 @@ def packets(sizes: list[int]) -> list[bytes]:
 class Path:
     """An outlet, and the socket that it sends to."""
 
-    def __init__(self, transport: asyncio.DatagramTransport, far: socket.socket, patch: Any) -> None:
+    def __init__(self, transport: asyncio.DatagramTransport, far: socket.socket) -> None:
         self.transport, self.far = transport, far
         self.open: list[socket.socket] = []
         self._opens = session(pylibsrtp.Policy.SSRC_ANY_INBOUND)
         self._seals = session(pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
-        self.through(transport, patch)
-        self.outlet = Outlet(None)  # type: ignore[arg-type] # asked of nobody here
-
-    def through(self, transport: asyncio.DatagramTransport, patch: pytest.MonkeyPatch) -> None:
-        """Packets go out of that from now on."""
-        way = seams.Way(transport, self.far.getsockname())
-        patch.setattr(seams, "outgoing", lambda _: (way, self._seals))
+        self.outlet = Outlet(lambda: (seams.Way(self.transport, far.getsockname()), self._seals))
 
     async def arrived(self, count: int) -> list[bytes]:
         """So many packets, opened."""
@@ -54,7 +48,7 @@ class Path:
 
 
 @pytest.fixture
-async def path(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+async def path() -> AsyncIterator[Path]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
         far.bind(("127.0.0.1", 0))
         far.setblocking(False)
@@ -62,7 +56,7 @@ async def path(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
         transport, _ = await loop.create_datagram_endpoint(
             asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
         )
-        made = Path(transport, far, monkeypatch)
+        made = Path(transport, far)
         yield made
         transport.close()
         for each in made.open:
@@ -139,7 +133,7 @@ class Relay(asyncio.DatagramTransport):
 
 async def test_a_relay_may_keep_packets_for_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     relay = Relay(path.transport)
-    path.through(relay, monkeypatch)
+    path.transport = relay
     sent = packets([900, 1200, 1200, 700])
     path.outlet.send(sent[:2])
     path.outlet.send(sent[2:])

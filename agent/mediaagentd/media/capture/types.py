@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from av import VideoFrame
@@ -29,8 +29,7 @@ class RawPicture:
     guard: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class RawSound:
+class RawSound(NamedTuple):
     """20 ms of sound: `AUDIO_FRAME` samples of 16 bits at 48 kHz, (`AUDIO_FRAME`, 2) of two channels;
     `captured` as in `RawPicture`.
     """

@@ -97,11 +97,11 @@ class OpusEncoder:
     def encode(self, samples: Samples) -> bytes:
         """One packet of `AUDIO_FRAME` samples, (`AUDIO_FRAME`, 2) of two channels."""
         assert samples.shape == ((AUDIO_FRAME,) if self.channels == 1 else (AUDIO_FRAME, 2)), samples.shape
-        block = samples.astype(np.int16, copy=False).tobytes()  # a numpy array's address costs more
+        block = samples.tobytes()  # a numpy array's address costs more
         size = self._opus.opus_encode(self._state, block, AUDIO_FRAME, self._packet, _LARGEST)
         if size < 0:
             raise RuntimeError(f"opus encoder: error {size}")
-        return ctypes.string_at(self._packet, size)
+        return self._packet[:size]  # type: ignore[return-value] # bytes, of an array of characters
 
     def adapt(self, loss: float, hearing: Hearing) -> None:
         """To the loss, 0 to 1, that FEC is made for, with a lower rate where each packet is sent several

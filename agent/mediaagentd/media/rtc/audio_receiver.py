@@ -13,7 +13,7 @@ from mediaagentd.media.rtc.gaps import Gaps
 from mediaagentd.media.rtc.inbound import Inbound
 from mediaagentd.media.rtc.receiver import RTX, Codec, Receiver, ascending
 from mediaagentd.media.rtc.reception import PAUSE, Unwrapper
-from mediaagentd.media.rtc.redundancy import Block, unpack
+from mediaagentd.media.rtc.redundancy import unpack
 from mediaagentd.media.rtc.sound import Sound
 from mediaagentd.media.rtc.wire import Wire
 from mediaagentd.media.types import AUDIO_CLOCK, AUDIO_FRAME, AudioFrame, StreamStats
@@ -91,41 +91,44 @@ class AudioReceiver(Receiver):
             self._ssrc, self._first, self._gaps = packet.ssrc, None, Gaps()
             self._timestamps, self._sequences = Unwrapper(32), Unwrapper(16)
             self._taken.clear()
-        try:
-            blocks = self._blocks(packet, codec)
-        except ValueError:
-            self._malformed += 1
-            return
+        blocks = None
+        if codec.name == RED and self._sound is not None:
+            try:
+                blocks = unpack(packet.payload, self._sound.opus)
+            except ValueError:
+                self._malformed += 1
+                return
         silence, self._latest = now - self._latest, now
         if silence > PAUSE:
             timestamp = self._timestamps.unwrap_after(packet.timestamp, round(silence * AUDIO_CLOCK))
         else:
             timestamp = self._timestamps.unwrap(packet.timestamp)
-        for block in blocks:
-            self._take(block, timestamp - block.age, packet.sequence_number, now)
         number = self._sequences.unwrap(packet.sequence_number)
-        self._gaps.round_trip = self._round_trip()
-        covered = [number - round(block.age / AUDIO_FRAME) for block in blocks if block.age]
-        self._gaps.note(number, now, covered=covered)
-        if self._gaps.deadline() is not None:
-            self._wake.set()
+        if blocks is None:
+            self._take(packet.payload, 0, timestamp, packet.sequence_number, now)
+            self._gaps.note(number, now)
+        else:
+            for data, age in blocks:
+                self._take(data, age, timestamp - age, packet.sequence_number, now)
+            covered = [number - round(age / AUDIO_FRAME) for _, age in blocks if age]
+            self._gaps.note(number, now, covered=covered)
+        if self._gaps.missing:
+            self._gaps.round_trip = self._round_trip()
+            if self._gaps.deadline() is not None:
+                self._wake.set()
 
-    def _blocks(self, packet: Inbound, codec: Codec) -> list[Block]:
-        if codec.name == RED and self._sound is not None:
-            return unpack(packet.payload, self._sound.opus)
-        return [Block(packet.payload, 0)]
-
-    def _take(self, block: Block, timestamp: int, sequence: int, now: float) -> None:
+    def _take(self, data: bytes, age: int, timestamp: int, sequence: int, now: float) -> None:
+        """One packet of Opus, so many ticks older than the RTP packet, of that number, that it is in."""
         if timestamp in self._taken or (self._first is not None and timestamp < self._first):
             return
         self._taken.append(timestamp)
         self._first = timestamp if self._first is None else self._first
         self._frames += 1
-        self._repaired += block.age > 0
-        before = round(block.age / AUDIO_FRAME)
+        if age:
+            self._repaired += 1
+            sequence = (sequence - round(age / AUDIO_FRAME)) & 0xFFFF
         origin = None if self._ssrc is None else self._origin(self._ssrc, timestamp & 0xFFFFFFFF)
-        number = (sequence - before) & 0xFFFF
-        self._on_frame(AudioFrame(block.data, timestamp - self._first, now, number, origin))
+        self._on_frame(AudioFrame(data, timestamp - self._first, now, sequence, origin))
 
     def _deadline(self) -> float | None:
         if self._sound is None or not self._sound.nack:

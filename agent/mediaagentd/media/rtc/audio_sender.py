@@ -61,7 +61,8 @@ class AudioSender(Sender):
             return
         self._dropped += len(self._queue) == AUDIO_BOUND
         self._queue.append(frame)
-        self._send_waiting()
+        if self._writer is not None:
+            self._go_on(self._writer)
 
     def stats(self) -> StreamStats:
         """Totals so far."""
@@ -87,9 +88,8 @@ class AudioSender(Sender):
 
     def _send_frame(self, writer: HeaderWriter, frame: AudioFrame) -> None:
         timestamp = (self._origin + frame.pts) & 0xFFFFFFFF
-        (packet,) = self._next_packets((frame.data,), timestamp, ends=True)
-        packet = self._dress(packet)
-        self._send_first(writer, (packet,), len(packet.payload))
+        packets = self._dressed(self._next_packets((frame.data,), timestamp, ends=True))
+        self._send_first(writer, packets, len(packets[0].payload))
         self._has_sent(timestamp, frame.captured)
 
     def _on_report(self, report: RtcpReceiverInfo) -> None:
@@ -98,17 +98,21 @@ class AudioSender(Sender):
         self._memory.report(self.fraction_lost, overran=self.overran())
         self._on_loss(self._memory.loss)
 
-    def _dress(self, packet: Outbound) -> Outbound:
-        """What is sent in the place of a packet: with earlier ones in it. Only the plain one can be asked
-        for again, since a retransmission tells nothing of its payload type.
+    def _dressed(self, packets: list[Outbound]) -> list[Outbound]:
+        """What is sent in the place of the one packet: with earlier ones in it. Only the plain one can be
+        asked for again, since a retransmission tells nothing of its payload type.
         """
         if self._red is None:
-            return packet
-        depth, spread = self._memory.depth, spreads(self.round_trip, self._jitter)
+            return packets
+        (packet,), depth = packets, self._memory.depth
+        if not depth:
+            self._redundancy.keep(packet.payload, packet.timestamp)
+            return packets
+        spread = spreads(self.round_trip, self._jitter)
         payload = self._redundancy.pack(
             packet.payload, packet.timestamp, depth, packet.payload_type, spread=spread
         )
-        return packet if payload is None else packet._replace(payload_type=self._red, payload=payload)
+        return packets if payload is None else [packet._replace(payload_type=self._red, payload=payload)]
 
     def _retransmit(self, sequence: int) -> None:
         """Not under its own number: SRTP takes each number once."""

@@ -126,9 +126,10 @@ class Estimator:
         """Whether it fell because the path has suddenly become narrow."""
         return self._severe
 
-    def beside(self, size: int) -> None:
+    def beside(self, size: int, now: float) -> int | None:
         """So many bytes of another stream came."""
         self._bits += 8 * size
+        return None if self._rate is None else self.due(now)
 
     def add(self, send_time: int, size: int, now: float) -> int | None:
         """A packet of `size` bytes, sent at `send_time` (seconds in 6.18 fixed point, modulo 64), came."""

@@ -35,10 +35,18 @@ class Gaps:
         self._highest: int | None = None
         self._missing: dict[int, _Missing] = {}
 
+    @property
+    def missing(self) -> bool:
+        """Whether anything is."""
+        return bool(self._missing)
+
     def note(self, number: int, now: float, *, covered: Collection[int] = ()) -> None:
         """A packet has come, and with it the `covered` ones."""
         if self._highest is None:
             self._highest = number
+        if not self._missing and number == self._highest + 1:  # the next one, as nearly always
+            self._highest = number
+            return
         first = max(self._highest + 1, number - OLDEST)
         for lost in range(first, number):
             self._missing[lost] = _Missing(now + REORDER)

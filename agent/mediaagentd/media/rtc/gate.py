@@ -87,10 +87,12 @@ class Gate:
         self.tally = Tally("datagrams_dropped")
         self.heard = float("-inf")
         """When the far end last proved to be there."""
-        self._trusted: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self.trusted: OrderedDict[tuple[str, int], None] = OrderedDict()
+        """Addresses that have proved to know the password."""
         self._sources: OrderedDict[tuple[str, int], Bucket] = OrderedDict()
         self._rtcp = Bucket(RTCP_BURST, RTCP_RATE)
-        self._streams: set[bytes] = set()
+        self.streams: set[bytes] = set()
+        """Synchronization sources (their four bytes) of which an authentic packet came."""
         self._begun = time.monotonic()
         self.on_worn: Callable[[], None] = lambda: None
         """Called when no further stream would be heard, though all those came in good time."""
@@ -102,14 +104,10 @@ class Gate:
     def trust(self, address: tuple[str, int], now: float) -> None:
         """That address has proved to know the password."""
         self.heard = now
-        if address not in self._trusted:
-            self._trusted[address] = None
-            if len(self._trusted) > TRUSTED:
-                self._trusted.popitem(last=False)
-
-    def trusts(self, address: tuple[str, int]) -> bool:
-        """Whether it has."""
-        return address in self._trusted
+        if address not in self.trusted:
+            self.trusted[address] = None
+            if len(self.trusted) > TRUSTED:
+                self.trusted.popitem(last=False)
 
     def may_ask(self, address: tuple[str, int], now: float) -> bool:
         """Whether a STUN request from there is answered, once it has shown that it knows the password."""
@@ -125,12 +123,13 @@ class Gate:
         return self._rtcp.take(now, size)
 
     def note_stream(self, source: bytes) -> None:
-        """An authentic packet of that synchronization source (its four bytes) came."""
-        if source not in self._streams:
-            self._streams.add(source)
-            if len(self._streams) > STREAMS and time.monotonic() - self._begun >= WORN:
+        """An authentic packet of that synchronization source came."""
+        if source not in self.streams:
+            self.streams.add(source)
+            if self.is_full and time.monotonic() - self._begun >= WORN:
                 self.on_worn()
 
-    def may_stream(self, source: bytes) -> bool:
-        """Whether a packet of that source is looked at."""
-        return len(self._streams) <= STREAMS or source in self._streams
+    @property
+    def is_full(self) -> bool:
+        """Whether packets of further sources are not looked at."""
+        return len(self.streams) > STREAMS

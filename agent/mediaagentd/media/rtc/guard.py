@@ -14,9 +14,6 @@ from aioice import ice as library
 from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.proof import is_signed
 
-QUEUE_BOUND = 2048
-"""Datagrams that wait for the DTLS loop; more are dropped, as a full socket buffer would."""
-
 REMOTE_CANDIDATES = 128
 """Remote candidates, those learned from checks too, beyond which new sources are not looked at."""
 
@@ -80,8 +77,8 @@ class GuardedProtocol(library.StunProtocol):
         first = data[0]
         if first < 4:
             return self._stun(data, (addr[0], addr[1]))
-        if (20 <= first < 64 or 128 <= first < 192) and self._gate.trusts((addr[0], addr[1])):
-            return self._data(data)
+        if (128 <= first < 192 or 20 <= first < 64) and (addr[0], addr[1]) in self._gate.trusted:
+            return self.receiver.data_received(data, self.local_candidate.component)
         return self._gate.tally.add()
 
     def send_stun(self, message: stun.Message, addr: tuple[str, int]) -> None:
@@ -143,20 +140,15 @@ class GuardedProtocol(library.StunProtocol):
         if kind in (_SUCCESS, _ERROR):
             return data[8:20] in self.transactions
         if kind != _REQUEST or self._fragment not in data:
-            return kind == _INDICATION and self._gate.trusts(addr)
+            return kind == _INDICATION and addr in self._gate.trusted
         if not is_signed(data, self._password) or not self._gate.may_ask(addr, self._loop.time()):
             return False
-        return self._gate.trusts(addr) or len(self.receiver._remote_candidates) < REMOTE_CANDIDATES
+        return addr in self._gate.trusted or len(self.receiver._remote_candidates) < REMOTE_CANDIDATES
 
     def _is_late(self, data: bytes, addr: tuple[str, int]) -> bool:
         """Whether it is a further answer of the far end's to a request that was repeated."""
         kind = int.from_bytes(data[:2], "big")
-        return _is_stun(data) and kind in (_SUCCESS, _ERROR) and self._gate.trusts(addr)
-
-    def _data(self, data: bytes) -> None:
-        if self.receiver._queue.qsize() >= QUEUE_BOUND:
-            return self._gate.tally.add()
-        return self.receiver.data_received(data, self.local_candidate.component)
+        return _is_stun(data) and kind in (_SUCCESS, _ERROR) and addr in self._gate.trusted
 
 
 def mark(sock: socket.socket | None) -> None:

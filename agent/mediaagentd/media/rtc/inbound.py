@@ -38,6 +38,7 @@ class Reader:
     def __init__(self) -> None:
         self.abs_send_time = 0
         self.transport_sequence_number = 0
+        self._silent = b""  # the last block of extensions that said nothing for us: sound's, every time
 
     def read(self, data: bytes) -> Inbound:
         """The packet. Raises: ValueError when it is malformed."""
@@ -52,7 +53,11 @@ class Reader:
                 raise ValueError("rtp: no room for extensions")
             profile, words = _BLOCK.unpack_from(data, at)
             at = begin + 4 * words
-            sent, number = self._extensions(profile, data, begin, at)
+            block = data[begin - _BLOCK.size : at]
+            if block != self._silent:
+                sent, number = self._extensions(profile, data, begin, at)
+                if sent is None and number is None:
+                    self._silent = block
         if first >> 6 != 2 or len(data) < at:
             raise ValueError("rtp: not version 2, or cut off")
         padding = data[-1] if first & 0x20 else 0

@@ -10,10 +10,10 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from aiortc.rtcdtlstransport import RTCDtlsTransport
+from pylibsrtp import Session
 
 from mediaagentd.media.rtc import seams
 
@@ -34,17 +34,19 @@ _SIZE = struct.Struct("@H")
 
 
 class Outlet:
-    """Of one connection. What goes by itself is copied: a relay's transport keeps it for later."""
+    """Of one connection; `way` as `seams.outgoing` gives it. What goes by itself is copied: a relay's
+    transport keeps it for later.
+    """
 
-    def __init__(self, transport: RTCDtlsTransport) -> None:
-        self._transport = transport
+    def __init__(self, way: Callable[[], tuple[seams.Way, Session]]) -> None:
+        self._way = way
         self._slots = seams.Slots(TOGETHER, SLOT)
         self._socket: socket.socket | None = None
         self._known: object = None  # the transport that `_socket` is of, if it cuts packets apart
 
     def send(self, packets: Sequence[bytes]) -> None:
         """Raises: ConnectionError."""
-        way, session = seams.outgoing(self._transport)
+        way, session = self._way()
         if len(packets) == 1:  # sound
             way.transport.sendto(bytes(self._slots.seal(session, packets)[0]), way.address)
             return

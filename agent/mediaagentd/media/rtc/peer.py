@@ -126,18 +126,15 @@ class Peer:
         self._consent = Consent(ice, on_expired=lambda: self._end("connection lost"))
         seams.keep_consent(ice, self._consent.keep)
         self._connection.on("connectionstatechange", self._on_state)
-        self._connected = self._ended = self._remote_set = False
+        self.connected = False
+        """Whether media can flow."""
+        self._ended = self._remote_set = False
         self._offered = ""
         self._codec: VideoCodec | None = None
         self._style, self._hearing = style, UNSAID
         self._timer: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
-
-    @property
-    def connected(self) -> bool:
-        """Whether media can flow."""
-        return self._connected and not self._ended
 
     @property
     def video_codec(self) -> VideoCodec | None:
@@ -303,21 +300,21 @@ class Peer:
             self._hearing = agreed[0].hearing
         names = seams.negotiated(self._connection, "video")
         self._codec = negotiation.sending_codec(self._codecs, names)
-        if not self._connected:
+        if not self.connected:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(CONNECT_TIMEOUT, self._end, "not connected in time")
 
     def _on_state(self) -> None:
         state = self._connection.connectionState
-        if state == "connected" and not self._connected and not self._ended:
-            self._connected = True
+        if state == "connected" and not self.connected and not self._ended:
+            self.connected = True
             self._video_out.expect(self._consent.round_trip)
             self._gate.alive(asyncio.get_running_loop().time())
             self._gatherer.stop()
             self._stop_timer()
             self._observer.on_connected()
         elif state == "failed":
-            self._end("connection lost" if self._connected else "connection failed")
+            self._end("connection lost" if self.connected else "connection failed")
         elif state == "closed":
             shut = seams.shut_by_far_end(self._connection)
             self._end("closed by the far end" if shut else "connection lost", by_far_end=shut)
@@ -326,7 +323,7 @@ class Peer:
         self._stop_timer()
         if self._ended or self._closing is not None:
             return
-        self._ended = True
+        self._ended, self.connected = True, False
         self._trickle.stop()
         _log.info("peer_ended", reason=reason)
         self._observer.on_closed(reason, by_far_end=by_far_end)

@@ -130,7 +130,7 @@ class Receiver:
         if not self._enabled or codec is None:
             return
         now = time.monotonic()
-        source = self._source(packet.ssrc, codec.clock, now)
+        source = self._sources.get(packet.ssrc) or self._new_source(packet.ssrc, codec.clock, now)
         if source is None:
             return
         source.arrived = now
@@ -151,13 +151,14 @@ class Receiver:
     def _on_packet(self, packet: Inbound, codec: Codec, now: float) -> None:
         raise NotImplementedError
 
-    def _source(self, ssrc: int, clock_rate: int, now: float) -> _Source | None:
-        source = self._sources.get(ssrc)
-        if source is None and self._has_room(now):
-            if not self._sources:
-                self._next_report = now + _apart()
-                self._wake.set()
-            source = self._sources[ssrc] = _Source(Reception(clock_rate), clock=clock_rate)
+    def _new_source(self, ssrc: int, clock_rate: int, now: float) -> _Source | None:
+        """None when there is no room for it."""
+        if not self._has_room(now):
+            return None
+        if not self._sources:
+            self._next_report = now + _apart()
+            self._wake.set()
+        source = self._sources[ssrc] = _Source(Reception(clock_rate), clock=clock_rate)
         return source
 
     def _has_room(self, now: float) -> bool:

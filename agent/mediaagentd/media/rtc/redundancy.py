@@ -95,15 +95,16 @@ class Redundancy:
     def __init__(self) -> None:
         self._sent: deque[tuple[int, bytes]] = deque(maxlen=max(SPREAD))
 
+    def keep(self, data: bytes, timestamp: int) -> None:
+        """A packet of that 32-bit RTP timestamp is sent by itself."""
+        self._sent.append((timestamp, data))
+
     def pack(
         self, data: bytes, timestamp: int, depth: int, payload_type: int, *, spread: bool = False
     ) -> bytes | None:
-        """The RED payload for a packet of that 32-bit RTP timestamp; None when there is nothing to send
-        along. `payload_type` is that of Opus.
+        """The RED payload for a packet of that 32-bit RTP timestamp and `depth` earlier ones; None when there
+        is nothing to send along. `payload_type` is that of Opus.
         """
-        if not depth:
-            self._sent.append((timestamp, data))
-            return None
         places = (SPREAD if spread else CLOSE)[:depth]
         earlier = [
             (age, old)

@@ -51,20 +51,22 @@ class Way(NamedTuple):
     address: tuple[str, int]
 
 
-def outgoing(transport: RTCDtlsTransport) -> tuple[Way, Session]:
-    """The way, and what seals RTP and RTCP. Raises: ConnectionError."""
-    pair = transport.transport._connection._nominated.get(1)
-    if pair is None or transport._state is not State.CONNECTED:
-        raise ConnectionError("not connected")
-    return Way(pair.protocol.transport, pair.remote_addr), transport._tx_srtp
+def outgoing(transport: RTCDtlsTransport) -> Callable[[], tuple[Way, Session]]:
+    """Tells the way at present, and what seals RTP and RTCP. Raises: ConnectionError."""
+    nominated = transport.transport._connection._nominated
+    known: object = None
+    way: Way | None = None
 
+    def present() -> tuple[Way, Session]:
+        nonlocal known, way
+        pair = nominated.get(1)
+        if pair is None or transport._state is not State.CONNECTED:
+            raise ConnectionError("not connected")
+        if pair is not known or way is None:
+            known, way = pair, Way(pair.protocol.transport, pair.remote_addr)
+        return way, transport._tx_srtp
 
-def send_rtcp(transport: RTCDtlsTransport, packet: bytes) -> None:
-    """What the library does in seven coroutines: it is sealed and handed to the socket. Raises:
-    ConnectionError.
-    """
-    way, session = outgoing(transport)
-    way.transport.sendto(session.protect_rtcp(packet), way.address)
+    return present
 
 
 def take_dtls(transport: RTCDtlsTransport, say: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
@@ -211,15 +213,22 @@ def keep_consent(ice: Connection, keep: Callable[[], Coroutine[Any, Any, None]])
 
 
 def take_datagrams(
-    transport: RTCDtlsTransport, take: Callable[[bytes, int], None]
-) -> Callable[[bytes, int], None]:
+    transport: RTCDtlsTransport, take: Callable[[bytes, int], None], bound: int
+) -> Callable[[bytes, int], bool]:
     """Lets `take` have the datagrams of DTLS, RTP and RTCP, with their component. Returns what the library
-    does with them: it queues them for its loop.
+    does with them: it queues them for its loop; False, and not, when so many wait already.
     """
     ice = transport.transport._connection
     queue = ice.data_received
+
+    def put(data: bytes, component: int) -> bool:
+        waits = ice._queue.qsize() < bound
+        if waits:
+            queue(data, component)
+        return waits
+
     ice.__dict__["data_received"] = take
-    return queue
+    return put
 
 
 def incoming(transport: RTCDtlsTransport) -> Session | None:

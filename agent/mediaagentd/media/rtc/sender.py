@@ -192,8 +192,9 @@ class Sender:
 
     def _has_sent(self, timestamp: int, captured: float) -> None:
         """A whole frame."""
+        if self._last is None:
+            self._begun.set()
         self._last = timestamp, captured
-        self._begun.set()
         self._frames += 1
 
     def _emit(self, writer: HeaderWriter, packets: Sequence[Outbound]) -> None:

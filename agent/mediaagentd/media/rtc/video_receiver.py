@@ -96,8 +96,8 @@ class VideoReceiver(Receiver):
 
     def beside(self, size: int, now: float) -> None:
         """So many bytes of sound came over the same path."""
-        self._estimator.beside(size + HEADERS)
-        if (bitrate := self._estimator.due(now)) is not None:
+        bitrate = self._estimator.beside(size + HEADERS, now)
+        if bitrate is not None:
             self._tell_bitrate(bitrate)
 
     def stats(self) -> StreamStats:

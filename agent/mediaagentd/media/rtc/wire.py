@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 import pylibsrtp
@@ -24,7 +25,6 @@ from aiortc.rtp import (
     RtcpRrPacket,
     RtcpRtpfbPacket,
     RtcpSrPacket,
-    is_rtcp,
 )
 
 from mediaagentd.media.rtc import seams
@@ -34,6 +34,18 @@ from mediaagentd.media.rtc.outlet import Outlet
 
 LARGEST = 2048
 """Bytes of the largest packet of RTP that is opened."""
+
+SHORTEST = 12
+"""Of any (RFC 3550 section 5.1); of RTCP the shortest is longer too, once it is sealed."""
+
+QUEUE_BOUND = 2048
+"""Datagrams that wait for the library's loop; more are dropped, as a full socket buffer would."""
+
+_RTCP = range(192, 224)
+"""Second bytes of RTCP where it shares a socket with RTP (RFC 5761 section 4)."""
+
+_MALFORMED = (ValueError, IndexError, struct.error, AssertionError)
+"""What parsers raise: the far end's doing."""
 
 
 class TakesRtcp(Protocol):
@@ -67,14 +79,19 @@ class Wire:
         self._receivers: dict[int, TakesRtp] = {}
         self._senders: dict[int, TakesRtcp] = {}
         self._slots = seams.Slots(1, LARGEST)
-        self.send = Outlet(transport).send
+        self._way = seams.outgoing(transport)
+        self.send = Outlet(self._way).send
         """Takes RTP packets that leave together. Raises: ConnectionError."""
-        self._queue = seams.take_datagrams(transport, self._take)
-        seams.take_packets(transport, rtp=self._rtp, rtcp=self._rtcp)
+        self._session: pylibsrtp.Session | None = None
+        self._queue = seams.take_datagrams(transport, self._take, QUEUE_BOUND)
+        seams.take_packets(
+            transport, rtp=partial(self._surviving, self._rtp), rtcp=partial(self._surviving, self._rtcp)
+        )
 
     def send_rtcp(self, packet: bytes) -> None:
         """Raises: ConnectionError."""
-        seams.send_rtcp(self.transport, packet)
+        way, session = self._way()
+        way.transport.sendto(session.protect_rtcp(packet), way.address)
 
     def report(self, now: float) -> None:
         """Sends the reports of all receivers together: whose is due takes along the others'."""
@@ -98,45 +115,46 @@ class Wire:
 
     def _take(self, data: bytes, component: int) -> None:
         """A datagram of the far end that is DTLS, RTP or RTCP."""
-        if data[0] < 128:
-            self._queue(data, component)
-            return
-        reports = is_rtcp(data)
-        if not reports and not self._gate.may_stream(data[8:12]):
-            self._gate.tally.add()
-            return
-        session = seams.incoming(self.transport)
+        session = self._session
         if session is None:
-            self._queue(data, component)
+            session = self._session = seams.incoming(self.transport)
+        if session is None or data[0] < 128:
+            if not self._queue(data, component):
+                self._gate.tally.add()
+            return
+        if len(data) < SHORTEST:
+            self._gate.tally.add()
             return
         try:
-            if reports:
+            if data[1] in _RTCP:
                 self._rtcp(session.unprotect_rtcp(data))
-            else:
+            elif data[8:12] in self._gate.streams or not self._gate.is_full:
                 self._rtp(self._slots.open(session, data))
+            else:
+                self._gate.tally.add()
         except pylibsrtp.Error:  # forged, or come twice
             return
-        except ValueError:  # longer than any packet
+        except _MALFORMED:  # or longer than any packet
             self._gate.tally.add()
+        except Exception as error:
+            self._defects.add(error)
 
     def _rtp(self, data: bytes) -> None:
-        self._gate.note_stream(data[8:12])
-        self._surviving(self._route_rtp, data)
-
-    def _rtcp(self, data: bytes) -> None:
-        if self._gate.may_report(len(data), self._now()):
-            self._surviving(self._route_rtcp, data)
-        else:
-            self._gate.heard = self._now()
-            self._gate.tally.add()
-
-    def _route_rtp(self, data: bytes) -> None:
+        """An authentic packet."""
+        self._gate.heard = self._now()
+        if data[8:12] not in self._gate.streams:
+            self._gate.note_stream(data[8:12])
         packet = self.reader.read(data)
         receiver = self._receivers.get(packet.payload_type)
         if receiver is not None:
             receiver.on_rtp(packet)
 
-    def _route_rtcp(self, data: bytes) -> None:
+    def _rtcp(self, data: bytes) -> None:
+        """An authentic packet, with one report or several."""
+        self._gate.heard = now = self._now()
+        if not self._gate.may_report(len(data), now):
+            self._gate.tally.add()
+            return
         for packet in RtcpPacket.parse(data):
             for one in self._concerned(packet):
                 one.on_rtcp(packet)
@@ -155,10 +173,10 @@ class Wire:
                 return []
 
     def _surviving(self, handle: Callable[[bytes], None], data: bytes) -> None:
-        self._gate.heard = self._now()
+        """What the library's loop has opened."""
         try:
             handle(data)
-        except (ValueError, IndexError, struct.error, AssertionError):  # the far end's doing
+        except _MALFORMED:
             self._gate.tally.add()
-        except Exception as error:  # ours, or an observer's; the next packet may be better
+        except Exception as error:
             self._defects.add(error)

@@ -38,7 +38,7 @@ class Path:
                 if self._free - self.now < 0.3:  # else the queue is full
                     self._free = max(self._free, self.now) + SIZE * 8 / capacity
                     arrivals.append((self._free + 0.025 + self._late(), self.now))
-            self.estimator.beside(int(self.sound / 30 / 8))
+            self._tell(self.estimator.beside(int(self.sound / 30 / 8), self.now), self.now)
             self.now += 1 / 30
             arrivals.sort()
             while arrivals and arrivals[0][0] <= self.now:
@@ -52,8 +52,11 @@ class Path:
 
     def _arrive(self, arrived: float, sent: float) -> None:
         stamp = int((sent * self._skew + 63.5) * (1 << 18)) & 0xFFFFFF  # wraps soon
-        if (estimate := self.estimator.add(stamp, SIZE, arrived)) is not None:
-            self.told.append((arrived, estimate))
+        self._tell(self.estimator.add(stamp, SIZE, arrived), arrived)
+
+    def _tell(self, estimate: int | None, now: float) -> None:
+        if estimate is not None:
+            self.told.append((now, estimate))
 
     @property
     def last(self) -> int:
