@@ -387,12 +387,12 @@ class Agent:
         timeout: float | None = None,
     ) -> Reply:
         """One unary RPC under a deadline, its failure as `AgentError`."""
-        deadline = self._timeout if timeout is None else timeout
+        until = asyncio.get_running_loop().time() + (self._timeout if timeout is None else timeout)
         with contextlib.suppress(TimeoutError):
             # Callbacks first: what this command causes must find their stream standing.
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout_at(until):
                 await self._handlers.ready()
-        call = method(request, timeout=deadline)
+        call = method(request, timeout=max(0.0, until - asyncio.get_running_loop().time()))
         try:
             with translated(self.target):
                 return await call

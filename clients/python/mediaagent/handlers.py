@@ -71,7 +71,9 @@ class Handlers:
         return future
 
     async def ready(self) -> None:
-        """Waits until the stream stands, so that what a command causes reaches the callbacks."""
+        """Waits until the stream stands, so that what a command causes reaches the callbacks. Raises
+        AgentUnavailable when nobody answers.
+        """
         if self._subscription is not None:
             await self._subscription.ready()
 

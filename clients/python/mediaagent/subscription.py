@@ -93,6 +93,10 @@ class Subscription(AsyncIterator[Message]):
         # None ends it, and stays there for whoever else reads.
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=1)
         self._settled = asyncio.Event()
+        # Of the attempts until it stands: that one has ended, and why; that the next one is wanted now.
+        self._tried = asyncio.Event()
+        self._missed: AgentUnavailable | None = None
+        self._hurry = asyncio.Event()
         self._failure: Exception | None = None
         self._closed = False
         self._pump: asyncio.Task[None] | None = None
@@ -124,12 +128,21 @@ class Subscription(AsyncIterator[Message]):
         return message
 
     async def ready(self) -> None:
-        """Waits until the stream stands, or has failed for good."""
+        """Waits until the stream stands, or has failed for good. Raises AgentUnavailable when nobody answers
+        an attempt to begin it, of which one is made now, or when it is closed meanwhile.
+        """
         self._begin()
-        await self._settled.wait()
+        if not self._settled.is_set():
+            self._hurry.set()
+            self._tried.clear()
+            await self._tried.wait()
+            if self._closed:
+                raise AgentUnavailable("AGENT_UNREACHABLE", _UNAVAILABLE, "closed before an agent answered")
+            if not self._settled.is_set() and self._missed is not None:
+                raise self._missed
 
     async def aclose(self) -> None:
-        """Ends the stream, and the wait of whoever reads it; idempotent."""
+        """Ends the stream, and the wait of whoever enters or reads it; idempotent."""
         self._closed = True
         try:
             if self._pump is not None:
@@ -139,11 +152,12 @@ class Subscription(AsyncIterator[Message]):
             while not self._queue.empty():
                 self._queue.get_nowait()
             self._queue.put_nowait(None)
+            self._settle()
             self._became(Connection.CLOSED)
 
     def _begin(self) -> None:
         """Starts to read; here and not in the constructor, which may run without a loop."""
-        if self._pump is None:
+        if self._pump is None and not self._closed:
             self._pump = asyncio.get_running_loop().create_task(self._run(), name="mediaagent-events")
 
     async def _run(self) -> None:
@@ -152,7 +166,7 @@ class Subscription(AsyncIterator[Message]):
             await self._follow()
         except Exception as error:
             self._failure = error
-            self._settled.set()
+            self._settle()
             await self._queue.put(None)
             self._became(Connection.CLOSED)
 
@@ -171,9 +185,24 @@ class Subscription(AsyncIterator[Message]):
                     attempt, heard = 0, now
                 if self._is_final(error) or now - heard > self._patience:
                     raise
+                if isinstance(error, AgentUnavailable):
+                    self._missed = error
+                    self._tried.set()
             self._became(Connection.LOST)
             attempt += 1
-            await asyncio.sleep(backoff(attempt))
+            await self._pause(backoff(attempt))
+
+    async def _pause(self, seconds: float) -> None:
+        """Until the next attempt, which somebody may want sooner."""
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+
+    def _settle(self) -> None:
+        """It stands, or has ended: nobody who enters it needs to wait any more."""
+        self._settled.set()
+        self._tried.set()
 
     async def _stream(self) -> AsyncGenerator[Message, None]:
         """One connection: snapshot and events, until AgentError for what ended it."""
@@ -199,7 +228,7 @@ class Subscription(AsyncIterator[Message]):
     def _take(self, response: event_pb2.SubscribeResponse) -> Message | None:
         """Notes the cursor of a message; returns what is for the reader."""
         self._became(Connection.CONNECTED)
-        self._settled.set()
+        self._settle()
         match response.WhichOneof("body"):
             case "snapshot":
                 self._received = response.snapshot.cursor

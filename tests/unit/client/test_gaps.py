@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from collections.abc import Callable
+from pathlib import Path
+from socket import AF_UNIX
+from socket import socket as Socket
 from typing import Any
 
 import grpc
@@ -81,6 +85,26 @@ async def test_closing_the_client_ends_the_wait_of_every_reader(fake: FakeAgent,
     await agent.close()
     async with asyncio.timeout(5):
         assert await asyncio.gather(*readers) == ["ended", "ended"]
+
+
+async def test_closing_the_client_ends_the_wait_for_an_agent(tmp_path: Path) -> None:
+    agent = Agent(str(tmp_path / "nothing.sock"))
+    agent.on("INVITED", print)
+    events = agent.events(wait_for_agent=True)
+
+    async def enter() -> str:
+        async with events:
+            return await read(events)
+
+    entering, asking = asyncio.create_task(enter()), asyncio.create_task(events.ready())
+    await asyncio.wait({entering, asking}, timeout=0.05)
+    await agent.close()
+    async with asyncio.timeout(5):
+        assert await entering == "ended"
+        with pytest.raises(AgentUnavailable):
+            await asking
+        async with events:
+            assert await read(events) == "ended"
 
 
 async def test_closing_a_subscription_ends_the_wait_of_its_reader(agent: Agent) -> None:
@@ -280,6 +304,35 @@ async def test_a_connection_callback_that_fails_ends_no_stream(
             assert (await ears.next())[1].user_id == "bob"
     assert states == [Connection.CONNECTED, Connection.LOST, Connection.CONNECTED, Connection.CLOSED]
     assert caplog.text.count("the callback of the connection failed") == 4
+
+
+async def test_a_command_without_an_agent_fails_at_once_whoever_listens(fake: FakeAgent, socket: str) -> None:
+    """It waited for the stream of the callbacks until its own deadline."""
+    await fake.stop()
+    async with Agent(socket, timeout=60) as agent:
+        ears = Ears(agent, "USER_ENTER")
+        async with asyncio.timeout(10):
+            for _ in range(10):
+                with pytest.raises(AgentUnavailable, match="no agent answers at"):
+                    await agent.status()
+        await fake.start(socket)
+        async with asyncio.timeout(30), agent.events(wait_for_agent=True):
+            await agent.status()
+        await fake.publish(USER_ENTER, user_entered={"user_id": "bob"})
+        assert (await ears.next())[1].user_id == "bob"
+
+
+async def test_a_command_has_one_deadline_whoever_listens(socket: str) -> None:
+    """An agent that hangs was waited for twice: for the stream of the callbacks, and for the reply."""
+    with Socket(AF_UNIX) as hanging:
+        hanging.bind(socket)
+        hanging.listen()
+        async with Agent(socket, timeout=1.0) as agent:
+            agent.on("INVITED", print)
+            began = time.monotonic()
+            with pytest.raises(AgentUnavailable):
+                await agent.status()
+            assert 0.9 <= time.monotonic() - began < 1.9
 
 
 async def test_the_cursor_moves_past_what_the_filter_hides(agent: Agent, fake: FakeAgent) -> None:
