@@ -14,6 +14,9 @@ import os
 import re
 from typing import Any
 
+TOLERANCE = 0.01
+"""Share of a rate by which PortAudio takes another one for it."""
+
 _NONBLOCK = 1
 _STREAMS = {"output": 0, "input": 1}
 _HARDWARE = re.compile(r"\((hw:\d+,\d+)\)$")
@@ -27,9 +30,9 @@ def _library() -> Any:
         return None
 
 
-def trouble(name: str, direction: str) -> str:
-    """Why the card cannot be opened at present, "" when it can. `name` is PortAudio's: a plugin's, or words
-    with the card's number at the end. `direction`: "input" or "output".
+def trouble(name: str, direction: str, rate: int) -> str:
+    """Why the card cannot be opened at present for `rate` samples a second, "" when it can. `name` is
+    PortAudio's: a plugin's, or words with the card's number at the end. `direction`: "input" or "output".
     """
     asound = _library()
     if asound is None:
@@ -40,5 +43,19 @@ def trouble(name: str, direction: str) -> str:
     error = asound.snd_pcm_open(ctypes.byref(handle), told, _STREAMS[direction], _NONBLOCK)
     if error < 0:
         return os.strerror(-error)
-    asound.snd_pcm_close(handle)
-    return ""
+    try:
+        return "" if _does(asound, handle, rate) else f"it does not do {rate} Hz"
+    finally:
+        asound.snd_pcm_close(handle)
+
+
+def _does(asound: Any, pcm: ctypes.c_void_p, rate: int) -> bool:
+    """Whether it can be set to that rate, or nearly."""
+    params, nearest = ctypes.c_void_p(), ctypes.c_uint(rate)
+    asound.snd_pcm_hw_params_malloc(ctypes.byref(params))
+    try:
+        asound.snd_pcm_hw_params_any(pcm, params)
+        error = asound.snd_pcm_hw_params_set_rate_near(pcm, params, ctypes.byref(nearest), None)
+    finally:
+        asound.snd_pcm_hw_params_free(params)
+    return error >= 0 and abs(nearest.value - rate) <= rate * TOLERANCE

@@ -167,7 +167,7 @@ def _check(sounddevice: Any, device: str, direction: Direction, code: str) -> No
     """Raises: Refused DEVICE_FAILED for what cannot be opened: see `alsa.py`."""
     known = sounddevice.query_devices(None if device == "default" else device, direction)
     is_alsa = sounddevice.query_hostapis(known["hostapi"])["name"] == "ALSA"
-    if is_alsa and (why := alsa.trouble(known["name"], direction)):
+    if is_alsa and (why := alsa.trouble(known["name"], direction, AUDIO_CLOCK)):
         raise failed(device, why, code)
 
 

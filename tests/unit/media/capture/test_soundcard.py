@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from mediaagentd.errors import Refused
 from mediaagentd.media import listening
 from mediaagentd.media.capture import alsa, soundcard
 from mediaagentd.media.capture.soundcard import SoundCards
+from mediaagentd.media.types import AUDIO_CLOCK
 
 
 class PortAudioError(Exception):
@@ -169,8 +171,18 @@ def test_nothing_that_fails_is_tried_beside_an_open_card(library: Library) -> No
 
 
 def test_alsa_is_asked_for_a_card_by_its_number() -> None:
-    assert alsa.trouble("null", "input") == alsa.trouble("null", "output") == ""
-    assert alsa.trouble("USB Audio: - (hw:99,0)", "input") not in ("", os.strerror(0))
+    assert alsa.trouble("null", "input", AUDIO_CLOCK) == alsa.trouble("null", "output", AUDIO_CLOCK) == ""
+    assert alsa.trouble("USB Audio: - (hw:99,0)", "input", AUDIO_CLOCK) not in ("", os.strerror(0))
+
+
+def test_alsa_is_asked_for_the_rate_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A webcam's microphone may do 16 or 44.1 kHz only: it can be opened, and then fails all the same."""
+    card = 'pcm.card { type a52 rate 44100 channels 2 slavepcm "null" }'
+    (tmp_path / "asound.conf").write_text(f"</usr/share/alsa/alsa.conf>\n{card}\n")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
+    if why := alsa.trouble("card", "output", 44_100):
+        pytest.skip(f"no plugin of ALSA's that is picky: {why}")
+    assert alsa.trouble("card", "output", AUDIO_CLOCK) == "it does not do 48000 Hz"
 
 
 def test_a_driver_that_hangs_does_not_keep_others_waiting(library: Library) -> None:
