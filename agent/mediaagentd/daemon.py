@@ -18,17 +18,16 @@ import structlog
 
 from mediaagentd import config as configuration
 from mediaagentd import configured, lock, version
+from mediaagentd.answering import answer_all
 from mediaagentd.api.clock import WallClock
 from mediaagentd.api.convert import Conversion
 from mediaagentd.api.house import About, House
 from mediaagentd.api.server import Server
-from mediaagentd.call.events import Invited
 from mediaagentd.call.signal import IceServer, Signal
-from mediaagentd.call.types import Answer, Link, PeerDown, Phase, Report, SessionChanged, SessionPhase
+from mediaagentd.call.types import Link, PeerDown, Report, SessionChanged, SessionPhase
 from mediaagentd.calls import Calls
 from mediaagentd.config import Config, ConfigError
-from mediaagentd.errors import Refused
-from mediaagentd.events import EventLog, Happened
+from mediaagentd.events import EventLog
 from mediaagentd.faults import Fault, Faults, Sabotage
 from mediaagentd.history.history import History
 from mediaagentd.history.types import Record, Retention
@@ -177,7 +176,7 @@ class Agent:
         if self._config.user_id:
             self._tasks.append(asyncio.create_task(self._stay_logged_in(), name="login"))
         if self._echo:
-            self._tasks.append(asyncio.create_task(self._answer(), name="answer"))
+            self._tasks.append(asyncio.create_task(answer_all(self._calls, self._events), name="answer"))
         _log.info("serving", socket=str(path), version=version())
 
     def _hold_state(self) -> None:
@@ -216,25 +215,6 @@ class Agent:
     async def _stay_logged_in(self) -> None:
         await self._media.opened()
         await self._standing.run()
-
-    async def _answer(self) -> None:
-        """Accepts every invitation, the one that rings already first."""
-        subscription = self._events.subscribe(frozenset({Invited}), "", lambda: self._calls.state.call)
-        try:
-            async for message in subscription:
-                ringing = self._calls.state.call
-                if isinstance(message, Happened) and isinstance(message.event, Invited):
-                    ringing = message.event.call
-                if ringing is not None and ringing.phase is Phase.RINGING:
-                    await self._accept(ringing.invite.invite_id)
-        finally:
-            subscription.close()
-
-    async def _accept(self, invite_id: str) -> None:
-        try:
-            await self._calls.perform(lambda op: Answer(op, invite_id))
-        except Refused as error:
-            _log.info("not answered", reason=error.reason.name)
 
 
 # --------------------------------------------------------------------------------- serving
