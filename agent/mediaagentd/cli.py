@@ -36,10 +36,12 @@ class Exit(enum.IntEnum):
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; see systemd/agent.toml.")]
 Socket = Annotated[Path | None, Parameter(help="Unix socket for the clients.")]
 LogLevel = Annotated[str | None, Parameter(help="debug, info, warning or error.")]
+WithParent = Annotated[bool, Parameter(negative=(), show=False)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the console script; exits."""
+    _open_streams()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -85,6 +87,7 @@ def run_agent(
         bool,
         Parameter(negative=(), help="Everything to try a call: a hub, you as `me`, and `echo`, who answers."),
     ] = False,
+    with_parent: WithParent = False,
 ) -> int:
     """Runs the agent of this device until SIGTERM or Ctrl-C."""
     from mediaagentd import daemon
@@ -97,7 +100,8 @@ def run_agent(
     if dev:
         _hush(settings)
         return daemon.run_dev(settings, say=_announce)
-    return daemon.run_agent(settings, read=_reader(config, flags, part), with_hub=with_hub)
+    read = _reader(config, flags, part)
+    return daemon.run_agent(settings, read=read, with_hub=with_hub, with_parent=with_parent)
 
 
 def echo(
@@ -106,7 +110,7 @@ def echo(
     socket: Socket = None,
     hub_target: Annotated[str | None, Parameter(help="host:port of the hub.")] = None,
     log_level: LogLevel = None,
-    with_parent: Annotated[bool, Parameter(negative=(), show=False)] = False,
+    with_parent: WithParent = False,
 ) -> int:
     """Runs an agent that answers every call and sends back what it receives.
 
@@ -126,6 +130,7 @@ def hub(
     listen: Annotated[str | None, Parameter(help="host:port to listen on.")] = None,
     database: Annotated[Path | None, Parameter(help="SQLite file; without one nothing survives.")] = None,
     log_level: LogLevel = None,
+    with_parent: WithParent = False,
 ) -> int:
     """Runs the signalling hub until SIGTERM or Ctrl-C. Its keys come from the configuration."""
     from mediaagentd import hub_daemon
@@ -133,7 +138,7 @@ def hub(
 
     section = {key: value for key, value in (("listen", listen), ("database", database)) if value is not None}
     flags = {"hub": section or None, "log_level": log_level}
-    return hub_daemon.run_hub(_load(config, flags, Part.HUB))
+    return hub_daemon.run_hub(_load(config, flags, Part.HUB), with_parent=with_parent)
 
 
 def usersig(
@@ -158,7 +163,7 @@ def usersig(
     elif settings.hub.keys:
         key = settings.hub.keys[0].get_secret_value()
     else:
-        raise ConfigError("hub.keys: there is no key to make a UserSig with")
+        raise ConfigError("hub.keys: there is no key to make a UserSig with: name a --key-file")
     made = mint(settings.sdk_app_id, key, user_id, now=int(time.time()), expire=expire)
     sys.stdout.write(f"{made}\n")
     return Exit.OK
@@ -203,6 +208,17 @@ def demo(
 
 
 # --------------------------------------------------------------------------------- the edges
+
+
+def _open_streams() -> None:
+    """What was closed (`2>&-`) leads nowhere: else the next socket or file has its number, and what a library
+    says on stderr goes there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: the stream's
+            os.set_inheritable(null, True)
+            setattr(sys, name, os.fdopen(null, mode))
 
 
 def _load(file: Path | None, flags: dict[str, Any], of: Part, *, quiet: bool = False) -> Config:

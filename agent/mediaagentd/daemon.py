@@ -6,8 +6,6 @@ Only this module knows who is real. Everything else gets what it needs in its co
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import signal
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -33,7 +31,7 @@ from mediaagentd.history.history import History
 from mediaagentd.history.types import Record, Retention
 from mediaagentd.lag import LoopLag
 from mediaagentd.lending import LendingLoop
-from mediaagentd.lifecycle import Part, serve, step
+from mediaagentd.lifecycle import Part, end_with_parent, serve, step
 from mediaagentd.media.door import MediaDoor
 from mediaagentd.network import NetworkWatch
 from mediaagentd.signalling.client import HubClient
@@ -234,7 +232,7 @@ def run_agent(
     Raises ConfigError, LockedError, OSError.
     """
     if with_parent:
-        _end_with_parent()
+        end_with_parent()
     if echo and not config.user_id:
         raise ConfigError("user_id, user_sig: an echo must be somebody who can be called")
 
@@ -283,12 +281,6 @@ def _hub(config: Config) -> Part:
     from mediaagentd.hub_daemon import Hub
 
     return Hub(config)
-
-
-def _end_with_parent() -> None:
-    """Asks the kernel for SIGTERM when the parent dies, even by SIGKILL: nobody else would end us."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _hub_client(config: Config, device_id: str, wires: Wires, faults: Faults | None) -> HubClient:

@@ -11,7 +11,7 @@ from mediaagentd.hub.quotas import Rate
 from mediaagentd.hub.server import CLOSING, HubServer
 from mediaagentd.hub.settings import HubSettings, IceServer
 from mediaagentd.hub.types import Policy
-from mediaagentd.lifecycle import serve, step
+from mediaagentd.lifecycle import end_with_parent, serve, step
 from mediaagentd.systemd import Notifier
 
 GRACE = 1.0
@@ -21,8 +21,13 @@ STOP_WITHIN = GRACE + CLOSING + 1.0
 """Seconds that a hub may take to leave."""
 
 
-def run_hub(config: Config) -> int:
-    """Runs a hub until it is told to leave. Raises ConfigError, OSError."""
+def run_hub(config: Config, *, with_parent: bool = False) -> int:
+    """Runs a hub until it is told to leave; `with_parent`: ends with the process that started it.
+
+    Raises ConfigError, OSError.
+    """
+    if with_parent:
+        end_with_parent()
 
     async def run() -> None:
         hub = Hub(config)
@@ -53,7 +58,10 @@ class Hub:
     def __init__(self, config: Config) -> None:
         """Raises ConfigError."""
         if not config.hub.keys:
-            raise ConfigError("hub.keys: the hub needs at least one key to verify UserSigs with")
+            raise ConfigError(
+                "hub.keys: the hub needs at least one key to verify UserSigs with: any secret, in the "
+                "credential hub_keys (see mediaagent-hub.service), MEDIAAGENT_HUB__KEYS or the configuration"
+            )
         self._server = HubServer(_hub_settings(config))
 
     async def start(self) -> None:

@@ -43,6 +43,12 @@ class Part(Protocol):
         """Whether it makes progress; when it does not for long, systemd starts us again."""
 
 
+def end_with_parent() -> None:
+    """Asks the kernel for SIGTERM when the parent dies, even by SIGKILL: nobody else would end us."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
 async def serve(
     parts: Sequence[Part],
     notifier: Notifier,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -64,3 +67,15 @@ def test_a_hub_whose_database_is_damaged_says_so(
     assert f"{database}: the database is damaged" in told
     assert "backup" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "keys").write_text("key")
+    line = f'exec "$0" -m mediaagentd usersig ann --key-file "$1" {closed}'
+    ended = subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable, tmp_path / "keys"],
+        capture_output=True, timeout=60, check=False, env={**os.environ, "PYTHONWARNINGS": "error"},
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert bool(ended.stdout) == (">&-" not in closed.split())

@@ -34,10 +34,12 @@ def run(output: Path = OUTPUT) -> int:
 
 
 async def _interruptible(output: Path) -> int:
-    """SIGTERM ends it as Ctrl-C does: hub and daemons must not outlive the demonstration."""
+    """SIGTERM, and a terminal that closes, end it as Ctrl-C does: in order."""
     performance = asyncio.current_task()
     assert performance is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, performance.cancel)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            asyncio.get_running_loop().add_signal_handler(number, performance.cancel)
     return await _perform(output)
 
 

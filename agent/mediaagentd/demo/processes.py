@@ -118,7 +118,7 @@ class House:
             ours = {"MEDIAAGENT_SDK_APP_ID": str(APP_ID), "NOTIFY_SOCKET": address}
             with log.open("wb") as stream:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "mediaagentd", command,
+                    sys.executable, "-m", "mediaagentd", command, "--with-parent",
                     stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
                     env={**clean, **ours, **settings},
                 )  # fmt: skip
