@@ -57,6 +57,8 @@ class FakeAgent(
         self.watching = 0
         self.busy = False
         self.hang = False
+        self.slow = False
+        self.picture = b"jpeg"
         self.log: list[event_pb2.Event] = []
         self._heard: asyncio.Queue[Any] = asyncio.Queue()
         self._changed = asyncio.Condition()
@@ -280,9 +282,12 @@ class FakeAgent(
         self._record(request)
         view = view_pb2.View(view_id=request.view_id, user_id=request.user_id, frames=request.frames)
         self.views[request.view_id] = view
+        if self.slow:
+            await asyncio.Event().wait()
         return view_pb2.StartRemoteViewResponse(view=view)
 
     async def StopRemoteView(self, request: Any, context: Any) -> view_pb2.StopRemoteViewResponse:
+        self._record(request)
         self.views.pop(request.view_id, None)
         return view_pb2.StopRemoteViewResponse()
 
@@ -302,12 +307,13 @@ class FakeAgent(
         if request.view_id not in self.views:
             await refuse(context, grpc.StatusCode.NOT_FOUND, "VIEW_UNKNOWN", "no view of that name")
         view = self.views[request.view_id]
+        self._record(request)
         self.watching += 1
         try:
             for sequence in range(1, 1_000_000):
                 if not view.user_id:
                     await self._camera.wait()
-                yield view_pb2.WatchViewResponse(data=b"jpeg", width=64, height=48, sequence=sequence)
+                yield view_pb2.WatchViewResponse(data=self.picture, width=64, height=48, sequence=sequence)
                 await asyncio.sleep(0.01)  # the pace of the pictures
         finally:
             self.watching -= 1

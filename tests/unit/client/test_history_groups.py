@@ -152,3 +152,12 @@ async def test_group_calls_on_the_command_line(fake: FakeAgent, socket: str) -> 
     assert (await command(socket, "join", "--group", "team")).code == 0
     assert (await command(socket, "join", "c5")).code == 0
     assert (await command(socket, "join")).code == 2
+
+
+async def test_a_pipe_gets_whole_ids_in_one_line(fake: FakeAgent, socket: str) -> None:
+    ids = ["a" * 48, "b" * 48]
+    for group_id in ids:
+        await command(socket, "group", "create", "bob", "--id", group_id, "--name", f"Name of {group_id}")
+    listed = (await command(socket, "group", "list")).out.splitlines()
+    for group_id in ids:
+        assert sum(f" {group_id} " in line and f" Name of {group_id} " in line for line in listed) == 1

@@ -15,7 +15,7 @@ from rich.table import Table
 from mediaagent.cli.app import DONE, Common, Count, app, connected
 from mediaagent.cli.calls import describe
 from mediaagent.cli.history import ending, others
-from mediaagent.cli.output import plain, word
+from mediaagent.cli.output import plain, while_read, word
 from mediaagent.subscription import Subscription
 from mediaagent.v1 import call_pb2, event_pb2, history_pb2, session_pb2
 from mediaagent.words import Event
@@ -32,7 +32,7 @@ async def events(
     common: Common | None = None,
 ) -> int:
     """Shows what happens, until interrupted."""
-    async with connected(common) as (agent, out), agent.events(types, cursor) as stream:
+    async with connected(common) as (agent, out), agent.events(types, cursor) as stream, while_read():
         with contextlib.ExitStack() as stack:
             rows: deque[tuple[str, str, str]] = deque(maxlen=ROWS)
             live = stack.enter_context(Live(console=out.console)) if out.is_live else None

@@ -75,7 +75,7 @@ async def mine(*, common: Common = NO_COMMON) -> int:
             return DONE
         table = Table()
         for name in ("id", "name", "owner", "members", "call"):
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         for found in groups:
             running = found.active_call_id or "-"
             table.add_row(found.group_id, found.name, found.owner, str(found.member_count), running)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import os
+import select
+import stat
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -12,6 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mediaagent.errors import AgentError
+
+UNBOUNDED = 10_000
+"""Columns of a file or a pipe: what a table cuts off or folds to fit 80 is lost to `grep`."""
 
 
 def plain(message: Message) -> dict[str, Any]:
@@ -27,6 +36,46 @@ def word(enum: Any, value: int, prefix: str) -> str:
         return str(value)
 
 
+@contextlib.asynccontextmanager
+async def while_read() -> AsyncIterator[None]:
+    """Ends the commands in it with BrokenPipeError once nobody reads the pipe that is our stdout
+    (`| head -1`): who has nothing to write would not hear of it.
+    """
+    pipe, loop, command = _piped(), asyncio.get_running_loop(), asyncio.current_task()
+    if pipe is None or command is None:
+        yield
+        return
+    left = False
+
+    def look() -> None:
+        nonlocal left
+        loop.remove_reader(pipe)
+        poll = select.poll()
+        poll.register(pipe, 0)
+        left = bool(poll.poll(0))  # not where it can be read from as well
+        if left:
+            command.cancel()
+
+    loop.add_reader(pipe, look)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not left or command.uncancel():
+            raise
+        raise BrokenPipeError from None
+    finally:
+        loop.remove_reader(pipe)
+
+
+def _piped() -> int | None:
+    """The file descriptor of stdout where that is a pipe."""
+    try:
+        number = sys.stdout.fileno()
+        return number if stat.S_ISFIFO(os.fstat(number).st_mode) else None
+    except (OSError, ValueError):  # it is closed, or another's
+        return None
+
+
 class Output:
     """Where a command's results go. With `as_json` every result is one JSON object on its own line."""
 
@@ -34,6 +83,8 @@ class Output:
         self.as_json = as_json
         # No markup: names of groups are other people's, and "[/x]" in one is text.
         self.console = Console(highlight=False, soft_wrap=True, markup=False)
+        if not self.console.is_terminal:
+            self.console.width = UNBOUNDED
 
     @property
     def is_live(self) -> bool:

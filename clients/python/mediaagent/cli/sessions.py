@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 import sys
@@ -18,7 +19,7 @@ VARIABLE = "MEDIAAGENT_USER_SIG"
 
 
 @app.command
-async def login(
+def login(
     user: str,
     /,
     *,
@@ -27,9 +28,13 @@ async def login(
     common: Common | None = None,
 ) -> int:
     """Logs USER in. The UserSig comes from an option, the environment, a file, or else from stdin."""
-    signature = _user_sig(user_sig, user_sig_file)
+    # Not in the event loop, where a signal is only noted: whoever waits for a line would go on waiting.
+    return asyncio.run(_login(user, _user_sig(user_sig, user_sig_file), common))
+
+
+async def _login(user: str, user_sig: str, common: Common | None) -> int:
     async with connected(common) as (agent, out):
-        session = await agent.login(user, signature)
+        session = await agent.login(user, user_sig)
         out.result(session, f"logged in as {session.user_id}: {_state(session)}")
     return DONE
 

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from rich.status import Status
 
 from mediaagent.cli.app import DONE, Common, Count, Seconds, app, connected
-from mediaagent.cli.output import Output, plain
+from mediaagent.cli.output import Output, plain, while_read
 from mediaagent.client import Agent
 from mediaagent.places import frames
 from mediaagent.v1 import view_pb2
@@ -50,7 +50,7 @@ async def view(
     """
     kind = frames(format, max_fps=fps, max_width=width)
     keep = _keeper(output)
-    async with connected(common) as (agent, out), _shown(agent, user, kind) as view_id:
+    async with connected(common) as (agent, out), _shown(agent, user, kind) as view_id, while_read():
         await _watch(agent, out, view_id, count, keep, silent=str(output) == "-")
     return DONE
 
@@ -59,16 +59,24 @@ async def view(
 async def _shown(agent: Agent, user: str, kind: view_pb2.FramesView) -> AsyncIterator[str]:
     """A view for as long as this command runs."""
     view_id = f"cli-{os.getpid()}"
-    if user:
-        await agent.start_remote_view(user, view_id, kind)
-    else:
-        await agent.start_local_view(view_id, kind)
+    try:
+        if user:
+            await agent.start_remote_view(user, view_id, kind)
+        else:
+            await agent.start_local_view(view_id, kind)
+    except asyncio.CancelledError:
+        await _hide(agent, user, view_id)  # The agent may have begun it.
+        raise
     try:
         yield view_id
     finally:
-        # The view may have ended with its call, and the agent may be gone: neither matters any more.
-        with contextlib.suppress(Exception):
-            await (agent.stop_remote_view(view_id) if user else agent.stop_local_view(view_id))
+        await _hide(agent, user, view_id)
+
+
+async def _hide(agent: Agent, user: str, view_id: str) -> None:
+    """The view may have ended with its call, and the agent may be gone: neither matters any more."""
+    with contextlib.suppress(Exception):
+        await (agent.stop_remote_view(view_id) if user else agent.stop_local_view(view_id))
 
 
 def _keeper(output: Path | None) -> Callable[[view_pb2.WatchViewResponse], None]:
