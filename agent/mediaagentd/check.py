@@ -6,14 +6,18 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mediaagentd.config import Config, ConfigError, unknown_variables
 from mediaagentd.errors import Refused
 from mediaagentd.expiry import ending
 from mediaagentd.usersig import suited
+
+if TYPE_CHECKING:
+    from mediaagentd.media.capture.soundcard import Direction
 
 _FAR = 253402300799
 """The end of the year 9999, Unix seconds: further no calendar goes."""
@@ -42,9 +46,11 @@ def findings(config: Config) -> tuple[Finding, ...]:
         *_environment(),
         *_places(config),
         _hub(config),
+        *_authorities(config),
         *_user_sig(config),
         _camera(config),
-        *_sound(config),
+        _microphone(config),
+        _speaker(config),
         _voice(config),
         *_codecs(config),
         _tuning(config),
@@ -94,6 +100,20 @@ def _hub(config: Config) -> Finding:
         return Finding("hub", f"{config.hub_target} does not answer", False, advice)
 
 
+def _authorities(config: Config) -> Iterator[Finding]:
+    """The files that must be there for a start."""
+    from mediaagentd import configured
+
+    for key, path in (("hub_ca", config.hub_ca), ("turn_ca", config.turn_ca)):
+        if path is None:
+            continue
+        try:
+            configured.authority(key, path)
+            yield Finding(key, str(path))
+        except OSError as error:
+            yield Finding(key, str(path), False, str(error).removeprefix(f"{key}: "))
+
+
 def _user_sig(config: Config) -> Iterator[Finding]:
     """What the configured UserSig says; whether the hub takes it, only the hub knows."""
     if not config.user_id:
@@ -128,38 +148,65 @@ def _stored() -> str:
 
 def _camera(config: Config) -> Finding:
     from mediaagentd.media import devices
+    from mediaagentd.media.types import VideoProfile
 
     name = devices.resolve_camera(config.camera)
     told = devices.shown(name) + (" (auto)" if config.camera == "auto" else "")
-    path = Path(name.removeprefix("file:"))
-    if name == "none" or name.startswith("synthetic") or "://" in name:
+    try:
+        if name != "none":
+            devices.make_camera(name, VideoProfile.P720, "")
+    except Refused:
+        return Finding("camera", told, False, "there is none of that name: configure another camera")
+    if name == "none" or name.startswith("synthetic") or ("://" in name and not name.startswith("file:")):
         return Finding("camera", told)
+    path = Path(name.removeprefix("file:"))
     if not path.exists():
         return Finding("camera", told, False, "connect it, or configure another camera")
+    if not (path.is_file() if name.startswith("file:") else path.is_char_device()):
+        return Finding("camera", told, False, "it is no camera (a video is file:/path): configure another")
     if not os.access(path, os.R_OK):
         return Finding("camera", told, False, "let the daemon read it (group video)")
     return Finding("camera", told)
 
 
-def _sound(config: Config) -> Iterator[Finding]:
+def _microphone(config: Config) -> Finding:
     from mediaagentd.media import devices
+
+    name = devices.resolve_microphone(config.microphone)
+    told = name + (" (auto)" if config.microphone == "auto" else "")
+    try:
+        devices.make_microphone(name)
+    except Refused:
+        return Finding("microphone", told, False, "there is none of that name; a tone has 20 to 20000 Hz")
+    if name == "none" or name.startswith("synthetic"):
+        return Finding("microphone", told)
+    if name.startswith("file:"):
+        good = os.access(name.removeprefix("file:"), os.R_OK)
+        return Finding("microphone", told, good, "" if good else "let the daemon read that file")
+    return _card("microphone", told, name, "input")
+
+
+def _speaker(config: Config) -> Finding:
+    from mediaagentd.media import devices
+
+    name = devices.resolve_speaker(config.speaker)
+    told = name + (" (auto)" if config.speaker == "auto" else "")
+    if name in ("null", "none"):
+        return Finding("speaker", told)
+    if name.startswith("wav:"):
+        good = os.access(Path(name.removeprefix("wav:")).parent, os.W_OK | os.X_OK)
+        return Finding("speaker", told, good, "" if good else "make its directory, writable for the daemon")
+    return _card("speaker", told, name, "output")
+
+
+def _card(what: str, told: str, name: str, direction: Direction) -> Finding:
     from mediaagentd.media.capture import soundcard
 
-    rows: tuple[tuple[str, str, Callable[[str], str], soundcard.Direction], ...] = (
-        ("microphone", config.microphone, devices.resolve_microphone, "input"),
-        ("speaker", config.speaker, devices.resolve_speaker, "output"),
-    )
-    for what, configured, resolve, direction in rows:
-        name = resolve(configured)
-        told = name + (" (auto)" if configured == "auto" else "")
-        if name.startswith(("synthetic", "none", "null", "wav:")):
-            yield Finding(what, told)
-        elif name.startswith("file:"):
-            good = os.access(name.removeprefix("file:"), os.R_OK)
-            yield Finding(what, told, good, "" if good else "let the daemon read that file")
-        else:
-            good = soundcard.CARDS.has(direction)
-            yield Finding(what, told, good, "" if good else "connect one; apt install libportaudio2")
+    if soundcard.CARDS.has(direction, name):
+        return Finding(what, told)
+    if soundcard.CARDS.has(direction):
+        return Finding(what, told, False, "there is none of that name: `python -m sounddevice` lists them")
+    return Finding(what, told, False, "connect one; apt install libportaudio2")
 
 
 def _voice(config: Config) -> Finding:

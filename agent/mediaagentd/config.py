@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import os
+import pwd
 import re
 import socket
 import uuid
@@ -293,7 +294,7 @@ def _find_file(file: Path | None, environ: Mapping[str, str]) -> Path | None:
         if not os.access(named, os.R_OK) or named.is_dir():
             raise OSError(f"{named}: there is no such file, or it may not be read")
         return named
-    home = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '/root')}/.config"
+    home = environ.get("XDG_CONFIG_HOME") or f"{_home(environ, os.geteuid())}/.config"
     usual = (Path(home) / "mediaagent" / "agent.toml", Path("/etc/mediaagent/agent.toml"))
     return next((path for path in usual if _is_readable(path)), None)
 
@@ -357,8 +358,16 @@ def default_state_dir(environ: Mapping[str, str], uid: int) -> Path:
         return Path(chosen)
     if uid == 0:
         return Path("/var/lib/mediaagent")
-    home = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '/tmp')}/.local/state"  # noqa: S108 - last resort of a user without a home
+    home = environ.get("XDG_STATE_HOME") or f"{_home(environ, uid)}/.local/state"
     return Path(home) / "mediaagent"
+
+
+def _home(environ: Mapping[str, str], uid: int) -> str:
+    """As the environment names it, else the user database; for a user in neither one that is not there."""
+    try:
+        return environ.get("HOME") or pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        return "/nonexistent"
 
 
 def device_id(config: Config) -> str:

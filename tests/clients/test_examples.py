@@ -1,4 +1,4 @@
-"""The README's ten lines, in Python and in Node, do what they say."""
+"""The README's examples, in Python and in Node, do what they say."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
+from asyncio.subprocess import Process
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mediaagent.v1 import call_pb2
 from mediaagentd.demo.actor import Actor, having
 from mediaagentd.demo.pictures import luma_of_image, shows_label
 
+from tests.fakes.agent import FakeAgent
 from tests.integration import processes
 
 CLIENTS = processes.REPOSITORY / "clients"
@@ -22,15 +24,36 @@ if shutil.which("node") and (CLIENTS / "node" / "node_modules").is_dir():
     EXAMPLES.append(["node", str(CLIENTS / "node" / "example.mjs")])
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: Path(example[1]).name)
+async def test_an_example_whose_call_nobody_answers_ends_and_says_so(
+    tmp_path: Path, example: list[str]
+) -> None:
+    fake, socket = FakeAgent(), tmp_path / "agent.sock"
+    fake.busy = True
+    await fake.start(str(socket))
+    try:
+        process = await start(example, tmp_path, socket, "sig")
+        out, _ = await asyncio.wait_for(process.communicate(), 15)
+    finally:
+        await fake.stop()
+    assert process.returncode == 1
+    assert out.decode().splitlines() == ["bob did not answer"]
+
+
 async def play(example: list[str], directory: Path, socket: Path, user_sig: str) -> None:
     """Runs one example to its end; it leaves bob.png in the directory."""
-    process = await asyncio.create_subprocess_exec(
+    process = await start(example, directory, socket, user_sig)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, out.decode()
+
+
+async def start(example: list[str], directory: Path, socket: Path, user_sig: str) -> Process:
+    """Starts one example."""
+    return await asyncio.create_subprocess_exec(
         *example, str(socket), user_sig,
         cwd=directory, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "PYTHONPATH": str(CLIENTS / "python")},
     )  # fmt: skip
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, out.decode()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: Path(example[1]).name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import re
 import sys
 import tomllib
@@ -187,6 +188,8 @@ def test_default_socket(environ: dict[str, str], uid: int, path: str) -> None:
         ({}, 0, "/var/lib/mediaagent"),
         ({"HOME": "/home/ann"}, 7, "/home/ann/.local/state/mediaagent"),
         ({"HOME": "/home/ann", "XDG_STATE_HOME": "/s"}, 7, "/s/mediaagent"),
+        ({}, 65534, f"{pwd.getpwuid(65534).pw_dir}/.local/state/mediaagent"),
+        ({}, 2**31, "/nonexistent/.local/state/mediaagent"),
     ],
 )
 def test_default_state_dir(environ: dict[str, str], uid: int, path: str) -> None:

@@ -40,4 +40,5 @@ def _pair(certificate: Path, key: Path) -> grpc.ServerCertificateConfiguration:
     except ssl.SSLError:
         raise OSError(f"{_KEYS}: not a certificate and its key in PEM, without a password") from None
     except OSError as error:
-        raise OSError(f"{_KEYS}: {error.strerror}") from None
+        where = f": {error.filename}" if error.filename else ""
+        raise OSError(f"{_KEYS}: {error.strerror}{where}") from None

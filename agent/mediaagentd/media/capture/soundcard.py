@@ -80,13 +80,13 @@ class SoundCards:
         self._pause = 0.0
         self._wanted = -math.inf
 
-    def has(self, direction: Direction) -> bool:
-        """Whether there is a card of that kind."""
+    def has(self, direction: Direction, device: str = "default") -> bool:
+        """Whether there is a card of that kind, and of that name."""
         try:
             sounddevice = load_sounddevice()
             with self._alone():
                 self._look_anew(sounddevice)
-                return bool(sounddevice.query_devices(kind=direction))
+                return bool(sounddevice.query_devices(None if device == "default" else device, direction))
         except (Refused, ValueError, LookupError):
             return False
         except Exception as error:  # PortAudioError cannot be named before the library is there

@@ -55,6 +55,8 @@ class Library(ModuleType):
     def query_devices(self, device: str | None = None, kind: str | None = None) -> dict[str, Any]:
         if not self.known:
             return {}
+        if device not in {None, *self.known}:
+            raise ValueError(device)
         return {"name": device or "default", "hostapi": int(device in self.alsa), f"max_{kind}_channels": 2}
 
     def query_hostapis(self, index: int) -> dict[str, str]:
@@ -151,6 +153,13 @@ def test_it_is_looked_for_more_and_more_seldom(library: Library, monkeypatch: py
     library.cards.add("later")
     now[0] += soundcard.IDLE + 1  # another call
     cards.close(opens(cards, "later"))
+
+
+def test_a_card_is_asked_for_by_name(library: Library) -> None:
+    cards = SoundCards()
+    assert cards.has("input")
+    assert cards.has("input", "card")
+    assert not cards.has("input", "another")
 
 
 def test_nothing_that_fails_is_tried_beside_an_open_card(library: Library) -> None:
