@@ -3,7 +3,8 @@
 What a microphone or an encoder has made is to be sent at once, by code that belongs on the loop. To wake a
 sleeping loop for it costs two threads' switches, a pipe's write and read, and a wait for the interpreter.
 While the loop waits for its sockets, nothing of it runs; so long another thread may do the loop's work in its
-place, under a lock that the loop takes back when it wakes.
+place, under a lock that the loop takes back when it wakes. And what the loop need not wake for by itself is
+`Polled`: looked at by whoever has the turn anyway.
 """
 
 from __future__ import annotations
@@ -11,19 +12,39 @@ from __future__ import annotations
 import asyncio
 import selectors
 import threading
+import time
 from asyncio import events
 from collections.abc import Callable
-from typing import Any, TypeVarTuple
+from typing import Any, Protocol, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
+
+STALL = 0.1
+"""Seconds that nobody has borrowed the turn, at a wake-up of the loop's own, after which it waits for what is
+polled again.
+"""
+
+WAIT = 0.005
+"""Seconds that `attend` waits for a loop at work."""
+
+
+class Polled(Protocol):
+    """What the loop does not wake for; see `LendingLoop.poll`."""
+
+    def poll(self) -> None:
+        """Does what there is to do, as the loop would."""
+
+    def stop(self) -> None:
+        """Nobody polls any more."""
 
 
 class _Waiting(selectors.DefaultSelector):
     """Lets go of the turn for as long as it waits."""
 
-    def __init__(self, turn: threading.Lock) -> None:
+    def __init__(self, turn: threading.Lock, woken: Callable[[], None]) -> None:
         super().__init__()
         self._turn = turn
+        self._woken = woken
 
     def select(self, timeout: float | None = None) -> list[Any]:
         self._turn.release()
@@ -31,6 +52,7 @@ class _Waiting(selectors.DefaultSelector):
             return super().select(timeout)
         finally:
             self._turn.acquire()
+            self._woken()
 
 
 class LendingLoop(asyncio.SelectorEventLoop):
@@ -39,7 +61,10 @@ class LendingLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._turn.acquire()  # the loop's, but for when it waits
-        super().__init__(_Waiting(self._turn))
+        self._polled: tuple[Polled, ...] = ()
+        self._borrowed = self._known = 0
+        self._borrowing = 0.0  # when it was last found to be borrowed
+        super().__init__(_Waiting(self._turn, self._on_woken))
 
     def lend(self, callback: Callable[[*Ts], object], *args: *Ts) -> bool:
         """Runs it in this thread, as the loop would; False, and not, when the loop is at work. What a thread
@@ -50,20 +75,76 @@ class LendingLoop(asyncio.SelectorEventLoop):
         try:
             if self._ready or self._debug:  # type: ignore[attr-defined] # of asyncio, as are those below
                 return False
-            before, own = self._scheduled[:1], events._get_running_loop()  # type: ignore[attr-defined]
-            events._set_running_loop(self)
-            try:
-                callback(*args)
-            except Exception as error:
-                self.call_exception_handler({"message": f"Exception in {callback}", "exception": error})
-            finally:
-                events._set_running_loop(own)
-            sooner = self._scheduled[:1] != before  # type: ignore[attr-defined] # a heap
-            if self._ready or self._stopping or sooner:  # type: ignore[attr-defined]
-                self._write_to_self()  # type: ignore[attr-defined]
+            self._in_its_place(callback, *args)
             return True
         finally:
             self._turn.release()
+
+    def poll(self, polled: Polled) -> None:
+        """From now on it is polled by whoever borrows the turn, behind what that is borrowed for, and when
+        the loop wakes. Once nobody has borrowed it for `STALL` seconds, as far as the loop sees when it wakes
+        (five times a second: `lag.py`), it is told to stop.
+        """
+        self._polled = (*self._polled, polled)
+        self._known, self._borrowing = self._borrowed, time.monotonic()
+
+    def leave(self, polled: Polled) -> None:
+        """It is polled no more."""
+        self._polled = tuple(each for each in self._polled if each is not polled)
+
+    def attend(self) -> None:
+        """Polls in this thread, when the loop is idle within `WAIT` seconds."""
+        if self._polled and self._turn.acquire(timeout=WAIT):
+            try:
+                if not self._debug:  # type: ignore[attr-defined]
+                    self._in_its_place(_nothing)
+            finally:
+                self._turn.release()
+
+    def _in_its_place(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
+        before, own = self._scheduled[:1], events._get_running_loop()  # type: ignore[attr-defined]
+        events._set_running_loop(self)
+        try:
+            callback(*args)
+        except Exception as error:
+            self.call_exception_handler({"message": f"Exception in {callback}", "exception": error})
+        finally:
+            self._poll()
+            events._set_running_loop(own)
+        self._borrowed += 1
+        sooner = self._scheduled[:1] != before  # type: ignore[attr-defined] # a heap
+        if self._ready or self._stopping or sooner:  # type: ignore[attr-defined]
+            self._write_to_self()  # type: ignore[attr-defined]
+
+    def _on_woken(self) -> None:
+        """In the loop's own thread, which runs what this makes ready."""
+        if not self._polled:
+            return
+        now = time.monotonic()
+        if self._borrowed != self._known:
+            self._known, self._borrowing = self._borrowed, now
+        if now - self._borrowing <= STALL:
+            self._poll()
+            return
+        for each in self._polled:
+            each.stop()
+
+    def _poll(self) -> None:
+        for each in self._polled:
+            try:
+                each.poll()
+            except Exception as error:
+                self.call_exception_handler({"message": f"Exception in {each}", "exception": error})
+
+
+def _nothing() -> None:
+    """To be borrowed for."""
+
+
+def attend(loop: asyncio.AbstractEventLoop) -> None:
+    """`LendingLoop.attend`, where it is one."""
+    if isinstance(loop, LendingLoop):
+        loop.attend()
 
 
 def hand_over(loop: asyncio.AbstractEventLoop, callback: Callable[[*Ts], object], *args: *Ts) -> None:

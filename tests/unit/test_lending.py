@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from mediaagentd.lending import LendingLoop, hand_over
+from mediaagentd.lending import STALL, LendingLoop, attend, hand_over
 
 T = TypeVar("T")
 
@@ -216,3 +216,101 @@ async def test_another_loop_is_woken() -> None:
     waiting: Awaitable[bool] = done.wait()
     await elsewhere(lambda: hand_over(loop, done.set))
     assert await asyncio.wait_for(waiting, PATIENCE)
+
+
+class Noted:
+    """Something to poll, that notes in which thread it was."""
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+        self.stopped = asyncio.Event()
+
+    def poll(self) -> None:
+        self.threads.append(threading.get_ident())
+
+    def stop(self) -> None:
+        lending().leave(self)
+        self.stopped.set()
+
+
+def test_what_is_polled_is_so_by_who_borrows_and_by_a_loop_that_wakes(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, noted, before = lending(), Noted(), list[int]()
+        loop.poll(noted)
+
+        def work() -> int:
+            until_lent(loop, lambda: before.append(len(noted.threads)))
+            return threading.get_ident()
+
+        thread = await elsewhere(work)
+        assert noted.threads[before[0]] == thread, "it is polled behind what was brought"
+        assert noted.threads[-1] == threading.get_ident(), "the loop has woken for the end of that thread"
+        count = len(noted.threads)
+        loop.leave(noted)
+        await elsewhere(lambda: until_lent(loop, lambda: None))
+        assert len(noted.threads) == count
+
+    runner.run(story())
+
+
+def test_when_nobody_borrows_any_more_what_is_polled_is_told(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, noted = lending(), Noted()
+        loop.poll(noted)
+        began = loop.time()
+
+        def wake() -> None:
+            loop.call_later(STALL / 4, wake)
+
+        wake()
+        await asyncio.wait_for(noted.stopped.wait(), PATIENCE)
+        assert loop.time() - began >= STALL
+        assert noted.threads
+
+    runner.run(story())
+
+
+def test_who_attends_polls_and_waits_for_a_loop_at_work_for_a_moment_only(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, noted, tried = lending(), Noted(), threading.Event()
+        attend(loop)  # nothing is polled
+        loop.poll(noted)
+
+        def work() -> int:
+            attend(loop)  # the loop is at work until this has come back
+            tried.set()
+            while not noted.threads:
+                attend(loop)
+            return threading.get_ident()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert tried.wait(PATIENCE)
+        assert not noted.threads
+        loop.leave(noted)
+        loop.poll(noted)
+        await elsewhere(thread.join)
+        assert thread.ident in noted.threads
+
+    runner.run(story())
+
+
+def test_a_poll_that_goes_wrong_is_told_and_no_other_is_left_out(runner: asyncio.Runner) -> None:
+    class Broken(Noted):
+        def poll(self) -> None:
+            raise ZeroDivisionError
+
+    async def story() -> None:
+        loop, noted, told = lending(), Noted(), []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        loop.poll(Broken())
+        loop.poll(noted)
+        await elsewhere(lambda: until_lent(loop, lambda: None))
+        assert {type(error) for error in told} == {ZeroDivisionError}
+        assert noted.threads
+
+    runner.run(story())
+
+
+async def test_any_other_loop_is_attended_to_by_itself() -> None:
+    attend(asyncio.get_running_loop())

@@ -15,6 +15,7 @@ import structlog
 from mediaagentd.call.signal import IceServer, Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, Report
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.lending import attend
 from mediaagentd.media import devices
 from mediaagentd.media.capture import soundcard
 from mediaagentd.media.codec.tuning import Choice
@@ -286,7 +287,8 @@ class MediaEngine:
         self._local.use((camera, microphone), processor)
         self._speaker = speaker
         make = partial(make_sink, speaker, stereo=self._settings.sound.stereo)
-        self._board.playout = Playout(make, processor, f"speaker {speaker}")
+        read = partial(attend, asyncio.get_running_loop())
+        self._board.playout = Playout(make, processor, f"speaker {speaker}", read=read)
         _log.info("media_devices", camera=devices.shown(camera), microphone=microphone, speaker=speaker)
         if before is not None:
             self._board.reroute()

@@ -40,6 +40,11 @@ let into PortAudio lightly, which is made for one.
 JOIN = 1.0
 """Seconds to wait for the thread before it is abandoned."""
 
+UNREAD = 0.04
+"""Seconds that what has come may wait to be read; the slots of so long are not settled yet where nobody
+listens.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Slots:
@@ -58,15 +63,22 @@ class Playout:
     The thread runs, and the sink is open, while there are users. A sink that fails is opened anew after
     `REOPEN`, one whose driver hangs is left alone for another; the call goes on meanwhile. For a sink that
     wants no sound there is no thread, since nothing has to be done in time: what was due is pulled, each
-    slot for its time, whenever somebody looks. `processor` is shown what is played. Of threads that hang in
-    the driver of the sink with that name there are `abandoned.MOST` at the most; each keeps its sink.
+    slot for its time, whenever somebody looks. `processor` is shown what is played. `read` is called, in the
+    thread, before each block is made: packets may wait to be read. Of threads that hang in the driver of the
+    sink with that name there are `abandoned.MOST` at the most; each keeps its sink.
     """
 
     def __init__(
-        self, make: Callable[[], SoundSink], processor: VoiceProcessor | None = None, name: str = "speaker"
+        self,
+        make: Callable[[], SoundSink],
+        processor: VoiceProcessor | None = None,
+        name: str = "speaker",
+        *,
+        read: Callable[[], None] = lambda: None,
     ) -> None:
         self._make = make
         self._name = name
+        self._read = read
         self._sink = self._chosen = make()
         self._processor = processor or Unprocessed()
         self._told_lost = False
@@ -79,7 +91,7 @@ class Playout:
     def add(self, user_id: str) -> None:
         """From now on this user is heard."""
         with self._lock:
-            self._catch_up(time.monotonic())
+            self._catch_up(time.monotonic() - UNREAD)
             begins = not self._voices
             self._voices.setdefault(user_id, Voice())
         if begins and self._chosen.wants_sound:
@@ -95,13 +107,14 @@ class Playout:
             voice.close()
 
     def push(self, user_id: str, frame: AudioFrame) -> None:
-        """A packet of that user's sound; ignored for a user who is not heard."""
+        """A packet of that user's sound, which arrived when `frame.captured` says; ignored for a user who is
+        not heard.
+        """
         with self._lock:
             voice = self._voices.get(user_id)
             if voice is not None:
-                now = time.monotonic()
-                self._catch_up(now)
-                voice.buffer.push(frame, now)
+                self._catch_up(frame.captured)
+                voice.buffer.push(frame, frame.captured)
 
     def slots(self, user_id: str) -> Slots:
         """How that user's slots were filled."""
@@ -109,7 +122,7 @@ class Playout:
             voice = self._voices.get(user_id)
             if voice is None:
                 return Slots()
-            self._catch_up(time.monotonic())
+            self._catch_up(time.monotonic() - UNREAD)
             buffer = voice.buffer
             return Slots(buffer.played, buffer.concealed, buffer.lag)
 
@@ -119,7 +132,7 @@ class Playout:
             voice = self._voices.get(user_id)
             if voice is None:
                 return None
-            self._catch_up(time.monotonic())
+            self._catch_up(time.monotonic() - UNREAD)
             voice.buffer.least_lag = sync.least_sound_lag(lag)
             return voice.buffer.lag_to_follow
 
@@ -172,6 +185,7 @@ class Playout:
 
     def _tick(self, sink: SoundSink, now: float) -> None:
         self._beat = now
+        self._read()
         with self._lock:
             slots = [(voice, voice.buffer.pull(now)) for voice in self._voices.values()]
             sounds = [voice.samples(slot, sink.channels) for voice, slot in slots]

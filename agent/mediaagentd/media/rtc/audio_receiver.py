@@ -48,6 +48,8 @@ class AudioReceiver(Receiver):
         self._gaps = Gaps()
         self._taken: deque[int] = deque(maxlen=REMEMBERED)
         self._malformed = self._repaired = 0
+        self.uneven = 0
+        """Packets that came while others were missing."""
 
     def agree(self, sound: Sound) -> None:
         """What the far end may send; before `receive`."""
@@ -66,7 +68,7 @@ class AudioReceiver(Receiver):
     def stats(self) -> StreamStats:
         """Totals so far."""
         return StreamStats(
-            packets=self._packets,
+            packets=self.packets,
             bytes=self._octets,
             frames=self._frames,
             packets_lost=self._lost(),
@@ -113,6 +115,7 @@ class AudioReceiver(Receiver):
             covered = [number - round(age / AUDIO_FRAME) for _, age in blocks if age]
             self._gaps.note(number, now, covered=covered)
         if self._gaps.missing:
+            self.uneven += 1
             self._gaps.round_trip = self._round_trip()
             if self._gaps.deadline() is not None:
                 self._wake.set()

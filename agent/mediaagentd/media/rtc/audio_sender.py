@@ -38,6 +38,8 @@ class AudioSender(Sender):
         self._redundancy = Redundancy()
         self._memory = LossMemory(UNKNOWN_LOSS)
         self._jitter = 0.0
+        self.unheard = 0
+        """Times that the far end has said that something did not come."""
         self.overran: Callable[[], bool] = lambda: False
         """Whether our pictures were too much for the path of late."""
 
@@ -50,9 +52,9 @@ class AudioSender(Sender):
         """Bits a second with all headers, since this was last asked at least half a second ago."""
         now = time.monotonic()
         if now - self._rated[0] >= RATE_SPAN:
-            octets, packets = self._octets - self._rated[1], self._packets - self._rated[2]
+            octets, packets = self._octets - self._rated[1], self.packets - self._rated[2]
             self._rate = round(8 * (octets + HEADERS * packets) / (now - self._rated[0]))
-            self._rated = now, self._octets, self._packets
+            self._rated = now, self._octets, self.packets
         return self._rate
 
     def push(self, frame: AudioFrame) -> None:
@@ -67,7 +69,7 @@ class AudioSender(Sender):
     def stats(self) -> StreamStats:
         """Totals so far."""
         return StreamStats(
-            packets=self._packets,
+            packets=self.packets,
             bytes=self._octets,
             frames=self._frames,
             packets_lost=self.remote_lost,
@@ -95,6 +97,7 @@ class AudioSender(Sender):
     def _on_report(self, report: RtcpReceiverInfo) -> None:
         super()._on_report(report)
         self._jitter = report.jitter / AUDIO_CLOCK
+        self.unheard += report.fraction_lost > 0
         self._memory.report(self.fraction_lost, overran=self.overran())
         self._on_loss(self._memory.loss)
 
@@ -116,6 +119,7 @@ class AudioSender(Sender):
 
     def _retransmit(self, sequence: int) -> None:
         """Not under its own number: SRTP takes each number once."""
+        self.unheard += 1
         if self._memory.surprise():
             self._on_loss(self._memory.loss)
         if self._rtx_payload_type is not None:

@@ -25,12 +25,18 @@ class Consent:
 
     Checks overlap, so that a round trip longer than their interval is no loss: the library allows
     each 0.5 s and six in a row, and so loses every call beyond 500 ms. `keep` takes the place of its
-    `query_consent`; `on_expired` is called before the connection closes.
+    `query_consent`; `on_check` is called about every second, `on_expired` before the connection closes.
     """
 
-    def __init__(self, connection: Connection, on_expired: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        on_expired: Callable[[], None],
+        on_check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connection = connection
         self._on_expired = on_expired
+        self._on_check = on_check
         self._loop = asyncio.get_running_loop()
         self._answered = 0.0
         self._checks: set[asyncio.Task[None]] = set()
@@ -45,6 +51,7 @@ class Consent:
             while self._loop.time() - self._answered < EXPIRY:
                 await asyncio.sleep(INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
                 self.ask()
+                self._on_check()
         finally:
             for task in self._checks:
                 task.cancel()

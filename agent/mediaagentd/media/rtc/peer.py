@@ -25,6 +25,7 @@ from mediaagentd.media.rtc.gathering import Gatherer
 from mediaagentd.media.rtc.handshake import Handshake
 from mediaagentd.media.rtc.ice import IceServer, servers, unusable
 from mediaagentd.media.rtc.names import Names
+from mediaagentd.media.rtc.polling import Polling
 from mediaagentd.media.rtc.trickle import Trickle
 from mediaagentd.media.rtc.video_receiver import VideoReceiver
 from mediaagentd.media.rtc.video_sender import VideoSender
@@ -123,7 +124,10 @@ class Peer:
             allow_loopback=allow_loopback,
             on_candidate=self._trickle.found,
         )
-        self._consent = Consent(ice, on_expired=lambda: self._end("connection lost"))
+        self._polling = Polling(self._wire, sent=lambda: self._audio_out.packets, signs=self._signs)
+        self._consent = Consent(
+            ice, on_expired=lambda: self._end("connection lost"), on_check=self._polling.look
+        )
         seams.keep_consent(ice, self._consent.keep)
         self._connection.on("connectionstatechange", self._on_state)
         self.connected = False
@@ -258,6 +262,15 @@ class Peer:
         known = self._audio_out.round_trip if known is None else known
         return self._consent.round_trip if known is None else known
 
+    def _signs(self) -> tuple[int, ...]:
+        """Counters of what should be answered at once."""
+        return (
+            self._video_in.packets,
+            self._video_out.packets,
+            self._audio_in.uneven,
+            self._audio_out.unheard,
+        )
+
     def _require(self, state: str) -> None:
         if self._closing is not None or self._ended:
             raise Refused(Reason.SIGNAL_INVALID, "peer: closed")
@@ -335,6 +348,7 @@ class Peer:
 
     async def _close(self) -> None:
         self._stop_timer()
+        self._polling.stop()
         self._gatherer.stop()
         closing = asyncio.create_task(self._connection.close())
         pending = [closing, *self._trickle.stop()]

@@ -72,7 +72,9 @@ class Receiver:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._next_report = math.inf
-        self._packets = self._octets = self._frames = 0
+        self.packets = 0
+        """Received, repeated ones too."""
+        self._octets = self._frames = 0
 
     @property
     def track(self) -> object | None:
@@ -121,7 +123,7 @@ class Receiver:
         if isinstance(packet, RtcpSrPacket) and packet.ssrc in self._sources:
             source = self._sources[packet.ssrc]
             source.lsr = (packet.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
-            source.heard = time.monotonic()
+            source.heard = time.monotonic() - self._wire.late
             source.captured = packet.sender_info.ntp_timestamp / (1 << 32), packet.sender_info.rtp_timestamp
 
     def on_rtp(self, packet: Inbound) -> None:
@@ -129,13 +131,13 @@ class Receiver:
         codec = self._codecs.get(packet.payload_type)
         if not self._enabled or codec is None:
             return
-        now = time.monotonic()
+        now = time.monotonic() - self._wire.late
         source = self._sources.get(packet.ssrc) or self._new_source(packet.ssrc, codec.clock, now)
         if source is None:
             return
         source.arrived = now
         source.reception.add(packet.sequence_number, packet.timestamp, now)
-        self._packets += 1
+        self.packets += 1
         self._octets += len(packet.payload)
         self._estimate(packet, now)
         if codec.name == RTX:

@@ -152,6 +152,19 @@ def udp_socket(transport: asyncio.DatagramTransport) -> socket.socket | None:
     return found if isinstance(found, socket.socket) and found.type == socket.SOCK_DGRAM else None
 
 
+def read_no_more(transport: asyncio.DatagramTransport) -> None:
+    """Its loop does not wait for its socket any more."""
+    inner: Any = transport
+    inner._loop._remove_reader(inner._sock_fd)
+
+
+def read_again(transport: asyncio.DatagramTransport) -> None:
+    """It does again, unless it is closed."""
+    inner: Any = transport
+    if not inner.is_closing():
+        inner._loop._add_reader(inner._sock_fd, inner._read_ready)
+
+
 def backlog(transport: asyncio.DatagramTransport) -> bool:
     """Whether datagrams wait in it for a full socket."""
     return bool(transport._buffer)  # type: ignore[attr-defined] # of asyncio, of all its transports

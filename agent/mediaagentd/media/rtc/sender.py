@@ -87,7 +87,9 @@ class Sender:
         self._allowance = Allowance()
         self._failed = Tally(f"{kind}_frames_failed")
         self._reporting: asyncio.Task[None] | None = None
-        self._packets = self._octets = self._frames = self._retransmitted = 0
+        self.packets = 0
+        """Sent for the first time."""
+        self._octets = self._frames = self._retransmitted = 0
 
     def setTransport(self, transport: RTCDtlsTransport) -> None:
         """Called when sections are bundled."""
@@ -158,6 +160,7 @@ class Sender:
         measured = ((now - report.lsr - report.dlsr) & 0xFFFFFFFF) / 65536
         if measured > 60:  # of what was never sent, or a far end's clock was set
             return
+        measured = max(0.0, measured - self._wire.late)
         before = measured if self.round_trip is None else self.round_trip
         self.round_trip = ROUND_TRIP_WEIGHT * before + (1 - ROUND_TRIP_WEIGHT) * measured
 
@@ -185,7 +188,7 @@ class Sender:
 
     def _send_first(self, writer: HeaderWriter, packets: Sequence[Outbound], size: int) -> None:
         """For the first time, together; `size`: bytes of all payloads."""
-        self._packets += len(packets)
+        self.packets += len(packets)
         self._octets += size
         self._allowance.sent(size)
         self._emit(writer, packets)
@@ -253,7 +256,7 @@ class Sender:
         return RtcpSenderInfo(
             ntp_timestamp=now,
             rtp_timestamp=(timestamp + int(elapsed * self._clock_rate)) & 0xFFFFFFFF,
-            packet_count=self._packets & 0xFFFFFFFF,
+            packet_count=self.packets & 0xFFFFFFFF,
             octet_count=self._octets & 0xFFFFFFFF,
         )
 

@@ -103,7 +103,7 @@ class VideoReceiver(Receiver):
     def stats(self) -> StreamStats:
         """Totals so far; `dropped` counts packets that arrived for nothing."""
         return StreamStats(
-            packets=self._packets,
+            packets=self.packets,
             bytes=self._octets,
             frames=self._frames,
             keyframes=self._keyframes,
@@ -147,7 +147,7 @@ class VideoReceiver(Receiver):
 
     def _on_protection(self, packet: Inbound, decoder: FecDecoder, now: float) -> None:
         """A packet that stands in for lost ones of the stream."""
-        self._packets += 1
+        self.packets += 1
         self._octets += len(packet.payload)
         self._estimate(packet, now)
         self._protected = now

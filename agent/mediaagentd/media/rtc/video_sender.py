@@ -125,7 +125,7 @@ class VideoSender(Sender):
     def stats(self) -> StreamStats:
         """Totals so far."""
         return StreamStats(
-            packets=self._packets,
+            packets=self.packets,
             bytes=self._octets,
             frames=self._frames,
             keyframes=self._keyframes,
@@ -294,9 +294,9 @@ class VideoSender(Sender):
 
     def _tell(self) -> None:
         repairs = self._retransmitted + (0 if self._protection is None else self._protection.sent)
-        sent, repaired = self._packets - self._counted[0], repairs - self._counted[1]
+        sent, repaired = self.packets - self._counted[0], repairs - self._counted[1]
         if sent >= SHARE_PACKETS:
-            self._counted = self._packets, repairs
+            self._counted = self.packets, repairs
             self._repair_share += (1 - SHARE_WEIGHT) * (repaired / sent - self._repair_share)
         self._on_feedback(
             Feedback(self._bitrate, self.fraction_lost, self.round_trip, self._sound(), self._repair_share)

@@ -73,14 +73,17 @@ class Wire:
     def __init__(self, transport: RTCDtlsTransport, gate: Gate) -> None:
         self.transport = transport
         self.reader = Reader()
+        self.late = 0.0
+        """Seconds that what is being handled has waited to be read; see `polling`."""
         self._gate = gate
         self._now = asyncio.get_running_loop().time
         self._defects = Tally("packet_handling_failed")
         self._receivers: dict[int, TakesRtp] = {}
         self._senders: dict[int, TakesRtcp] = {}
         self._slots = seams.Slots(1, LARGEST)
-        self._way = seams.outgoing(transport)
-        self.send = Outlet(self._way).send
+        self.way = seams.outgoing(transport)
+        """Tells the way at present. Raises: ConnectionError."""
+        self.send = Outlet(self.way).send
         """Takes RTP packets that leave together. Raises: ConnectionError."""
         self._session: pylibsrtp.Session | None = None
         self._queue = seams.take_datagrams(transport, self._take, QUEUE_BOUND)
@@ -90,7 +93,7 @@ class Wire:
 
     def send_rtcp(self, packet: bytes) -> None:
         """Raises: ConnectionError."""
-        way, session = self._way()
+        way, session = self.way()
         way.transport.sendto(session.protect_rtcp(packet), way.address)
 
     def report(self, now: float) -> None:

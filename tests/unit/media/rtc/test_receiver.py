@@ -26,6 +26,7 @@ class In:
     def __init__(self) -> None:
         self.transport = None
         self.reader = Reader()
+        self.late = 0.0
         self._receiver: VideoReceiver
 
     def join(self, receiver: VideoReceiver, payload_types: Iterable[int]) -> None:

@@ -1,0 +1,152 @@
+"""A socket that is read when there is something to send anyway, instead of waking for what comes.
+
+A call of sound wakes a device fifty times a second to send and fifty times to read, and what a wake-up costs
+is less the work than the caches that a sleep of some milliseconds has left cold. Where nothing but sound
+flows and nothing is lost, the second fifty are left out: the microphone's thread, which borrows the loop to
+send its 20 ms (`lending.py`), reads what has come, and the speaker's does before it plays. So sound is heard
+no later. Answers wait, for 20 ms at the most; hence the first sign of trouble, or of pictures, ends it.
+What is measured by arrivals goes by the system's own stamps (SO_TIMESTAMPNS, socket(7)).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from mediaagentd.lending import LendingLoop
+from mediaagentd.media.rtc import seams
+from mediaagentd.media.rtc.wire import LARGEST, Wire
+
+CALM: Final = 5.0
+"""Seconds without any sign of trouble or of pictures before a socket is polled."""
+
+FLOWS: Final = 40.0
+"""Packets of sound that are sent a second, at least."""
+
+FEW: Final = 8
+"""Datagrams at once, beyond which it is not calm."""
+
+LATEST: Final = 0.25
+"""Seconds that a datagram is taken to have waited, at most: the clock may have been set meanwhile."""
+
+SO_TIMESTAMPNS: Final = 35
+"""Of asm-generic/socket.h."""
+
+_TIMESPEC: Final = struct.Struct("@ll")
+_SPACE: Final = socket.CMSG_SPACE(_TIMESPEC.size)
+
+
+class Calm:
+    """Whether it is, by looks about every second. `signs`: counters of what is no calm. Pure."""
+
+    def __init__(self) -> None:
+        self._signs: tuple[int, ...] = ()
+        self._since = math.inf
+        self._sent = 0
+        self._looked = -math.inf
+
+    def look(self, now: float, sent: int, signs: tuple[int, ...]) -> bool:
+        """`sent`: packets of sound so far."""
+        if signs != self._signs:
+            self._signs, self._since = signs, now
+        flows = sent - self._sent >= FLOWS * (now - self._looked)
+        self._sent, self._looked = sent, now
+        return flows and now - self._since >= CALM
+
+
+class Polling:
+    """Of one connection; `sent` counts packets of our sound, `signs` what is no calm. Only on a loop that
+    lends its turn, and not over a relay.
+    """
+
+    def __init__(self, wire: Wire, *, sent: Callable[[], int], signs: Callable[[], tuple[int, ...]]) -> None:
+        self._wire = wire
+        self._sent = sent
+        self._signs = signs
+        self._loop = asyncio.get_running_loop()
+        self._calm = Calm()
+        self._known: tuple[int, ...] = ()
+        self._floods = 0
+        self._transport: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = None
+        self._protocol: Any = None
+
+    @property
+    def polls(self) -> bool:
+        """Whether it does at present."""
+        return self._socket is not None
+
+    def look(self) -> None:
+        """About every second: whether to begin or to end."""
+        known = self._signs()
+        if not self._calm.look(self._loop.time(), self._sent(), (*known, self._floods)):
+            self.stop()
+            return
+        try:
+            transport = self._wire.way()[0].transport
+        except ConnectionError:
+            return
+        if transport is not self._transport:
+            self.stop()
+            self._begin(transport, known)
+
+    def poll(self) -> None:
+        """Reads what has come; see `Polled`."""
+        sock, transport = self._socket, self._transport
+        if sock is None or transport is None:
+            return
+        try:
+            for _ in range(FEW):
+                data, ancillary, _, address = sock.recvmsg(LARGEST, _SPACE)
+                self._wire.late = waited(ancillary)
+                self._protocol.datagram_received(data, address)
+            self._floods += 1
+            self.stop()
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            self._protocol.error_received(error)
+        finally:
+            self._wire.late = 0.0
+        if self._signs() != self._known or transport.is_closing():
+            self.stop()
+
+    def stop(self) -> None:
+        """The loop waits for the socket again."""
+        transport, self._transport, self._socket = self._transport, None, None
+        if transport is not None and isinstance(self._loop, LendingLoop):
+            self._loop.leave(self)
+            seams.read_again(transport)
+
+    def _begin(self, transport: asyncio.DatagramTransport, known: tuple[int, ...]) -> None:
+        sock = seams.udp_socket(transport)
+        if sock is None or not isinstance(self._loop, LendingLoop) or not _stamps(sock):
+            return
+        self._transport, self._socket, self._protocol = transport, sock, transport.get_protocol()
+        self._known = known
+        seams.read_no_more(transport)
+        self._loop.poll(self)
+
+
+def waited(ancillary: Sequence[tuple[int, int, bytes]]) -> float:
+    """Seconds since the system got what it has stamped so; 0 when it has not."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+            stamped: float = seconds + nanoseconds / 1e9
+            return min(LATEST, max(0.0, time.time() - stamped))
+    return 0.0
+
+
+def _stamps(sock: socket.socket) -> bool:
+    """Whether what comes is stamped from now on."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
