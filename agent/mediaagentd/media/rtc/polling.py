@@ -18,9 +18,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import structlog
+
 from mediaagentd.lending import LendingLoop
 from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.wire import LARGEST, Wire
+
+_log = structlog.get_logger(__name__)
 
 CALM: Final = 5.0
 """Seconds without any sign of trouble or of pictures before a socket is polled."""
@@ -121,6 +125,7 @@ class Polling:
         transport, self._transport, self._socket = self._transport, None, None
         if transport is not None and isinstance(self._loop, LendingLoop):
             self._loop.leave(self)
+            _log.debug("sound_awaited")
             seams.read_again(transport)
 
     def _begin(self, transport: asyncio.DatagramTransport, known: tuple[int, ...]) -> None:
@@ -129,6 +134,7 @@ class Polling:
             return
         self._transport, self._socket, self._protocol = transport, sock, transport.get_protocol()
         self._known = known
+        _log.debug("sound_polled")
         seams.read_no_more(transport)
         self._loop.poll(self)
 
