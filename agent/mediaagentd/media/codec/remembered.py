@@ -94,7 +94,7 @@ def _read(path: Path) -> tuple[list[Cost] | None, int]:
             for each in document["costs"]
         ]
         return costs, int(document.get("starts", 1))
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None, 0
 
 

@@ -204,13 +204,13 @@ class SharedDecoder:
             self.close()
 
     def _accept(self, frame: VideoFrame) -> bool:
-        if frame.keyframe:
-            self._synced = True
-        elif self._queue and self._is_behind(frame.captured):
+        if self._queue and self._is_behind(frame.captured):
             self.dropped += len(self._queue)
             self._queue.clear()
             self._synced = False
-            self._want_keyframe()
+            if not frame.keyframe:
+                self._want_keyframe()
+        self._synced |= frame.keyframe
         self.dropped += not self._synced
         return self._synced
 

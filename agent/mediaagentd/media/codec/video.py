@@ -72,6 +72,7 @@ class VideoEncoder:
         self._cadence = Cadence(fps)
         self._pace = 1.0
         self._bitrate = self._wanted = bitrate
+        self._buffer = _buffer(bitrate)
         self._began = -math.inf
         self._context: VideoCodecContext | None = None
         self._origin = origin
@@ -91,19 +92,20 @@ class VideoEncoder:
         if pace != self._pace:
             self._pace = pace
             self._cadence.expect(pace)
+        buffer = _buffer(bitrate)
         if self.codec is VideoCodec.H264:
             bitrate = round(bitrate / self._cadence.share)
-        if abs(bitrate - self._wanted) <= SAME_RATE * self._wanted:
+        if _alike(bitrate, self._wanted) and _alike(buffer, self._buffer):
             return
-        self._wanted = bitrate
-        if self._context is None or self._follows(self._context, bitrate):
+        self._wanted, self._buffer = bitrate, buffer
+        if self._context is None or self._follows(self._context, bitrate, buffer):
             self._bitrate = bitrate
 
     @staticmethod
-    def _follows(context: VideoCodecContext, bitrate: int) -> bool:
+    def _follows(context: VideoCodecContext, bitrate: int, buffer: int) -> bool:
         match context.codec.name:
             case "libx264":
-                return set_x264_rate(context, bitrate, _buffer(bitrate))
+                return set_x264_rate(context, bitrate, buffer)
             case "libvpx":
                 return set_vpx_rate(context, bitrate)
             case _:  # of hardware: no way that could be tried
@@ -159,7 +161,7 @@ class VideoEncoder:
         context.bit_rate = self._bitrate // 1000 * 1000
         context.gop_size = ENDLESS
         context.thread_count = 1
-        context.options = options(name, self._tuning.effort, context.bit_rate, _buffer(self._bitrate))
+        context.options = options(name, self._tuning.effort, context.bit_rate, self._buffer)
         context.open()
         return context
 
@@ -167,6 +169,10 @@ class VideoEncoder:
 def _buffer(bitrate: int) -> int:
     """VBV buffer in bits: half a second, so that the rate is kept within about one second."""
     return bitrate // 2
+
+
+def _alike(one: int, other: int) -> bool:
+    return abs(one - other) <= SAME_RATE * other
 
 
 class VideoDecoder:

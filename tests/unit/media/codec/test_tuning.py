@@ -109,11 +109,18 @@ def test_a_bad_minute_at_the_first_start_is_not_for_ever(tmp_path: Path) -> None
     assert remembered.kept(tmp_path) == choose(costs(1)), "a worse minute changes nothing"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"machine": 1, "costs": []}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"machine": 1, "costs": []}', "\x00", "[" * 10**5])
 def test_a_file_that_is_not_ours_is_measured_over(tmp_path: Path, text: str) -> None:
     (tmp_path / remembered.FILE).write_text(text)
     assert remembered.choice(tmp_path, lambda: costs(1)) == choose(costs(1))
     assert remembered.kept(tmp_path) == choose(costs(1))
+
+
+def test_a_number_that_is_none_is_measured_over(tmp_path: Path) -> None:
+    remembered.choice(tmp_path, lambda: costs(1))
+    file = tmp_path / remembered.FILE
+    file.write_text(file.read_text().replace('"starts": 1', '"starts": 1e999'))
+    assert remembered.kept(tmp_path) is None
 
 
 def test_a_place_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import av
+import numpy as np
 import pytest
 from mediaagentd.media.capture.pattern import read_counter
 from mediaagentd.media.capture.planes import luma_of
@@ -204,6 +205,21 @@ def test_a_decoder_begins_at_a_keyframe_and_drops_rather_than_grows(
     assert decoder.size == SIZE
 
 
+def test_a_stream_of_keyframes_is_dropped_rather_than_grown() -> None:
+    """A camera that encodes nothing else may come faster than a decoder takes it."""
+    executor = Held()
+    decoder = SharedDecoder(executor, lambda: pytest.fail("there are keyframes enough"))
+    shown: list[RawPicture] = []
+    decoder.set_sinks((shown.append,))
+    key = encode(VideoEncoder(VideoCodec.H264, 30, 300_000), [0])[0]
+    for number in range(300):
+        decoder.push(key._replace(pts=number * 3000, captured=number / 30))
+    executor.jobs[0]()
+    assert len(shown) <= BEHIND * 30 + 2
+    assert len(shown) + decoder.dropped == 300
+    assert shown[-1].captured == pytest.approx(299 / 30), "the newest are seen"
+
+
 def test_all_that_a_repair_lets_go_at_once_is_decoded() -> None:
     """Five seconds of pictures may have waited for one packet."""
     executor = Held()
@@ -257,6 +273,20 @@ def test_a_camera_in_the_dark_gives_fewer_pictures_and_the_bitrate_is_kept(codec
     assert 300_000 < rate(dark[45:]) / 2 < 440_000
     assert rate(light[:30]) < 720_000, "and is little exceeded when there is light again (VP8: 0.6 Mbit/s)"
     assert 300_000 < rate(light[60:]) < 440_000
+
+
+def test_few_pictures_a_second_make_no_longer_a_queue() -> None:
+    """A scene that changes, four pictures a second of the 30 that the encoder was opened for."""
+    encoder, rate, fps = VideoEncoder(VideoCodec.H264, 30, 800_000), 800_000, 4
+    noise = np.random.default_rng(1).integers(0, 255, (6, 720, 640), np.uint8)
+    waiting, longest = 0.0, 0.0
+    for number in range(24 * fps):
+        encoder.set_bitrate(rate)
+        picture = av.VideoFrame.from_ndarray(noise[number // fps % 6] // 4, format="yuv420p")
+        frame = encoder.encode(RawPicture(picture, number / fps), keyframe=False)
+        waiting = max(0.0, waiting - rate / fps) + (len(frame.data) * 8 if frame is not None else 0)
+        longest = max(longest, waiting / rate) if number > 3 * fps else 0.0
+    assert longest < 0.7, "seconds on a link of that rate: the buffer is half of one"
 
 
 def test_a_smaller_picture_keeps_its_counter_and_its_time() -> None:
