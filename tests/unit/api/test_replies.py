@@ -15,7 +15,7 @@ from mediaagentd.api import server
 from mediaagentd.call.types import CallChanged, HubCall, Member, MemberState
 from mediaagentd.call.types import CallType as Kind
 from mediaagentd.errors import Reason, Refused
-from mediaagentd.media.views.recording import Recorder
+from mediaagentd.media.views.recording import Places, Recorder
 
 from tests.unit.api.test_server import Daemon, daemon, read, refusal, until
 
@@ -66,8 +66,9 @@ async def test_the_field_that_is_wrong_is_one_of_the_request(daemon: Daemon) -> 
 
 
 def test_a_recording_that_cannot_be_written_names_field_and_rule(tmp_path: Path) -> None:
+    path = str(tmp_path / "none" / "a.mkv")
     with pytest.raises(Refused) as refused:
-        Recorder(str(tmp_path / "none" / "a.mkv"), with_sound=True, gone=lambda: None)
+        Recorder(path, Places(), with_sound=True, gone=lambda: None).opened.result(10)
     assert refused.value.reason is Reason.FIELD_INVALID
     assert refused.value.metadata == {"field": "file.path", "rule": "No such file or directory"}
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
-from mediaagentd.errors import Reason, Refused, field_invalid
+from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.capture.types import PictureSink, RawPicture
 from mediaagentd.media.codec.image import JpegEncoder, png
 from mediaagentd.media.types import AudioFrame, Size, VideoCodec, VideoFrame
 from mediaagentd.media.views.page import Page
-from mediaagentd.media.views.recording import Recorder
+from mediaagentd.media.views.recording import Places, Recorder
 from mediaagentd.media.views.stream import FrameStream, epoch
 from mediaagentd.media.views.types import (
     LOCAL,
@@ -30,7 +28,9 @@ from mediaagentd.media.views.window import OPEN, Window, Windows
 from mediaagentd.media.workers import Workers
 
 MOST_VIEWS = 64
-"""Views at once; more is a client that forgets to stop them."""
+"""Views at once, with recordings that are not complete yet, for their disk may stand still; more is a client
+that forgets to stop them.
+"""
 
 _Place = TypeVar("_Place")
 
@@ -55,6 +55,7 @@ class Gallery:
         self._views: dict[str, View] = {}
         self._streams: dict[str, FrameStream] = {}
         self._recorders: dict[str, Recorder] = {}
+        self._files = Places()
         self._pages: dict[str, Page] = {}
         self._windows: dict[str, Window] = {}
         self._screens = Windows()
@@ -74,7 +75,7 @@ class Gallery:
         if present is not None and present != view:
             raise Refused(Reason.VIEW_EXISTS, f"view_id: {view.view_id} shows something else")
         if present is None:
-            if len(self._views) >= MOST_VIEWS:
+            if len(self._views) + sum(each.writing for each in self._completing) >= MOST_VIEWS:
                 limit = {"limit": "views", "value": str(MOST_VIEWS)}
                 raise Refused(
                     Reason.LIMIT_EXCEEDED, f"view_id: no more than {MOST_VIEWS} views at once", limit
@@ -217,7 +218,12 @@ class Gallery:
             case FramesView():
                 self._streams[view.view_id] = FrameStream(view.kind, self._workers, self._loop, self._changed)
             case FileView():
-                self._recorders[view.view_id] = self._record(view, view.kind.path)
+                self._recorders[view.view_id] = Recorder(
+                    view.kind.path,
+                    self._files,
+                    with_sound=view.user_id != LOCAL,
+                    gone=lambda: self._leave_soon(view),
+                )
                 self._keyframe(view.user_id)
             case WebrtcView():
                 self._pages[view.view_id] = Page(
@@ -235,26 +241,17 @@ class Gallery:
             case _:
                 assert_never(view.kind)
 
-    def _record(self, view: View, path: str) -> Recorder:
-        """Raises: Refused FIELD_INVALID, also for a file that another recording writes."""
-        place = Path(os.path.realpath(path))
-        if any(place in recorder.places for recorder in self._recorders.values()):
-            raise field_invalid("file.path", "another recording is written there")
-        return Recorder(
-            path,
-            with_sound=view.user_id != LOCAL,
-            gone=lambda: self._leave_soon(view),
-            after=next((each for each in reversed(self._completing) if place in each.places), None),
-        )
-
     async def _begun(self, view: View) -> str:
-        """Waits until a page is answered or a window is on the screen; ends a view that cannot begin."""
+        """Waits for a page's answer, a window on the screen or a file; ends a view that cannot begin."""
         try:
             if (page := self._pages.get(view.view_id)) is not None and isinstance(view.kind, WebrtcView):
                 return await page.answer(view.kind.offer_sdp)
-            if (window := self._windows.get(view.view_id)) is not None:
+            opening = self._windows.get(view.view_id) or self._recorders.get(view.view_id)
+            if opening is not None:
+                opened = asyncio.wrap_future(opening.opened)
+                opened.add_done_callback(_noted)
                 async with asyncio.timeout(OPEN):
-                    await asyncio.shield(asyncio.wrap_future(window.opened))
+                    await asyncio.shield(opened)
         except Exception as error:
             if self._views.get(view.view_id) is not view:
                 raise Refused(Reason.USER_NOT_IN_CALL, "view_id: the view is over") from None
@@ -266,8 +263,7 @@ class Gallery:
 
     def _has_begun(self, beginning: asyncio.Task[str]) -> None:
         self._beginning.discard(beginning)
-        if not beginning.cancelled():
-            beginning.exception()  # it is told to whoever asked, if he is still there
+        _noted(beginning)
 
     def _leave_soon(self, view: View) -> None:
         """In any thread."""
@@ -318,6 +314,12 @@ class Gallery:
         if not waiting:
             del self._awaited[user_id]
         self._changed()
+
+
+def _noted(outcome: asyncio.Future[Any]) -> None:
+    """It is told to whoever asked, if he is still there."""
+    if not outcome.cancelled():
+        outcome.exception()
 
 
 def _file(picture: RawPicture, jpeg_quality: int | None) -> bytes:

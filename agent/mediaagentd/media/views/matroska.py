@@ -29,6 +29,15 @@ AKIN = 1.0
 SLACK = 5.0
 """Seconds that a packet may be off its time of arrival; more is a stream that has begun anew."""
 
+_OFTEN = {
+    "cluster_time_limit": "1000",  # milliseconds
+    "flush_packets": "1",
+    "max_interleave_delta": str(round(1.5 * REPAIRED * 1_000_000)),  # microseconds
+}
+"""A file is written once a second, and does not wait for sound that does not come: what is not written yet is
+lost with the process.
+"""
+
 _STEP = VIDEO_CLOCK // 1000
 """Ticks from picture to picture at the least: the file counts milliseconds."""
 
@@ -48,7 +57,7 @@ class MatroskaFile:
 
     def __init__(self, path: Path, first: VideoFrame | AudioFrame, *, with_sound: bool) -> None:
         source = _described_by(first) if isinstance(first, VideoFrame) else None
-        self._container = av.open(str(path), "w", format="matroska")
+        self._container = av.open(str(path), "w", format="matroska", options=_OFTEN)
         self._video: Stream | None = None
         if source is not None:
             with source:
@@ -74,9 +83,11 @@ class MatroskaFile:
         self._write_sound(now - round(REPAIRED * AUDIO_CLOCK))
 
     def close(self) -> None:
-        """Completes it."""
-        self._write_sound(self._newest)
-        self._container.close()
+        """Completes it. It is closed in any case: who removes an open one frees no place on the disk."""
+        try:
+            self._write_sound(self._newest)
+        finally:
+            self._container.close()
 
     def _place(self, item: VideoFrame | AudioFrame, clock: int) -> int:
         """Ticks from the beginning."""

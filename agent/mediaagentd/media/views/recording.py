@@ -8,6 +8,7 @@ import queue
 import stat
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import av
@@ -32,27 +33,53 @@ _END = None
 _Item = VideoFrame | AudioFrame | None
 
 
+class Places:
+    """Which recording writes which file; in any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._writers: dict[Path, Recorder] = {}
+
+    def take(self, place: Path, recorder: Recorder) -> Recorder | None:
+        """Says who has had the place and is to complete it first. Raises: Refused FIELD_INVALID while another
+        recording goes on there.
+        """
+        with self._lock:
+            before = self._writers.get(place)
+            if before is not None and not before.closing:
+                raise field_invalid("file.path", "another recording is written there")
+            self._writers[place] = recorder
+            return before
+
+    def add(self, place: Path, recorder: Recorder) -> None:
+        """One more of that recording, which nobody has had."""
+        with self._lock:
+            self._writers[place] = recorder
+
+    def leave(self, recorder: Recorder) -> None:
+        """It writes nothing any more."""
+        with self._lock:
+            self._writers = {place: each for place, each in self._writers.items() if each is not recorder}
+
+
 class Recorder:
     """Begins at the first keyframe, or with sound alone where none comes. A file holds what it began with:
     when pictures come to a file of sound, or in another codec, it goes on in a further one, `NAME-2.EXT`. On
-    the loop; a thread writes. `gone` is called in that thread when a file cannot be written any more.
+    the loop; a thread opens and writes, for a file system may stand still. `opened` is done when the file is
+    there, or Refused FIELD_INVALID; what comes meanwhile waits. `gone` is called in that thread when a file
+    cannot be written any more.
     """
 
-    def __init__(
-        self, path: str, *, with_sound: bool, gone: Callable[[], None], after: Recorder | None = None
-    ) -> None:
-        """`after` is completed first. Raises: Refused FIELD_INVALID when it cannot be written."""
-        self.path = Path(os.path.realpath(path))
-        self._check(path)
-        self.places = {self.path}
-        """Of all its files so far."""
-        self._after = after
+    def __init__(self, path: str, places: Places, *, with_sound: bool, gone: Callable[[], None]) -> None:
+        self.opened: Future[None] = Future()
+        self._asked = path
+        self._places = places
         self.codec: VideoCodec | None = None
         """Of the pictures that it takes now; None before the first keyframe."""
         self._with_sound = with_sound
         self._gone = gone
         self._items: queue.Queue[_Item] = queue.Queue(QUEUE)
-        self._synced = self._interrupted = self._closing = False
+        self._synced = self._interrupted = self.closing = False
         self._damaged = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
@@ -80,7 +107,7 @@ class Recorder:
 
     def close(self) -> None:
         """Asks the thread to complete the file; a queue that is full loses its oldest packet for it."""
-        self._closing = True
+        self.closing = True
         while True:
             try:
                 self._items.put_nowait(_END)
@@ -110,25 +137,28 @@ class Recorder:
         self._interrupted = False
         return True
 
-    def _check(self, path: str) -> None:
-        """Makes the file. What is none could block whoever opens it."""
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
-        except OSError as error:
-            raise field_invalid("file.path", error.strerror or "it cannot be written") from None
-        try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise field_invalid("file.path", "what is there is no file")
-        finally:
-            os.close(handle)
-
     def _run(self) -> None:
-        after, self._after = self._after, None
-        while after is not None and after.writing:
-            after.join()
-        writer = _Writer(self.path, self._with_sound, self.places)
         try:
-            os.truncate(self.path, 0)
+            path = _made(self._asked)
+            abandoned = self.closing
+            before = None if abandoned else self._places.take(path, self)
+        except Exception as error:  # told to whoever waits for it
+            self.opened.set_exception(error)
+            return
+        self.opened.set_result(None)
+        if abandoned:
+            return
+        while before is not None and before.writing:
+            before.join()
+        self._write(path)
+        self._places.leave(self)
+        if not self.closing:
+            self._gone()
+
+    def _write(self, path: Path) -> None:
+        writer = _Writer(path, self._with_sound, lambda further: self._places.add(further, self))
+        try:
+            os.truncate(path, 0)
             while (item := self._items.get()) is not _END:
                 if not writer.take(item):
                     self._damaged.set()
@@ -138,16 +168,31 @@ class Recorder:
             writer.close()
         except (OSError, av.FFmpegError) as error:
             _log.error("recording_incomplete", error=str(error))
-        if not self._closing:
-            self._gone()
+
+
+def _made(path: str) -> Path:
+    """Makes the file; its real path. What is none could block whoever opens it.
+
+    Raises: Refused FIELD_INVALID when it cannot be written.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        raise field_invalid("file.path", error.strerror or "it cannot be written") from None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise field_invalid("file.path", "what is there is no file")
+    finally:
+        os.close(handle)
+    return Path(os.path.realpath(path))
 
 
 class _Writer:
-    """In the recording's thread: one file after the other."""
+    """In the recording's thread: one file after the other; `takes` hears of further ones."""
 
-    def __init__(self, path: Path, with_sound: bool, places: set[Path]) -> None:
+    def __init__(self, path: Path, with_sound: bool, takes: Callable[[Path], None]) -> None:
         self._path = path
-        self._places = places
+        self._takes = takes
         self._with_sound = with_sound
         self._begun = False
         self._file: MatroskaFile | None = None
@@ -205,5 +250,5 @@ class _Writer:
         path, number = self._path, 2
         while self._begun and path.exists():
             path, number = self._path.with_name(f"{self._path.stem}-{number}{self._path.suffix}"), number + 1
-        self._places.add(path)
+        self._takes(path)
         return MatroskaFile(path, first, with_sound=self._with_sound)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import av
 import pytest
-from mediaagentd.errors import Refused
+from mediaagentd.errors import Reason, Refused
 from mediaagentd.media.codec.video import VideoDecoder
 from mediaagentd.media.grading import WORSE_FOR, Stream
 from mediaagentd.media.types import AudioFrame, Feedback, Size, VideoCodec, VideoFrame, VideoProfile
+from mediaagentd.media.views import gallery
+from mediaagentd.media.views.gallery import MOST_VIEWS
 from mediaagentd.media.views.types import LOCAL, FileView, View
 
 from tests.unit.media.router.agent import PATIENCE, Agent, picture
@@ -90,6 +94,36 @@ async def test_two_recordings_have_two_files(agent: Agent, tmp_path: Path) -> No
     agent.engine.stop_view("one", LOCAL)
     await agent.engine.start_view(View("two", LOCAL, FileView(str(path))))
     agent.engine.stop_view("two", LOCAL)
+
+
+async def test_a_file_system_that_stands_still_holds_up_nobody(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of a network whose server has gone; it would hold up the loop, and with it every call."""
+    goes_on, opens = threading.Event(), os.open
+
+    def slow(path: str, flags: int, mode: int = 0o777) -> int:
+        if str(path).startswith(str(tmp_path)):
+            goes_on.wait(2 * PATIENCE)
+        return opens(path, flags, mode)
+
+    paths = [tmp_path / f"{number}.mkv" for number in range(MOST_VIEWS)]
+    paths[0].write_bytes(b"before")
+    monkeypatch.setattr(os, "open", slow)
+    monkeypatch.setattr(gallery, "OPEN", 0.2)
+    views = [View(path.stem, LOCAL, FileView(str(path))) for path in paths]
+    async with asyncio.timeout(PATIENCE):
+        outcomes = await asyncio.gather(*map(agent.engine.start_view, views), return_exceptions=True)
+    assert {each.reason for each in outcomes if isinstance(each, Refused)} == {Reason.TIMED_OUT}
+    assert agent.engine.views() == ()
+    with pytest.raises(Refused) as refused:
+        await agent.engine.start_view(View("more", LOCAL, FileView(str(paths[0]))))
+    assert refused.value.reason is Reason.LIMIT_EXCEEDED, "their threads are there still"
+    goes_on.set()
+    while any(each.writing for each in agent.engine._gallery._completing):  # noqa: ASYNC110 # threads
+        await asyncio.sleep(0.01)
+    assert paths[0].read_bytes() == b"before", "nothing is replaced any more"
+    await agent.engine.start_view(views[0])
 
 
 async def test_peers_of_two_codecs_get_their_own(agent: Agent) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from mediaagentd.errors import Refused
 from mediaagentd.media.types import VIDEO_CLOCK, AudioFrame, VideoCodec, VideoFrame
 from mediaagentd.media.views.matroska import MatroskaFile
-from mediaagentd.media.views.recording import QUEUE, Recorder
+from mediaagentd.media.views.recording import QUEUE, Places, Recorder
 
 from tests.fakes.rtc import Picture, opus
 
@@ -22,6 +23,13 @@ STEP = VIDEO_CLOCK // 30
 
 def nothing() -> None:
     pytest.fail("the recording ended by itself")
+
+
+def begun(path: Path, gone: Callable[[], None] = nothing) -> Recorder:
+    """One whose file is there."""
+    recorder = Recorder(str(path), Places(), with_sound=True, gone=gone)
+    recorder.opened.result(10)
+    return recorder
 
 
 def film(codec: VideoCodec, count: int, *, begins: float = 0.0) -> list[VideoFrame]:
@@ -36,17 +44,22 @@ def voice(count: int, *, begins: float = 0.0, first: int = 0) -> list[AudioFrame
     return [opus(first + number)._replace(captured=begins + 0.02 * number) for number in range(count)]
 
 
-def record(path: Path, *items: Iterable[VideoFrame | AudioFrame]) -> None:
-    """By a recorder, in the order in which they were captured."""
-    recorder = Recorder(str(path), with_sound=True, gone=nothing)
+def feed(recorder: Recorder, *items: Iterable[VideoFrame | AudioFrame]) -> None:
+    """In the order in which they were captured."""
     everything = [item for each in items for item in each]
     for item in sorted(everything, key=lambda item: item.captured):
         if isinstance(item, VideoFrame):
             recorder.video(item)
         else:
             recorder.audio(item)
-        while recorder._items.qsize() > QUEUE // 2:
+        while recorder.writing and recorder._items.qsize() > QUEUE // 2:
             threading.Event().wait(0.001)  # as slow as a call, a little
+
+
+def record(path: Path, *items: Iterable[VideoFrame | AudioFrame]) -> None:
+    """By a recorder."""
+    recorder = begun(path)
+    feed(recorder, *items)
     recorder.close()
     recorder.join()
     assert not recorder.writing
@@ -78,7 +91,7 @@ def test_one_that_failed_asks_for_no_keyframes(tmp_path: Path, monkeypatch: pyte
 
     ended = threading.Event()
     monkeypatch.setattr(MatroskaFile, "__init__", full)
-    recorder = Recorder(str(tmp_path / "x.mkv"), with_sound=True, gone=ended.set)
+    recorder = begun(tmp_path / "x.mkv", ended.set)
     recorder.video(VideoFrame(VideoCodec.H264, b"key", 0, True, 0.0))
     recorder.join()
     assert ended.is_set(), "the view is told"
@@ -87,6 +100,21 @@ def test_one_that_failed_asks_for_no_keyframes(tmp_path: Path, monkeypatch: pyte
         assert recorder.video(VideoFrame(VideoCodec.H264, b"later", number, False, 0.0))
         recorder.audio(AudioFrame(b"sound", number, 0.0))
     recorder.close()
+
+
+def test_a_full_disk_leaves_no_file_open(tmp_path: Path) -> None:
+    """Its place would not be free when somebody removes it."""
+    ended, before = threading.Event(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    recorder = begun(tmp_path / "x.mkv", ended.set)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        feed(recorder, film(VideoCodec.H264, 300), voice(500))
+        assert ended.wait(10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    recorder.join()
+    assert tmp_path / "x.mkv" not in [each.resolve() for each in Path("/proc/self/fd").iterdir()]
+    assert times(tmp_path / "x.mkv")["video"], "what was written can be played"
 
 
 def test_sound_that_is_repaired_late_or_comes_twice_is_in_its_place(tmp_path: Path) -> None:
@@ -168,7 +196,7 @@ def test_a_call_without_pictures_is_a_file_of_sound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("codec", list(VideoCodec))
 def test_a_keyframe_that_is_none_is_waited_over(tmp_path: Path, codec: VideoCodec) -> None:
-    recorder = Recorder(str(tmp_path / "x.mkv"), with_sound=True, gone=nothing)
+    recorder = begun(tmp_path / "x.mkv")
     assert recorder.video(VideoFrame(codec, b"odd", 0, True, 0.0))
     later = film(codec, 30, begins=1)[1:]
     deadline = threading.Event()
@@ -191,7 +219,7 @@ def test_sound_goes_on_after_a_slow_disk_without_a_picture(
         write(self, item)
 
     monkeypatch.setattr(MatroskaFile, "write", slow)
-    recorder = Recorder(str(tmp_path / "x.mkv"), with_sound=True, gone=nothing)
+    recorder = begun(tmp_path / "x.mkv")
     recorder.video(film(VideoCodec.H264, 1)[0])
     early, later = voice(2 * QUEUE), voice(100, begins=14, first=700)
     for each in early:
@@ -218,7 +246,7 @@ def test_a_disk_that_stands_still_asks_for_no_keyframes(
         write(self, item)
 
     monkeypatch.setattr(MatroskaFile, "write", slow)
-    recorder = Recorder(str(tmp_path / "x.mkv"), with_sound=True, gone=nothing)
+    recorder = begun(tmp_path / "x.mkv")
     before, after = film(VideoCodec.H264, 2 * QUEUE), film(VideoCodec.H264, 30, begins=22)
     assert all(recorder.video(each) for each in before), "it would ask twice a second"
     assert recorder._items.qsize() > QUEUE // 2
@@ -245,4 +273,40 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, Path("/dev/full"), tmp_path / "nowhere" / "x.mkv"):
         with pytest.raises(Refused, match="path: "):
-            Recorder(str(path), with_sound=True, gone=nothing)
+            begun(path)
+
+
+@pytest.mark.parametrize(("pictures", "sounds"), [(600, 1000), (600, 0), (0, 1000)])
+def test_what_was_recorded_survives_the_process(tmp_path: Path, pictures: int, sounds: int) -> None:
+    """As after a SIGKILL: what is in the file by then, all but the last seconds, can be played."""
+    recorder = begun(tmp_path / "x.mkv")
+    feed(recorder, film(VideoCodec.H264, pictures), voice(sounds))
+    deadline = threading.Event()
+    while recorder._items.qsize():
+        deadline.wait(0.001)
+    found = times(tmp_path / "x.mkv")
+    assert bool(found["video"]) == bool(pictures)
+    assert bool(found["audio"]) == bool(sounds)
+    assert all(kind[-1] > 20 - 4.5 for kind in found.values() if kind)
+    recorder.close()
+    recorder.join()
+
+
+def test_what_comes_while_the_file_is_opened_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, opens = threading.Event(), os.open
+
+    def slow(path: str, flags: int, mode: int = 0o777) -> int:
+        goes_on.wait(10)
+        return opens(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", slow)
+    recorder = Recorder(str(tmp_path / "x.mkv"), Places(), with_sound=True, gone=nothing)
+    assert all(recorder.video(each) for each in film(VideoCodec.H264, 60))
+    assert not recorder.opened.done()
+    goes_on.set()
+    recorder.opened.result(10)
+    recorder.close()
+    recorder.join()
+    assert len(times(tmp_path / "x.mkv")["video"]) == 60
