@@ -192,6 +192,8 @@ class FakeAgent(
             )
             await self.end(call_pb2.END_REASON_BUSY)
             return call_pb2.CallResponse(call=self.log[-1].call_ended.call)
+        if self.slow:
+            await asyncio.Event().wait()
         return call_pb2.CallResponse(call=self.current)
 
     async def end(self, reason: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from mediaagent.v1 import view_pb2
+from mediaagent.v1 import call_pb2, view_pb2
 
 from tests.fakes.agent import FakeAgent
 from tests.unit.client.test_cli import ENDINGS, running, started
@@ -109,6 +109,27 @@ async def piped(
             await process.wait()
         with contextlib.suppress(OSError):
             os.close(ours)
+
+
+@pytest.mark.parametrize("number", ENDINGS)
+async def test_a_call_that_is_ended_while_it_is_made_does_not_go_on(
+    fake: FakeAgent, socket: str, number: signal.Signals
+) -> None:
+    fake.slow = True
+    async with started(socket, "call", "bob", "--wait") as process:
+        await fake.heard(call_pb2.CallRequest)
+        process.send_signal(number)
+        assert await asyncio.wait_for(process.wait(), 15) == 130
+    assert fake.current is None
+
+
+async def test_a_call_of_somebody_else_goes_on(fake: FakeAgent, socket: str) -> None:
+    fake.slow, fake.current = True, call_pb2.Call(call_id="c0", state=call_pb2.CALL_STATE_ACTIVE)
+    async with started(socket, "call", "bob", "--wait") as process:
+        await fake.heard(call_pb2.CallRequest)
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 15) == 130
+    assert fake.current is not None
 
 
 @pytest.mark.parametrize("number", ENDINGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 import grpc
@@ -57,22 +57,36 @@ async def call(
         Output(False).usage("call: whom? name users, or a group with --group")
         return USAGE
     kind = "video" if video else "audio"
-    async with connected(common) as (agent, out), contextlib.AsyncExitStack() as stack:
-        events = await stack.enter_async_context(agent.events(patience=PATIENCE)) if wait else None
+
+    async def make(agent: Agent, out: Output) -> call_pb2.Call:
         if len(users) == 1 and not group:
             made = await agent.call(users[0], kind, timeout)
         else:
             made = await agent.group_call(users, kind, group, timeout)
         out.result(made, describe(made))
-        return DONE if events is None else await _await_answer(agent, out, events, made)
+        return made
+
+    async with connected(common) as (agent, out):
+        if not wait:
+            await make(agent, out)
+            return DONE
+        async with agent.events(patience=PATIENCE) as events:
+            return await _answered(agent, out, events, make)
 
 
-async def _await_answer(agent: Agent, out: Output, events: Subscription, made: call_pb2.Call) -> int:
-    """Waits for the outcome of a call that was just made."""
+async def _answered(
+    agent: Agent,
+    out: Output,
+    events: Subscription,
+    make: Callable[[Agent, Output], Awaitable[call_pb2.Call]],
+) -> int:
+    """Makes a call and waits for its outcome."""
+    before = _call_of(await anext(events))
     try:
-        outcome = await _outcome(events, made.call_id)
+        outcome = await _outcome(events, (await make(agent, out)).call_id)
     except asyncio.CancelledError:
-        await agent.hangup()
+        if before is None:  # else the call that is there is another
+            await agent.hangup()
         raise
     out.result(outcome, describe(outcome))
     return DONE if outcome.state in _TALKING else UNANSWERED
@@ -80,7 +94,6 @@ async def _await_answer(agent: Agent, out: Output, events: Subscription, made: c
 
 async def _outcome(events: Subscription, call_id: str) -> call_pb2.Call:
     """The call once media flows or it is over."""
-    await anext(events)  # The first message is a snapshot from before the call.
     async for message in events:
         seen = _call_of(message)
         if seen is not None and seen.call_id == call_id:
