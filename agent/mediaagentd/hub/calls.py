@@ -131,7 +131,7 @@ def declined(call: Call, session: Session, is_busy: bool) -> Call:
 
 def left(call: Call, user_id: str, reason: EndReason) -> Call:
     """The call after a joined member went away. Why is told of the member; what ends with it was hung up, or
-    ends because a device is lost.
+    ends because a device or the connection between the two is lost.
     """
     before = member(call, user_id)
     assert before is not None
@@ -139,7 +139,7 @@ def left(call: Call, user_id: str, reason: EndReason) -> Call:
     after = replace(call, members=_put(call.members, gone), revision=call.revision + 1)
     if call.joins == 1:  # nobody has accepted: the inviter takes the invitation back
         return _settled(after, EndReason.CANCELLED, user_id)
-    lost = reason is EndReason.DEVICE_LOST
+    lost = reason in (EndReason.DEVICE_LOST, EndReason.CONNECTION_LOST)
     return _settled(after, reason if lost else EndReason.HANGUP, user_id)
 
 

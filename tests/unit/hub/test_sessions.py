@@ -72,6 +72,16 @@ def test_the_others_hear_why_somebody_left(reason: EndReason) -> None:
     assert [member.left for member in joined.members] == [None] * 3
 
 
+def test_a_call_whose_connection_one_gives_up_was_hung_up_by_nobody() -> None:
+    hub = Hub("ann", "bob")
+    hub.connect("ann", "bob")
+    hub.do(Hangup("bob/d1", "c1", EndReason.CONNECTION_LOST))
+    assert end(hub.pushed[0][1]) == (EndReason.CONNECTION_LOST, "bob")
+    hub.restart()
+    hub.do(Hangup("ann/d1", "c1"))
+    assert hub.core.calls() == ()
+
+
 def at(hub: Hub, time: float, *alive: str) -> None:
     """Goes there; those devices give a sign of life on the way, every 10 s and then."""
     while hub.now < time:
