@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import struct
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from aioice import Candidate, Connection
+from aioice import Candidate, Connection, stun
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from mediaagentd.media.rtc.gate import Gate
+from mediaagentd.media.rtc.gate import Gate, Tally
 from mediaagentd.media.rtc.gathering import Gatherer
 from mediaagentd.media.rtc.guard import GuardedProtocol
+from mediaagentd.media.rtc.ice import Server
 from mediaagentd.media.rtc.names import LOOKUPS, Names
-from mediaagentd.media.rtc.servers import in_turn, trust
+from mediaagentd.media.rtc.servers import MOST_WAITING, client, in_turn, trust
 from structlog.testing import capture_logs
 
 
@@ -161,3 +163,29 @@ def test_an_authority_that_cannot_be_read_is_named_and_read_once_it_can(tmp_path
         ]
     renew(own, certificate("mended"))
     assert der(own.read_text()) in trust(own).get_ca_certs(binary_form=True)
+
+
+async def test_what_a_relay_over_tcp_does_not_take_is_dropped_and_not_sent_later() -> None:
+    """Ten seconds without a network were 1.7 MB that came first when it was there again."""
+    network, heard = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await network.wait()
+        heard.set_result(await reader.read(-1))
+        writer.close()
+
+    async with asyncio.timeout(30), await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        relay = client(Server(True, "127.0.0.1", port, "tcp"), "127.0.0.1", Tally("datagrams_dropped"))
+        transport, _ = await asyncio.get_running_loop().create_connection(lambda: relay, "127.0.0.1", port)
+        packet = struct.pack("!HH", 0x4000, 1197) + bytes(1197)
+        for _ in range(20_000):
+            relay._send(packet)
+        assert 0 < transport.get_write_buffer_size() < MOST_WAITING + 2 * len(packet)
+        relay.send_stun(stun.Message(stun.Method.REFRESH, stun.Class.REQUEST), relay.server)
+        network.set()
+        transport.close()
+        data = await heard
+    packets, request = divmod(len(data), len(packet) + 3)
+    assert packets + relay.tally.count == 20_000
+    assert stun.parse_message(data[-request:]).message_method is stun.Method.REFRESH
