@@ -85,9 +85,17 @@ def _environment() -> Iterator[Finding]:
 
 def _places(config: Config) -> Iterator[Finding]:
     for what, path in (("socket", config.socket.parent), ("state_dir", config.state_dir)):
-        nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+        nearest = next(parent for parent in (path, *path.parents) if _is_there(parent))
         good = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
         yield Finding(what, str(path), good, "" if good else f"make {nearest} writable, or configure another")
+
+
+def _is_there(path: Path, *, unseen: bool = False) -> bool:
+    """`unseen` where this user may not look."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return unseen
 
 
 def _hub(config: Config) -> Finding:
@@ -160,12 +168,12 @@ def _camera(config: Config) -> Finding:
     if name == "none" or name.startswith("synthetic") or ("://" in name and not name.startswith("file:")):
         return Finding("camera", told)
     path = Path(name.removeprefix("file:"))
-    if not path.exists():
+    if not _is_there(path, unseen=True):
         return Finding("camera", told, False, "connect it, or configure another camera")
-    if not (path.is_file() if name.startswith("file:") else path.is_char_device()):
-        return Finding("camera", told, False, "it is no camera (a video is file:/path): configure another")
     if not os.access(path, os.R_OK):
         return Finding("camera", told, False, "let the daemon read it (group video)")
+    if not (path.is_file() if name.startswith("file:") else path.is_char_device()):
+        return Finding("camera", told, False, "it is no camera (a video is file:/path): configure another")
     return Finding("camera", told)
 
 

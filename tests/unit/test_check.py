@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mediaagentd import check
 from mediaagentd.config import Config
+from mediaagentd.media import devices
 from mediaagentd.media.capture import soundcard
+from mediaagentd.media.types import VideoProfile
+
+NOBODY = 65534
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +70,32 @@ def test_an_authority_that_keeps_the_daemon_from_starting_is_missing(key: str, t
         assert (finding.what, finding.found, finding.good) == (key, str(tmp_path / name), False)
     assert finding.advice.startswith("no certificates in PEM")
     assert not list(check._authorities(Config()))
+
+
+@pytest.fixture
+def closed() -> Iterator[Path]:
+    """A directory that whoever is here, who is not root, may not look into."""
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0)
+    devices.make_camera("file:x.mp4", VideoProfile.P720, "")  # loads what nobody may read here
+    before = os.getuid()
+    os.setresuid(before or NOBODY, before or NOBODY, before)
+    yield place
+    os.setresuid(before, before, before)
+    place.chmod(0o755)
+    shutil.rmtree(place)
+
+
+def test_a_directory_that_may_not_be_looked_into_is_named(closed: Path) -> None:
+    """It ended with "Permission denied" and told nothing else."""
+    config = Config(socket=closed / "agent.sock", state_dir=closed / "state" / "agent")
+    found = {each.what: each for each in check._places(config)}
+    assert not found["socket"].good
+    assert not found["state_dir"].good
+    assert found["state_dir"].advice.startswith(f"make {closed} writable")
+
+
+def test_so_is_a_camera_in_one(closed: Path) -> None:
+    camera = check._camera(Config(camera=f"file:{closed}/door.mp4"))
+    assert not camera.good
+    assert camera.advice == "let the daemon read it (group video)"

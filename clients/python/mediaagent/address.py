@@ -12,18 +12,27 @@ from mediaagent.errors import AgentUnavailable
 PATH_LIMIT = 107
 """Bytes of a unix socket's path (sockaddr_un, with its final zero); gRPC's words for it fill a screen."""
 
+SERVICE = Path("/run/mediaagent/agent.sock")
+"""The socket of the machine's service; its unit lets a group of users in (RuntimeDirectoryMode=0750)."""
+
 VARIABLE = "MEDIAAGENT_SOCKET"
 """Environment variable with the agent's socket."""
 
 
 def default_socket() -> Path:
-    """Where an agent listens unless told otherwise: one of this user's own, else the machine's service."""
-    service = Path("/run/mediaagent/agent.sock")
+    """Where an agent listens unless told otherwise: one of this user's own, else the machine's service. Of
+    places that this user may not look into the service's counts: connecting says so.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if not runtime or os.geteuid() == 0:
-        return service
+        return SERVICE
     own = Path(runtime) / "mediaagent" / "agent.sock"
-    return service if service.exists() and not own.exists() else own
+    if os.path.exists(own):  # noqa: PTH110 # Path's raises where one may not look
+        return own
+    try:
+        return SERVICE if SERVICE.exists() else own
+    except PermissionError:
+        return SERVICE
 
 
 def resolve(target: str | os.PathLike[str] | None) -> str:
