@@ -66,18 +66,28 @@ class Cadence:
     def __init__(self, fps: float) -> None:
         self._fps = fps
         self._times: deque[float] = deque()
+        self._pauses = 0  # one after the other
         self.share = 1.0
 
     def expect(self, share: float) -> None:
         """From now on that many come, as somebody knows."""
-        self.share = share
+        self.share, self._pauses = share, 0
         self._times.clear()
 
     def note(self, captured: float) -> None:
-        """A picture of that time, in seconds. One after a pause is the first of those to be counted."""
+        """A picture of that time, in seconds. One after a pause is the first of those to be counted; pauses,
+        one after the other, are how rarely they come, until one comes sooner.
+        """
         times = self._times
-        if times and not 0 <= captured - times[-1] <= SPAN:
+        since = captured - times[-1] if times else 0.0
+        if not 0 <= since <= SPAN:
             times.clear()
+        if since > SPAN:
+            self._pauses += 1
+            self.share = LEAST_SHARE if self._pauses > 1 else self.share
+        elif self._pauses:
+            self.share = 1.0 if self._pauses > 1 else self.share
+            self._pauses = 0
         times.append(captured)
         while captured - times[0] > SPAN:
             times.popleft()

@@ -29,8 +29,18 @@ def test_a_camera_that_gives_less(fps: float) -> None:
     assert shares(Cadence(30), every(1 / fps, 3.0))[-1] == pytest.approx(fps / 30, rel=0.11)
 
 
-def test_a_slide_show_counts_as_the_least() -> None:
-    assert shares(Cadence(30), every(0.8, 10.0))[-1] == LEAST_SHARE
+@pytest.mark.parametrize("interval", [0.8, 1.0, 1.02, 5.0])
+def test_a_slide_show_counts_as_the_least(interval: float) -> None:
+    cadence = Cadence(30)
+    assert shares(cadence, every(interval, 10 * interval))[-1] == LEAST_SHARE
+
+
+def test_after_a_slide_show_the_first_that_comes_sooner_counts() -> None:
+    cadence = Cadence(30)
+    shares(cadence, every(1.5, 15.0))
+    assert set(shares(cadence, every(1 / 30, 3.0, 113.6))) == {1.0}
+    cadence.expect(0.5)
+    assert shares(cadence, every(1.5, 15.0, 120.0))[0] == 0.5
 
 
 def test_more_of_them_are_noticed_at_once_fewer_within_a_second() -> None:
