@@ -71,6 +71,18 @@ async def test_a_muted_microphone_is_not_heard_and_the_other_knows(
             assert (level_of(sound, TONES["bob"]) < 200) == mute
 
 
+async def until_no_video(end: Actor, user_id: str) -> None:
+    """Until a snapshot is refused: the event comes by the hub, and may be sooner than the last picture."""
+    while True:
+        try:
+            await end.agent.take_snapshot(user_id, timeout=1)
+        except AgentError as error:
+            if error.reason == "NO_VIDEO":
+                return
+            if error.reason != "TIMED_OUT":
+                raise
+
+
 async def test_a_camera_that_goes_off_and_on(alice: Actor, bob: Actor) -> None:
     await talk(alice, bob)
     async with watching(bob, "alice") as watch:
@@ -78,8 +90,8 @@ async def test_a_camera_that_goes_off_and_on(alice: Actor, bob: Actor) -> None:
         mark = bob.mark
         assert not (await alice.agent.close_camera()).is_camera_open
         await bob.expect(Event.USER_VIDEO_AVAILABLE, mark, having(user_id="alice", is_video_available=False))
-        with pytest.raises(AgentError, match="NO_VIDEO"):
-            await bob.agent.take_snapshot("alice", timeout=1)
+        async with asyncio.timeout(15):
+            await until_no_video(bob, "alice")
         mark = bob.mark
         assert (await alice.agent.open_camera()).is_camera_open
         await bob.expect(Event.USER_VIDEO_AVAILABLE, mark, having(user_id="alice", is_video_available=True))
