@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from mediaagentd.config import Config, ConfigError, unknown_variables
 from mediaagentd.errors import Refused
 from mediaagentd.expiry import ending
+from mediaagentd.greeting import GreetingError, greet
 from mediaagentd.usersig import suited
 
 if TYPE_CHECKING:
@@ -99,13 +101,29 @@ def _is_there(path: Path, *, unseen: bool = False) -> bool:
 
 
 def _hub(config: Config) -> Finding:
-    host, _, port = config.hub_target.rpartition(":")
+    address, _, port = config.hub_target.rpartition(":")
+    host = address.strip("[]")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_WITHIN):
-            return Finding("hub", f"{config.hub_target} takes connections")
+        line = socket.create_connection((host, int(port)), CONNECT_WITHIN)
     except (OSError, ValueError, OverflowError):
         advice = "start it (mediaagentd hub), or configure hub_target"
         return Finding("hub", f"{config.hub_target} does not answer", False, advice)
+    with line:
+        try:
+            greet(line, _tls(config) if config.hub_tls else None, host)
+        except GreetingError as error:
+            return Finding("hub", f"{config.hub_target} {error}", False, error.advice)
+        except OSError as error:  # of `hub_ca`
+            return Finding("hub", f"{config.hub_target} takes connections", False, str(error))
+    return Finding("hub", f"{config.hub_target} answers")
+
+
+def _tls(config: Config) -> ssl.SSLContext:
+    """Trusts whom the agent trusts. Raises: OSError."""
+    from mediaagentd import configured
+
+    known = configured.hub_authorities(config)()
+    return ssl.create_default_context(cadata=known.decode("ascii", "ignore") if known else None)
 
 
 def _authorities(config: Config) -> Iterator[Finding]:
