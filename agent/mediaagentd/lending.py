@@ -10,6 +10,7 @@ place, under a lock that the loop takes back when it wakes. And what the loop ne
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import threading
 import time
@@ -45,8 +46,10 @@ class _Waiting(selectors.DefaultSelector):
         super().__init__()
         self._turn = turn
         self._woken = woken
+        self.since = math.inf  # when the loop last had nothing more to do
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        self.since = time.monotonic()
         self._turn.release()
         try:
             return super().select(timeout)
@@ -62,9 +65,17 @@ class LendingLoop(asyncio.SelectorEventLoop):
         self._turn = threading.Lock()
         self._turn.acquire()  # the loop's, but for when it waits
         self._polled: tuple[Polled, ...] = ()
-        self._borrowed = self._known = 0
+        self.borrowed = 0
+        """Times that the turn was."""
+        self._known = 0
         self._borrowing = 0.0  # when it was last found to be borrowed
-        super().__init__(_Waiting(self._turn, self._on_woken))
+        self._waiting = _Waiting(self._turn, self._on_woken)
+        super().__init__(self._waiting)
+
+    @property
+    def idle(self) -> float:
+        """Seconds since it was last at work itself, for who has the turn."""
+        return max(0.0, time.monotonic() - self._waiting.since)
 
     def lend(self, callback: Callable[[*Ts], object], *args: *Ts) -> bool:
         """Runs it in this thread, as the loop would; False, and not, when the loop is at work. What a thread
@@ -86,7 +97,7 @@ class LendingLoop(asyncio.SelectorEventLoop):
         (five times a second: `lag.py`), it is told to stop.
         """
         self._polled = (*self._polled, polled)
-        self._known, self._borrowing = self._borrowed, time.monotonic()
+        self._known, self._borrowing = self.borrowed, time.monotonic()
 
     def leave(self, polled: Polled) -> None:
         """It is polled no more."""
@@ -111,7 +122,7 @@ class LendingLoop(asyncio.SelectorEventLoop):
         finally:
             self._poll()
             events._set_running_loop(own)
-        self._borrowed += 1
+        self.borrowed += 1
         sooner = self._scheduled[:1] != before  # type: ignore[attr-defined] # a heap
         if self._ready or self._stopping or sooner:  # type: ignore[attr-defined]
             self._write_to_self()  # type: ignore[attr-defined]
@@ -121,8 +132,8 @@ class LendingLoop(asyncio.SelectorEventLoop):
         if not self._polled:
             return
         now = time.monotonic()
-        if self._borrowed != self._known:
-            self._known, self._borrowing = self._borrowed, now
+        if self.borrowed != self._known:
+            self._known, self._borrowing = self.borrowed, now
         if now - self._borrowing <= STALL:
             self._poll()
             return

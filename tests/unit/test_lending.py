@@ -218,6 +218,18 @@ async def test_another_loop_is_woken() -> None:
     assert await asyncio.wait_for(waiting, PATIENCE)
 
 
+def test_it_tells_how_often_it_was_borrowed_and_how_long_it_has_been_idle(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, told = lending(), list[tuple[float, float]]()
+        count, at_work = loop.borrowed, time.monotonic()
+        await elsewhere(lambda: until_lent(loop, lambda: told.append((loop.idle, time.monotonic()))))
+        assert loop.borrowed == count + 1
+        [(idle, now)] = told
+        assert 0 <= idle <= now - at_work
+
+    runner.run(story())
+
+
 class Noted:
     """Something to poll, that notes in which thread it was."""
 

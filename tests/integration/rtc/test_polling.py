@@ -172,6 +172,60 @@ def test_who_stops_sending_waits_for_what_comes(told: Callable[[Story], None]) -
     told(story)
 
 
+class Echo:
+    """Sends a packet of sound every 20 ms from the loop itself."""
+
+    def __init__(self, end: End) -> None:
+        self.sent = 0
+        self._end = end
+        self._send()
+
+    def _send(self) -> None:
+        self._end.peer.send_audio(opus(self.sent))
+        self.sent += 1
+        self.timer = asyncio.get_running_loop().call_later(AUDIO_FRAME / AUDIO_CLOCK, self._send)
+
+
+def test_where_nobody_borrows_the_turn_nobody_polls(told: Callable[[Story], None]) -> None:
+    async def story(alice: End, bob: End) -> None:
+        seen: set[bool] = set()
+        echoes = [Echo(alice), Echo(bob)]
+
+        def calm() -> bool:
+            seen.update((polls(alice), polls(bob)))
+            return min(each.sent for each in echoes) > 100
+
+        await until(calm)
+        assert seen == {False}
+        for each in echoes:
+            each.timer.cancel()
+
+    told(story)
+
+
+def test_what_came_while_the_loop_was_at_work_counts_from_when_it_could_be_read(
+    told: Callable[[Story], None],
+) -> None:
+    async def story(alice: End, bob: End) -> None:
+        loop = asyncio.get_running_loop()
+
+        def work() -> float:
+            alice.peer.send_audio(opus(10_000))
+            until = loop.time() + 0.05
+            while loop.time() < until:
+                pass
+            return loop.time()
+
+        with microphones(alice, bob):
+            await until(lambda: polls(alice) and polls(bob))
+            done = work()
+            await until(lambda: opus(10_000).data in [frame.data for frame in quiet(bob).audio])
+        came = next(frame.captured for frame in quiet(bob).audio if frame.data == opus(10_000).data)
+        assert came >= done - 0.005
+
+    told(story)
+
+
 def test_a_flood_is_no_calm(told: Callable[[Story], None]) -> None:
     async def story(alice: End, bob: End) -> None:
         with microphones(alice, bob):

@@ -51,15 +51,18 @@ class Calm:
     def __init__(self) -> None:
         self._signs: tuple[int, ...] = ()
         self._since = math.inf
-        self._sent = 0
+        self._flow: tuple[int, int] = (0, 0)
         self._looked = -math.inf
 
-    def look(self, now: float, sent: int, signs: tuple[int, ...]) -> bool:
-        """`sent`: packets of sound so far."""
+    def look(self, now: float, sent: int, borrowed: int, signs: tuple[int, ...]) -> bool:
+        """`sent`: packets of sound so far, `borrowed`: turns of the loop. Where that sends by itself, as an
+        echo does, nobody else reads.
+        """
         if signs != self._signs:
             self._signs, self._since = signs, now
-        flows = sent - self._sent >= FLOWS * (now - self._looked)
-        self._sent, self._looked = sent, now
+        flow = min(sent - self._flow[0], borrowed - self._flow[1])
+        flows = flow >= FLOWS * (now - self._looked)
+        self._flow, self._looked = (sent, borrowed), now
         return flows and now - self._since >= CALM
 
 
@@ -72,10 +75,11 @@ class Polling:
         self._wire = wire
         self._sent = sent
         self._signs = signs
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        self._loop = loop if isinstance(loop, LendingLoop) else None
         self._calm = Calm()
         self._known: tuple[int, ...] = ()
-        self._floods = 0
+        self._stops = 0
         self._transport: asyncio.DatagramTransport | None = None
         self._socket: socket.socket | None = None
         self._protocol: Any = None
@@ -87,29 +91,31 @@ class Polling:
 
     def look(self) -> None:
         """About every second: whether to begin or to end."""
-        known = self._signs()
-        if not self._calm.look(self._loop.time(), self._sent(), (*known, self._floods)):
-            self.stop()
+        if self._loop is None:
+            return
+        known, now = self._signs(), self._loop.time()
+        if not self._calm.look(now, self._sent(), self._loop.borrowed, (*known, self._stops)):
+            self._end()
             return
         try:
             transport = self._wire.way()[0].transport
         except ConnectionError:
             return
         if transport is not self._transport:
-            self.stop()
-            self._begin(transport, known)
+            self._end()
+            self._begin(transport, known, self._loop)
 
     def poll(self) -> None:
         """Reads what has come; see `Polled`."""
-        sock, transport = self._socket, self._transport
-        if sock is None or transport is None:
+        sock, transport, loop = self._socket, self._transport, self._loop
+        if sock is None or transport is None or loop is None:
             return
+        idle = loop.idle  # what came while it was at work would not have been read sooner either
         try:
             for _ in range(FEW):
                 data, ancillary, _, address = sock.recvmsg(LARGEST, _SPACE)
-                self._wire.late = waited(ancillary)
+                self._wire.late = min(idle, waited(ancillary))
                 self._protocol.datagram_received(data, address)
-            self._floods += 1
             self.stop()
         except (BlockingIOError, InterruptedError):
             pass
@@ -121,22 +127,26 @@ class Polling:
             self.stop()
 
     def stop(self) -> None:
-        """The loop waits for the socket again."""
+        """The loop waits for the socket again, for `CALM` seconds at least."""
+        self._stops += 1
+        self._end()
+
+    def _end(self) -> None:
         transport, self._transport, self._socket = self._transport, None, None
-        if transport is not None and isinstance(self._loop, LendingLoop):
+        if transport is not None and self._loop is not None:
             self._loop.leave(self)
             _log.debug("sound_awaited")
             seams.read_again(transport)
 
-    def _begin(self, transport: asyncio.DatagramTransport, known: tuple[int, ...]) -> None:
+    def _begin(self, transport: asyncio.DatagramTransport, known: tuple[int, ...], loop: LendingLoop) -> None:
         sock = seams.udp_socket(transport)
-        if sock is None or not isinstance(self._loop, LendingLoop) or not _stamps(sock):
+        if sock is None or not _stamps(sock):
             return
         self._transport, self._socket, self._protocol = transport, sock, transport.get_protocol()
         self._known = known
         _log.debug("sound_polled")
         seams.read_no_more(transport)
-        self._loop.poll(self)
+        loop.poll(self)
 
 
 def waited(ancillary: Sequence[tuple[int, int, bytes]]) -> float:

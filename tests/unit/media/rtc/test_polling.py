@@ -15,13 +15,14 @@ class Call:
 
     def __init__(self) -> None:
         self.calm = Calm()
-        self.now, self.sent, self.pictures = 100.0, 0, 0
+        self.now, self.sent, self.borrowed, self.pictures = 100.0, 0, 0, 0
 
-    def look(self, *, packets: int = 50, pictures: int = 0) -> bool:
+    def look(self, *, packets: int = 50, borrowed: int = 50, pictures: int = 0) -> bool:
         self.now += 1
         self.sent += packets
+        self.borrowed += borrowed
         self.pictures += pictures
-        return self.calm.look(self.now, self.sent, (self.pictures, 0))
+        return self.calm.look(self.now, self.sent, self.borrowed, (self.pictures, 0))
 
     def calms_after(self) -> int:
         return next(looks for looks in range(1, 100) if self.look())
@@ -38,11 +39,11 @@ def test_whatever_else_comes_is_no_calm_for_a_while() -> None:
     assert call.calms_after() == CALM
 
 
-@pytest.mark.parametrize("packets", [0, 30])
-def test_who_sends_seldom_does_not_poll(packets: int) -> None:
+@pytest.mark.parametrize(("packets", "borrowed"), [(0, 50), (30, 50), (50, 0), (50, 30)])
+def test_who_sends_seldom_or_from_the_loop_itself_does_not_poll(packets: int, borrowed: int) -> None:
     call = Call()
     call.calms_after()
-    assert not call.look(packets=packets)
+    assert not call.look(packets=packets, borrowed=borrowed)
     assert call.look()
 
 
