@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+from typing import Any
 
 import pytest
 from mediaagentd.errors import Refused
@@ -76,6 +78,43 @@ async def test_close_in_each_phase_leaves_nothing(stage: Stage, phase: str) -> N
         await asyncio.gather(alice.peer.close(), bob.peer.close())
     await until_no_tasks_but(before)
     assert alice.seen.closed == bob.seen.closed == []
+
+
+@pytest.mark.parametrize("step", ["ice", "dtls"])
+async def test_a_close_that_overtakes_the_library_leaves_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """It goes on to connect, with ICE or with what is behind DTLS, when all has been closed meanwhile."""
+    before, told = asyncio.all_tasks(), list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    alice, bob = stage.end(), stage.end()
+    connection = alice.peer._connection
+    transport: Any = {"ice": seams.ice_transport, "dtls": seams.dtls_transport}[step](connection)
+    start, reached, go_on = transport.start, asyncio.Event(), asyncio.Event()
+
+    async def held_up(remote: Any) -> None:
+        if step == "dtls":
+            await start(remote)
+        reached.set()
+        await go_on.wait()
+        if step == "ice":
+            await start(remote)
+
+    monkeypatch.setitem(transport.__dict__, "start", held_up)
+    await alice.peer.accept_answer(await bob.peer.accept_offer(await alice.peer.create_offer()))
+    async with asyncio.timeout(10):
+        await reached.wait()
+        await asyncio.gather(alice.peer.close(), bob.peer.close())
+    go_on.set()
+    await until_no_tasks_but(before)
+    gc.collect()  # what nobody asked for is told when it goes
+    assert told == []
+
+
+async def test_no_checks_begin_in_a_connection_that_was_closed_a_moment_before(stage: Stage) -> None:
+    alice, _ = await stage.pair()
+    await alice.peer.close()
+    await asyncio.wait_for(alice.peer._consent.keep(), 1)
 
 
 async def test_close_has_a_deadline(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,12 +39,15 @@ class Consent:
         self._on_check = on_check
         self._loop = asyncio.get_running_loop()
         self._answered = 0.0
+        self._stopped = False
         self._checks: set[asyncio.Task[None]] = set()
         self.round_trip: float | None = None
         """Seconds, smoothed; it is known also to who sends nothing that the far end could report on."""
 
     async def keep(self) -> None:
-        """Checks until expired or cancelled."""
+        """Checks until expired, stopped or cancelled."""
+        if self._stopped:  # the library begins in a connection that has been closed a moment before
+            return
         self._answered = self._loop.time()
         self.ask()  # what it is told of the path is wanted when DTLS is up
         try:
@@ -58,6 +61,10 @@ class Consent:
         self._on_expired()
         self._connection._query_consent_task = None  # close() would wait for this very task
         await self._connection.close()
+
+    def stop(self) -> None:
+        """No checks are wanted any more."""
+        self._stopped = True
 
     def ask(self) -> None:
         """One more check of each nominated pair, now: an answer is a sign of life too."""

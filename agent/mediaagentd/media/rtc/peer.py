@@ -129,6 +129,7 @@ class Peer:
             ice, on_expired=lambda: self._end("connection lost"), on_check=self._polling.look
         )
         seams.keep_consent(ice, self._consent.keep)
+        seams.close_while_connecting(self._connection)
         self._connection.on("connectionstatechange", self._on_state)
         self.connected = False
         """Whether media can flow."""
@@ -349,6 +350,7 @@ class Peer:
     async def _close(self) -> None:
         self._stop_timer()
         self._polling.stop()
+        self._consent.stop()
         self._gatherer.stop()
         closing = asyncio.create_task(self._connection.close())
         pending = [closing, *self._trickle.stop()]

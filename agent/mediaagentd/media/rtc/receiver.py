@@ -70,6 +70,7 @@ class Receiver:
         self._rtx: dict[int, int] = {}
         self._sources: dict[int, _Source] = {}
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
         self._wake = asyncio.Event()
         self._next_report = math.inf
         self.packets = 0
@@ -93,8 +94,10 @@ class Receiver:
         return RTCStatsReport()
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
-        """Starts to receive, once; called when DTLS is up and again at every renegotiation."""
-        if self._task is not None:
+        """Starts to receive, once; called when DTLS is up, which may be found out behind `stop`, and again at
+        every renegotiation.
+        """
+        if self._task is not None or self._stopped:
             return
         for codec in parameters.codecs:
             if codec.payloadType is not None:
@@ -110,6 +113,7 @@ class Receiver:
 
     async def stop(self) -> None:
         """Stops for good."""
+        self._stopped = True
         if self._task is not None:
             self._wire.leave(self)
             self._task.cancel()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pylibsrtp
 from aioice import Connection
-from aiortc import RTCPeerConnection, RTCRtpTransceiver
+from aiortc import InvalidStateError, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport, State
 from aiortc.rtcicetransport import RTCIceTransport
 from OpenSSL import SSL
@@ -42,6 +42,23 @@ def dtls_transport(connection: RTCPeerConnection) -> RTCDtlsTransport:
 def ice_transport(connection: RTCPeerConnection) -> RTCIceTransport:
     """The one ICE transport."""
     return dtls_transport(connection).transport
+
+
+def close_while_connecting(connection: RTCPeerConnection) -> None:
+    """Lets the library's task that connects end in silence when the connection is closed under it: nobody
+    waits for what it raises, which would be logged as a defect.
+    """
+    inner: Any = connection
+    connect = inner._RTCPeerConnection__connect
+
+    async def attempt() -> None:
+        try:
+            await connect()
+        except InvalidStateError:
+            if connection.signalingState != "closed":
+                raise
+
+    inner.__dict__["_RTCPeerConnection__connect"] = attempt
 
 
 class Way(NamedTuple):

@@ -87,6 +87,7 @@ class Sender:
         self._allowance = Allowance()
         self._failed = Tally(f"{kind}_frames_failed")
         self._reporting: asyncio.Task[None] | None = None
+        self._stopped = False
         self.packets = 0
         """Sent for the first time."""
         self._octets = self._frames = self._retransmitted = 0
@@ -103,8 +104,10 @@ class Sender:
         return RTCStatsReport()
 
     async def send(self, parameters: RTCRtpSendParameters) -> None:
-        """Starts to send, once; called when DTLS is up and again at every renegotiation."""
-        if self._reporting is not None:
+        """Starts to send, once; called when DTLS is up, which may be found out behind `stop`, and again at
+        every renegotiation.
+        """
+        if self._reporting is not None or self._stopped:
             return
         self._codec = codec = parameters.codecs[0]
         self._cname = (parameters.rtcp.cname or "").encode()
@@ -120,6 +123,7 @@ class Sender:
 
     async def stop(self) -> None:
         """Stops for good and says BYE (RFC 3550 section 6.6)."""
+        self._stopped = True
         if self._reporting is None:
             return
         self._wire.leave(self)
