@@ -103,6 +103,11 @@ class LendingLoop(asyncio.SelectorEventLoop):
         """It is polled no more."""
         self._polled = tuple(each for each in self._polled if each is not polled)
 
+    def stop_polling(self) -> None:
+        """Nobody will borrow the turn in a while: all that is polled is told so now."""
+        for each in self._polled:
+            each.stop()
+
     def attend(self) -> None:
         """Polls in this thread, when the loop is idle within `WAIT` seconds."""
         if self._polled and self._turn.acquire(timeout=WAIT):
@@ -136,9 +141,8 @@ class LendingLoop(asyncio.SelectorEventLoop):
             self._known, self._borrowing = self.borrowed, now
         if now - self._borrowing <= STALL:
             self._poll()
-            return
-        for each in self._polled:
-            each.stop()
+        else:
+            self.stop_polling()
 
     def _poll(self) -> None:
         for each in self._polled:
@@ -156,6 +160,12 @@ def attend(loop: asyncio.AbstractEventLoop) -> None:
     """`LendingLoop.attend`, where it is one."""
     if isinstance(loop, LendingLoop):
         loop.attend()
+
+
+def stop_polling(loop: asyncio.AbstractEventLoop) -> None:
+    """`LendingLoop.stop_polling`, where it is one."""
+    if isinstance(loop, LendingLoop):
+        loop.stop_polling()
 
 
 def hand_over(loop: asyncio.AbstractEventLoop, callback: Callable[[*Ts], object], *args: *Ts) -> None:

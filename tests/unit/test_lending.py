@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from mediaagentd.lending import STALL, LendingLoop, attend, hand_over
+from mediaagentd.lending import STALL, LendingLoop, attend, hand_over, stop_polling
 
 T = TypeVar("T")
 
@@ -324,5 +324,17 @@ def test_a_poll_that_goes_wrong_is_told_and_no_other_is_left_out(runner: asyncio
     runner.run(story())
 
 
+def test_all_that_is_polled_is_told_at_once_that_nobody_will(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, polled = lending(), [Noted(), Noted()]
+        for each in polled:
+            loop.poll(each)
+        stop_polling(loop)
+        assert all(each.stopped.is_set() for each in polled)
+
+    runner.run(story())
+
+
 async def test_any_other_loop_is_attended_to_by_itself() -> None:
     attend(asyncio.get_running_loop())
+    stop_polling(asyncio.get_running_loop())

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 import structlog
 
 from mediaagentd.errors import Refused
+from mediaagentd.lending import stop_polling
 from mediaagentd.media.capture.errors import NO_MICROPHONE, failed
 from mediaagentd.media.capture.types import AudioSource, RawSound, SoundSink
 
@@ -92,6 +93,7 @@ class Listening:
         source, self._source = self._source, None
         if source is not None:
             self._microphones.submit(source.stop)
+            stop_polling(self._loop)  # which the microphone's thread has done
 
     def _watch(self) -> None:
         if self._blocks == self._seen:

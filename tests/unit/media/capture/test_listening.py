@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.lending import LendingLoop
 from mediaagentd.media import listening
 from mediaagentd.media.capture.types import Lost, RawSound, SoundSink
 from mediaagentd.media.listening import Listening
@@ -133,3 +134,33 @@ async def test_one_that_works_is_not_spoken_of(room: Callable[..., Room]) -> Non
     await asyncio.wait_for(heard.wait(), PATIENCE)
     one.listening.want(False)
     assert one.told == []
+
+
+class Socket:
+    """What a microphone's thread reads."""
+
+    def __init__(self, loop: LendingLoop) -> None:
+        self.awaited = False
+        self._loop = loop
+        loop.poll(self)
+
+    def poll(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        self.awaited = True
+        self._loop.leave(self)
+
+
+def test_what_its_thread_reads_is_waited_for_as_soon_as_it_is_not_wanted() -> None:
+    async def story() -> None:
+        loop, one = asyncio.get_running_loop(), Room(works)
+        assert isinstance(loop, LendingLoop)
+        one.listening.want(True)
+        read = Socket(loop)
+        one.listening.want(False)
+        assert read.awaited
+        one.threads.shutdown()
+
+    with asyncio.Runner(loop_factory=LendingLoop) as runner:
+        runner.run(story())
