@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from mediaagentd.lending import LendingLoop, hand_over
@@ -130,6 +131,21 @@ def test_what_comes_is_read_by_who_sends_and_counts_from_when_it_came(told: Call
         assert all(
             told >= frame.captured for frame, told in zip(quiet(bob).audio, quiet(bob).told, strict=True)
         )
+
+    told(story)
+
+
+def test_a_clock_that_is_set_makes_no_packet_hours_late(
+    told: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(alice: End, bob: End) -> None:
+        with microphones(alice, bob):
+            await until(lambda: polls(alice) and polls(bob))
+            monkeypatch.setattr(polling, "time", SimpleNamespace(time=lambda: time.time() + 3600))
+            begun = len(quiet(bob).told)
+            await until(lambda: len(quiet(bob).told) >= begun + 50)
+        late = [when - frame.captured for when, frame in zip(quiet(bob).told, quiet(bob).audio, strict=True)]
+        assert 0 < max(late[begun:]) < 1
 
     told(story)
 

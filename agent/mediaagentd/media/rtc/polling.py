@@ -35,9 +35,6 @@ FLOWS: Final = 40.0
 FEW: Final = 8
 """Datagrams at once, beyond which it is not calm."""
 
-LATEST: Final = 0.25
-"""Seconds that a datagram is taken to have waited, at most: the clock may have been set meanwhile."""
-
 SO_TIMESTAMPNS: Final = 35
 """Of asm-generic/socket.h."""
 
@@ -110,7 +107,9 @@ class Polling:
         sock, transport, loop = self._socket, self._transport, self._loop
         if sock is None or transport is None or loop is None:
             return
-        idle = loop.idle  # what came while it was at work would not have been read sooner either
+        # What came while the loop was at work would not have been read sooner either; and the machine's clock
+        # may have been set behind a stamp.
+        idle = loop.idle
         try:
             for _ in range(FEW):
                 data, ancillary, _, address = sock.recvmsg(LARGEST, _SPACE)
@@ -155,7 +154,7 @@ def waited(ancillary: Sequence[tuple[int, int, bytes]]) -> float:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack(data)
             stamped: float = seconds + nanoseconds / 1e9
-            return min(LATEST, max(0.0, time.time() - stamped))
+            return max(0.0, time.time() - stamped)
     return 0.0
 
 

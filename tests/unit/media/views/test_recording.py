@@ -32,6 +32,19 @@ def begun(path: Path, gone: Callable[[], None] = nothing) -> Recorder:
     return recorder
 
 
+@pytest.fixture
+def goes_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The disk stands still until it is set."""
+    goes_on, write = threading.Event(), MatroskaFile.write
+
+    def slow(self: MatroskaFile, item: VideoFrame | AudioFrame) -> None:
+        goes_on.wait(10)
+        write(self, item)
+
+    monkeypatch.setattr(MatroskaFile, "write", slow)
+    return goes_on
+
+
 def film(codec: VideoCodec, count: int, *, begins: float = 0.0) -> list[VideoFrame]:
     """So many pictures, 30 a second."""
     source = Picture(codec)
@@ -209,16 +222,7 @@ def test_a_keyframe_that_is_none_is_waited_over(tmp_path: Path, codec: VideoCode
     assert len(times(tmp_path / "x.mkv")["video"]) == 30
 
 
-def test_sound_goes_on_after_a_slow_disk_without_a_picture(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    goes_on, write = threading.Event(), MatroskaFile.write
-
-    def slow(self: MatroskaFile, item: VideoFrame | AudioFrame) -> None:
-        goes_on.wait(10)
-        write(self, item)
-
-    monkeypatch.setattr(MatroskaFile, "write", slow)
+def test_sound_goes_on_after_a_slow_disk_without_a_picture(tmp_path: Path, goes_on: threading.Event) -> None:
     recorder = begun(tmp_path / "x.mkv")
     recorder.video(film(VideoCodec.H264, 1)[0])
     early, later = voice(2 * QUEUE), voice(100, begins=14, first=700)
@@ -236,16 +240,7 @@ def test_sound_goes_on_after_a_slow_disk_without_a_picture(
     assert len(times(tmp_path / "x.mkv")["audio"]) == pytest.approx(QUEUE + 100, abs=2)
 
 
-def test_a_disk_that_stands_still_asks_for_no_keyframes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    goes_on, write = threading.Event(), MatroskaFile.write
-
-    def slow(self: MatroskaFile, item: VideoFrame | AudioFrame) -> None:
-        goes_on.wait(10)
-        write(self, item)
-
-    monkeypatch.setattr(MatroskaFile, "write", slow)
+def test_a_disk_that_stands_still_asks_for_no_keyframes(tmp_path: Path, goes_on: threading.Event) -> None:
     recorder = begun(tmp_path / "x.mkv")
     before, after = film(VideoCodec.H264, 2 * QUEUE), film(VideoCodec.H264, 30, begins=22)
     assert all(recorder.video(each) for each in before), "it would ask twice a second"
