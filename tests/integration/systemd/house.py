@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -53,6 +54,13 @@ async def override(box: Machine, unit: str, *lines: str) -> None:
     place.mkdir(exist_ok=True)
     (place / f"{len(list(place.iterdir()))}.conf").write_text("\n".join(("[Service]", *lines, "")))
     await box.run("systemctl", "daemon-reload")
+
+
+async def restarted(box: Machine, unit: str, times: int) -> None:
+    """Waits until it was started again so often: what was killed still takes connections while it dies."""
+    async with asyncio.timeout(WITHIN):
+        while await box.shows(unit, "NRestarts") != str(times):
+            pass
 
 
 @asynccontextmanager
