@@ -15,8 +15,25 @@ WORSE_FOR = 3.0
 BETTER_FOR = 10.0
 """Seconds that somebody must be so before the encoding changes: each change costs a keyframe."""
 
-WORTH_IT = 400_000
-"""Bits a second of the best below which one encoding is enough."""
+WORTH_IT = 300_000
+HARDLY = 150_000
+"""Bits a second of the best below which one encoding is enough, and below which two become one again. The
+former is less than anybody says who gets no more than the weakest: 0.3 Mbit/s above what comes.
+"""
+
+TRY = 2.0
+"""Times what the weak ones get, from which one of them is tried with the strong ones: what it can take beyond
+what it gets shows nowhere else.
+"""
+
+TRIAL = 8.0
+FAILED = 0.9
+"""Seconds that such a trial may take; share of the rate at its beginning below which it has failed."""
+
+MOST_PATIENCE = 320.0
+"""Seconds to the next trial at most; each one that fails doubles them, from `BETTER_FOR` on: it makes the
+strong ones' picture worse.
+"""
 
 LEAST_DENSITY = 0.02
 SMOOTH_DENSITY = 0.015
@@ -100,26 +117,72 @@ class Grades:
     """Which users are much weaker than the best of them, with hysteresis."""
 
     def __init__(self) -> None:
-        self._weak: frozenset[str] = frozenset()
-        self._since: dict[str, float] = {}
+        self._users: dict[str, _Grade] = {}
 
     def update(self, rates: Mapping[str, int], now: float) -> frozenset[str]:
         """The weak ones; `rates`: bits a second that each can take, at `now` seconds."""
+        self._users = {user: self._users.get(user) or _Grade() for user in rates}
         best = max(rates.values(), default=0)
-        weak = self._weak & rates.keys()
-        self._since = {user: since for user, since in self._since.items() if user in rates}
-        for user, rate in rates.items():
-            is_weak = user in weak
-            better = rate > STRONG * best or best < WORTH_IT
-            changes = better if is_weak else (rate < WEAK * best and best >= WORTH_IT)
-            if not changes:
-                self._since.pop(user, None)
-            elif now - self._since.setdefault(user, now) >= (BETTER_FOR if is_weak else WORSE_FOR):
-                del self._since[user]
-                weak ^= {user}
-        # With nobody left to be compared with, the one encoding that there is suits them.
-        self._weak = frozenset() if weak == rates.keys() else weak
-        return self._weak
+        given = min((rates[user] for user, grade in self._users.items() if grade.weak), default=0)
+        for user, grade in self._users.items():
+            grade.update(rates[user], best, given, now)
+        weak = frozenset(user for user, grade in self._users.items() if grade.weak)
+        if weak != rates.keys():
+            return weak
+        for grade in self._users.values():  # nobody to be compared with: the one encoding suits them
+            grade.weak = False
+        return frozenset()
+
+
+@dataclass(slots=True)
+class _Grade:
+    """One user's. `changes`, `could`: since when the opposite is true, and a trial is worth it; `trial`: when
+    it began and the rate then.
+    """
+
+    weak: bool = False
+    changes: float | None = None
+    could: float | None = None
+    patience: float = BETTER_FOR
+    trial: tuple[float, int] | None = None
+
+    def update(self, rate: int, best: int, given: int, now: float) -> None:
+        """Rates in bits a second: this user's, the best one's, and what the weak ones get."""
+        was = self.weak
+        if was:
+            self._look_up(rate, best, given, now)
+        else:
+            self._look_down(rate, best, now)
+        if self.weak != was:
+            self.changes = self.could = None
+
+    def _look_up(self, rate: int, best: int, given: int, now: float) -> None:
+        self.changes = _since(self.changes, now, holds=rate > STRONG * best or best < HARDLY)
+        self.could = _since(self.could, now, holds=rate >= TRY * given)
+        if _lasts(self.changes, BETTER_FOR, now):
+            self.weak, self.trial = False, None
+        elif _lasts(self.could, self.patience, now):
+            self.weak, self.trial = False, (now, rate)
+            self.patience = min(MOST_PATIENCE, 2 * self.patience)
+
+    def _look_down(self, rate: int, best: int, now: float) -> None:
+        if rate > STRONG * best:
+            self.trial, self.patience = None, BETTER_FOR
+        worse = rate < WEAK * best and best >= WORTH_IT
+        if self.trial is not None and now < self.trial[0] + TRIAL:
+            self.weak = worse and rate < FAILED * self.trial[1]
+            return
+        self.changes = _since(self.changes, now, holds=worse)
+        self.weak = _lasts(self.changes, WORSE_FOR, now)
+
+
+def _since(since: float | None, now: float, *, holds: bool) -> float | None:
+    """Since when it holds, without a break."""
+    return (now if since is None else since) if holds else None
+
+
+def _lasts(since: float | None, seconds: float, now: float) -> bool:
+    return since is not None and now - since >= seconds
 
 
 class Feed:

@@ -8,6 +8,7 @@ import pytest
 from mediaagentd.media.grading import (
     BETTER_FOR,
     LEAST_DENSITY,
+    MOST_PATIENCE,
     WORSE_FOR,
     WORTH_IT,
     Feed,
@@ -59,6 +60,80 @@ def test_two_encodings_need_two_kinds_of_users() -> None:
     assert not any(weak_at(grades, range(20, 40), bob=WORTH_IT - 1, carol=100_000)), "all are weak"
     weak_at(grades, range(40, 50), bob=FULL, carol=300_000, dave=200_000)
     assert grades.update({"bob": FULL, "carol": 300_000, "dave": 200_000}, 50.0) == {"carol", "dave"}
+
+
+class Group:
+    """Users behind paths of so many bits a second. What one can take is known as far ends estimate it: of
+    what comes half as much again or 0.3 Mbit/s more, at most, and less than the path after a queue.
+    """
+
+    def __init__(self, **paths: int) -> None:
+        self.paths = paths
+        self.rates = {user: min(FULL, path) for user, path in paths.items()}
+        self.weak: frozenset[str] = frozenset()
+        self.now = 0.0
+        self._grades = Grades()
+
+    def given(self, *, weak: bool) -> int:
+        """The rate of that encoding."""
+        return min((rate for user, rate in self.rates.items() if (user in self.weak) is weak), default=FULL)
+
+    def pass_second(self) -> None:
+        for _ in range(4):
+            self.weak = self._grades.update(self.rates, self.now)
+            given = {user: self.given(weak=user in self.weak) for user in self.rates}
+            for user, path in self.paths.items():
+                most = max(given[user] * 3 // 2, given[user] + 300_000)
+                risen = max(self.rates[user], min(most, int(self.rates[user] * 1.08)))
+                self.rates[user] = path * 3 // 4 if given[user] > path else min(FULL, risen)
+            self.now += 0.25
+
+
+def test_one_of_two_weak_users_who_recovers_is_strong_soon() -> None:
+    """It was shown 80 kbit/s, and could not show that it can take more, for as long as the other was weak."""
+    group = Group(bob=3_000_000, carol=300_000, dave=80_000)
+    for _ in range(20):
+        group.pass_second()
+    assert "dave" in group.weak
+    group.paths["carol"] = 3_000_000
+    for _ in range(60):
+        group.pass_second()
+    assert group.weak == {"dave"}
+    assert group.given(weak=False) == FULL
+
+
+def test_whoever_cannot_take_more_is_tried_ever_more_rarely() -> None:
+    group = Group(bob=3_000_000, carol=300_000, dave=80_000)
+    trials, worse = [], 0
+    for second in range(3600):
+        group.pass_second()
+        worse += group.given(weak=False) < FULL
+        if second > 10 and "carol" not in group.weak:
+            trials.append(second)
+    assert 5 < len(trials) < 25
+    assert worse < 40, "seconds of an hour"
+    assert trials[-1] - trials[-2] >= MOST_PATIENCE
+
+
+def test_an_hour_of_being_weak_and_strong_in_turn() -> None:
+    group = Group(bob=3_000_000, carol=3_000_000, dave=80_000)
+    for turn in range(60):
+        group.paths["carol"] = (300_000, 3_000_000)[turn % 2]
+        for _ in range(60):
+            group.pass_second()
+        assert ("carol" in group.weak) is (turn % 2 == 0)
+
+
+def test_of_two_users_the_one_who_recovers_is_not_held_down_by_the_other() -> None:
+    """What it gets is for the other, 80 kbit/s, and so nobody estimates more than 380."""
+    group = Group(carol=150_000, dave=80_000)
+    for _ in range(20):
+        group.pass_second()
+    group.paths["carol"] = 3_000_000
+    for _ in range(30):
+        group.pass_second()
+    assert group.weak == {"dave"}
+    assert group.rates["carol"] == FULL
 
 
 @pytest.mark.parametrize("profile", list(VideoProfile))
