@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from mediaagentd.lending import LendingLoop
+
 INTERVAL = 0.2
 """Seconds between two looks: each wakes an idle loop, 0.1 ms with cold caches."""
 
@@ -18,8 +20,7 @@ class LoopLag:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._late: deque[float] = deque(maxlen=KEPT)
-        self._due = loop.time() + INTERVAL
-        self._timer = loop.call_at(self._due, self._look)
+        self._begin(loop.time())
 
     def close(self) -> None:
         """Ends it."""
@@ -36,5 +37,10 @@ class LoopLag:
     def _look(self) -> None:
         now = self._loop.time()
         self._late.append(max(0.0, now - self._due))
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
         self._due = now + INTERVAL
         self._timer = self._loop.call_at(self._due, self._look)
+        if isinstance(self._loop, LendingLoop):
+            self._loop.alarm = self._due

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from mediaagentd.lag import INTERVAL, LoopLag
+from mediaagentd.lending import LendingLoop
 
 
 async def test_a_loop_that_was_held_up_is_late_by_that_much() -> None:
@@ -15,3 +16,24 @@ async def test_a_loop_that_was_held_up_is_late_by_that_much() -> None:
     await asyncio.sleep(0)
     assert lag.p99 == pytest.approx(0.15, abs=0.1)
     lag.close()
+
+
+def test_a_loop_that_leaves_timers_to_others_wakes_for_its_looks_all_the_same() -> None:
+    class Polled:
+        def poll(self) -> None: ...
+
+        def stop(self) -> None: ...
+
+    async def story(loop: LendingLoop) -> None:
+        lag = LoopLag(loop)
+        loop.poll(Polled())
+        assert loop.patient
+        began = loop.time()
+        await asyncio.sleep(INTERVAL / 4)
+        assert INTERVAL / 2 < loop.time() - began < 10 * INTERVAL
+        lag.close()
+
+    with asyncio.Runner(loop_factory=LendingLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, LendingLoop)
+        runner.run(story(loop))

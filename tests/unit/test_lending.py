@@ -335,6 +335,104 @@ def test_all_that_is_polled_is_told_at_once_that_nobody_will(runner: asyncio.Run
     runner.run(story())
 
 
+FAR = 1000.0
+"""Seconds: the loop's own alarm, when it is not to ring."""
+
+
+def ran(loop: LendingLoop, delay: float) -> tuple[list[int], asyncio.Task[None]]:
+    """In which thread a timer is run, and the task that it wakes."""
+    threads, timer = list[int](), asyncio.Event()
+
+    def due() -> None:
+        threads.append(threading.get_ident())
+        timer.set()
+
+    async def follow() -> None:
+        await timer.wait()
+        threads.append(threading.get_ident())
+
+    loop.call_later(delay, due)
+    return threads, asyncio.create_task(follow())
+
+
+def borrow_until(loop: LendingLoop, followed: asyncio.Task[None]) -> int:
+    """The thread that borrows the turn, again and again, until then."""
+    deadline = time.monotonic() + PATIENCE
+    while not followed.done():
+        assert time.monotonic() < deadline
+        hand_over(loop, lambda: None)
+        time.sleep(0.001)
+    return threading.get_ident()
+
+
+def test_while_all_is_polled_timers_and_what_follows_are_run_by_who_borrows(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, noted = lending(), Noted()
+        loop.alarm = loop.time() + FAR
+        loop.poll(noted)
+        threads, followed = ran(loop, 0.05)
+        thread = await elsewhere(lambda: borrow_until(loop, followed))
+        assert threads == [thread, thread]
+
+    runner.run(story())
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+def test_the_loop_runs_timers_itself_when_nobody_borrows_or_one_is_in_a_hurry(
+    runner: asyncio.Runner, hurried: bool
+) -> None:
+    async def story() -> None:
+        loop, noted, own = lending(), Noted(), threading.get_ident()
+        loop.hurry(hurried)
+        loop.poll(noted)
+        began = loop.time()
+        loop.alarm = began + (FAR if hurried else 0.2)
+        threads, followed = ran(loop, 0.01)
+        await asyncio.wait_for(followed, PATIENCE)
+        assert threads == [own, own]
+        if not hurried:
+            assert loop.time() - began >= 0.2, "timers are left to others until the alarm"
+
+    runner.run(story())
+
+
+@pytest.mark.parametrize("what", ["it is polled no more", "another is in a hurry"])
+def test_timers_that_were_left_to_others_are_the_loops_when_patience_ends(
+    runner: asyncio.Runner, what: str
+) -> None:
+    async def story() -> None:
+        loop, noted = lending(), Noted()
+        loop.alarm = loop.time() + FAR
+        loop.poll(noted)
+        end: Callable[[], object] = (
+            (lambda: loop.leave(noted)) if what == "it is polled no more" else (lambda: loop.hurry(1))
+        )
+        threads, followed = ran(loop, 0.1)
+        bringing = threading.Thread(target=until_lent, args=(loop, end))
+        bringing.start()
+        await asyncio.wait_for(followed, PATIENCE)
+        assert threads == [threading.get_ident()] * 2
+        bringing.join()
+
+    runner.run(story())
+
+
+def test_what_makes_itself_ready_for_ever_holds_up_nobody(runner: asyncio.Runner) -> None:
+    async def story() -> None:
+        loop, noted, over = lending(), Noted(), asyncio.Event()
+        loop.alarm = loop.time() + FAR
+        loop.poll(noted)
+
+        def again() -> None:
+            if not over.is_set():
+                loop.call_soon(again)
+
+        await elsewhere(lambda: until_lent(loop, again))
+        over.set()
+
+    runner.run(story())
+
+
 async def test_any_other_loop_is_attended_to_by_itself() -> None:
     attend(asyncio.get_running_loop())
     stop_polling(asyncio.get_running_loop())

@@ -349,7 +349,7 @@ class Peer:
 
     async def _close(self) -> None:
         self._stop_timer()
-        self._polling.stop()
+        self._polling.close()
         self._consent.stop()
         self._gatherer.stop()
         closing = asyncio.create_task(self._connection.close())

@@ -80,6 +80,9 @@ class Polling:
         self._transport: asyncio.DatagramTransport | None = None
         self._socket: socket.socket | None = None
         self._protocol: Any = None
+        self._closed = False
+        if self._loop is not None:
+            self._loop.hurry(1)
 
     @property
     def polls(self) -> bool:
@@ -88,7 +91,7 @@ class Polling:
 
     def look(self) -> None:
         """About every second: whether to begin or to end."""
-        if self._loop is None:
+        if self._loop is None or self._closed:
             return
         known, now = self._signs(), self._loop.time()
         if not self._calm.look(now, self._sent(), self._loop.borrowed, (*known, self._stops)):
@@ -130,9 +133,17 @@ class Polling:
         self._stops += 1
         self._end()
 
+    def close(self) -> None:
+        """The connection is over."""
+        self.stop()
+        if self._loop is not None and not self._closed:
+            self._closed = True
+            self._loop.hurry(-1)
+
     def _end(self) -> None:
         transport, self._transport, self._socket = self._transport, None, None
         if transport is not None and self._loop is not None:
+            self._loop.hurry(1)
             self._loop.leave(self)
             _log.debug("sound_awaited")
             seams.read_again(transport)
@@ -145,6 +156,7 @@ class Polling:
         self._known = known
         _log.debug("sound_polled")
         seams.read_no_more(transport)
+        loop.hurry(-1)
         loop.poll(self)
 
 
