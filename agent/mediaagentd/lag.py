@@ -10,12 +10,15 @@ from mediaagentd.lending import LendingLoop
 INTERVAL = 0.2
 """Seconds between two looks: each wakes an idle loop, 0.1 ms with cold caches."""
 
+SELDOM = 0.5
+"""Seconds between two where the loop wakes for nothing else: others do its work meanwhile (`lending.py`)."""
+
 KEPT = 300
-"""Looks that are remembered: a minute."""
+"""Looks that are remembered: a minute, or two and a half."""
 
 
 class LoopLag:
-    """Sets itself a time and sees how late it is called."""
+    """Sets itself a time and sees how late it is called. So it wakes a loop that leaves timers to others."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -40,7 +43,8 @@ class LoopLag:
         self._begin(now)
 
     def _begin(self, now: float) -> None:
-        self._due = now + INTERVAL
+        lends = self._loop if isinstance(self._loop, LendingLoop) else None
+        self._due = now + (SELDOM if lends and lends.patient else INTERVAL)
         self._timer = self._loop.call_at(self._due, self._look)
-        if isinstance(self._loop, LendingLoop):
-            self._loop.alarm = self._due
+        if lends:
+            lends.alarm = self._due

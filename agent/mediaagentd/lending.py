@@ -108,7 +108,7 @@ class LendingLoop(asyncio.SelectorEventLoop):
     def poll(self, polled: Polled) -> None:
         """From now on it is polled by whoever borrows the turn, behind what that is borrowed for, and when
         the loop wakes. Once nobody has borrowed it for `STALL` seconds, as far as the loop sees when it wakes
-        (five times a second: `lag.py`), it is told to stop.
+        (see `alarm`), it is told to stop.
         """
         self._polled = (*self._polled, polled)
         self.hurry(0)
