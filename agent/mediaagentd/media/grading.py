@@ -45,6 +45,7 @@ for larger ones, or more of them, again.
 SLOWER_AFTER = 2.0
 """Seconds of too few bits after which there are fewer pictures: a moment is no reason to be less smooth."""
 
+SCALES = (1.0, 0.75, 0.5, 1 / 3)
 STEPS = ((1.0, 1.0), (0.75, 1.0), (0.5, 1.0), (0.5, 0.5), (1 / 3, 0.5))
 """Shares of width and height, and of the pictures a second: fewer pixels first, then fewer pictures."""
 
@@ -60,12 +61,21 @@ class Stream:
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What an encoder makes of the captured pictures: shares of width and height, and of the pictures a
-    second; `fps` is that many, 0 for all.
+    second; `fps` is that many, 0 for all. `scale` is that of a picture of so many `full` pixels, the
+    profile's; 0 for any.
     """
 
     scale: float = 1.0
     pace: float = 1.0
     fps: float = 0.0
+    full: int = 0
+
+    def scale_of(self, pixels: int) -> float:
+        """That of a picture of so many pixels: a camera that gives smaller ones than the profile's has more
+        bits for each.
+        """
+        most = self.scale**2 * self.full * (1 + 1e-9)
+        return next((each for each in SCALES if each**2 * pixels <= most), self.scale)
 
 
 class Ladder:
@@ -86,8 +96,8 @@ class Ladder:
             self._few_since = None
         while self._step > 0 and self._comfortable(self._step - 1, bitrate):
             self._step -= 1
-        scale, pace = STEPS[self._step]
-        return Shape(scale, pace, self._profile.fps * pace if pace < 1 else 0.0)
+        (scale, pace), size = STEPS[self._step], self._profile.size
+        return Shape(scale, pace, self._profile.fps * pace if pace < 1 else 0.0, size.width * size.height)
 
     def _lasts(self, now: float) -> bool:
         """Whether there have been too few bits for all pictures for long enough."""

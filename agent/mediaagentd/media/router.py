@@ -81,8 +81,12 @@ class KeyframeGate:
         """Whether the picture of `now` seconds is to be one; then the requests so far are fulfilled."""
         if not self._wanted or now - self._last < KEYFRAME_GAP:
             return False
-        self._wanted, self._last = False, now
+        self.made(now)
         return True
+
+    def made(self, now: float) -> None:
+        """The picture of `now` seconds is one, asked for or not."""
+        self._wanted, self._last = False, now
 
 
 def encoder_bitrate(peers: Iterable[RateControl], profile: VideoProfile) -> int:

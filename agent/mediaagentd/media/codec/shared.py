@@ -130,8 +130,10 @@ class SharedEncoder:
     def _encode(self, picture: RawPicture, keyframe: bool, bitrate: int, shape: Shape) -> None:
         try:
             self._encoder.set_bitrate(bitrate, shape.pace)
-            frame = self._encoder.encode(smaller(picture, shape.scale), keyframe=keyframe)
+            scale = shape.scale_of(picture.frame.width * picture.frame.height)
+            frame = self._encoder.encode(smaller(picture, scale), keyframe=keyframe)
             if frame is not None:
+                self._note(frame)
                 hand_over(self._loop, self._hand_over, frame)
             elif keyframe:
                 self.request_keyframe()
@@ -140,6 +142,12 @@ class SharedEncoder:
             self._encoder.begin_anew()
             with self._lock:
                 self._rests_until, self._waiting = picture.captured + REST, None
+
+    def _note(self, frame: VideoFrame) -> None:
+        """A keyframe that another size made is one for all who have asked."""
+        if frame.keyframe:
+            with self._lock:
+                self._keyframes.made(frame.captured)
 
     def _hand_over(self, frame: VideoFrame) -> None:
         if not self._closed:

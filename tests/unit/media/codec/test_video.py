@@ -24,7 +24,8 @@ from mediaagentd.media.codec.video import (
     VideoEncoder,
     rebuild_due,
 )
-from mediaagentd.media.types import Size, VideoCodec, VideoFrame
+from mediaagentd.media.grading import Ladder, Shape
+from mediaagentd.media.types import Size, VideoCodec, VideoFrame, VideoProfile
 from mediaagentd.media.workers import Workers
 
 SIZE = Size(640, 480)
@@ -152,6 +153,51 @@ def test_a_new_size_begins_with_a_keyframe() -> None:
     assert frame is not None
     assert frame.keyframe
     assert video.SAME_RATE < 0.1
+
+
+class Now(Workers):
+    """Does everything at once."""
+
+    def do(self, work: Callable[[], object]) -> None:
+        work()
+
+    @property
+    def crowded(self) -> bool:
+        return False
+
+
+def nothing(shared: SharedEncoder) -> None:
+    """Nothing happens."""
+
+
+async def encoded(events: dict[int, Callable[[SharedEncoder], None]], count: int) -> list[VideoFrame]:
+    """The pictures of a shared encoder, 30 a second, to which something happens before some of them."""
+    given: list[VideoFrame] = []
+    encoder = VideoEncoder(VideoCodec.H264, 30, 800_000, 0.0)
+    shared = SharedEncoder(encoder, Now(), asyncio.get_running_loop(), given.append)
+    camera = SyntheticCamera(SIZE, 30)
+    for number in range(count):
+        events.get(number, nothing)(shared)
+        shared.offer(RawPicture(camera.picture(number).frame, number / 30))
+        await asyncio.sleep(0)
+    return given
+
+
+async def test_who_asks_when_the_size_has_just_changed_gets_no_second_keyframe_at_once() -> None:
+    """All users do, when the former encoding is of too much for them: two keyframes made it worse."""
+
+    def ask(shared: SharedEncoder) -> None:
+        shared.request_keyframe()
+
+    frames = await encoded({30: lambda shared: shared.set_rate(300_000, Shape(0.75)), 31: ask, 32: ask}, 75)
+    assert [number for number, frame in enumerate(frames) if frame.keyframe] == [0, 30, 45]
+
+
+async def test_a_small_picture_of_a_large_profile_is_not_made_smaller_without_need() -> None:
+    shape = Ladder(VideoProfile.P720).shape(400_000, 0.0)
+    assert shape.scale < 1
+    frames = await encoded({1: lambda shared: shared.set_rate(400_000, shape)}, 10)
+    assert [frame.keyframe for frame in frames] == [True, *[False] * 9]
 
 
 class Held(Workers):

@@ -140,7 +140,7 @@ def test_of_two_users_the_one_who_recovers_is_not_held_down_by_the_other() -> No
 def test_fewer_bits_make_a_smaller_picture(profile: VideoProfile) -> None:
     ladder = Ladder(profile)
     shapes = [ladder.shape(rate, float(i)) for i, rate in enumerate(range(profile.bitrate, 100_000, -10_000))]
-    assert shapes[0] == Shape()
+    assert shapes[0] == Shape(full=profile.size.width * profile.size.height)
     assert all(a.scale >= b.scale for a, b in pairwise(shapes))
     assert len(set(shapes)) <= 5
     last = shapes[-1]
@@ -161,6 +161,21 @@ def frame(pts: int, *, keyframe: bool = False) -> VideoFrame:
     return VideoFrame(VideoCodec.H264, b"", pts, keyframe, 0.0)
 
 
+@pytest.mark.parametrize("profile", list(VideoProfile))
+def test_a_camera_of_small_pictures_keeps_them_for_longer(profile: VideoProfile) -> None:
+    """Their pixels count, not the profile's: each has as many bits as those of a full picture."""
+    full = profile.size.width * profile.size.height
+    for rate in range(profile.bitrate, 100_000, -20_000):
+        shape = Ladder(profile).shape(rate, 0.0)
+        assert shape.scale_of(full) == shape.scale
+        for small in (320 * 240, 640 * 480, full * 3 // 4):
+            scale = shape.scale_of(min(full, small))
+            assert shape.scale <= scale <= 1
+            assert scale == shape.scale or scale**2 * small <= shape.scale**2 * full * 1.01
+    assert Ladder(VideoProfile.P720).shape(400_000, 0.0).scale_of(640 * 480) == 1
+    assert Ladder(VideoProfile.P1080).shape(400_000, 0.0).scale_of(640 * 480) == 1
+
+
 def test_a_user_changes_streams_at_a_keyframe_and_never_back_in_time() -> None:
     feed = Feed()
     assert feed.take(MAIN, MAIN, frame(1)) is None
@@ -178,7 +193,7 @@ def test_a_user_changes_streams_at_a_keyframe_and_never_back_in_time() -> None:
 
 def test_a_moment_of_few_bits_makes_the_picture_smaller_at_once_but_not_less_smooth() -> None:
     ladder = Ladder(VideoProfile.P720)
-    assert ladder.shape(90_000, 5.0) == Shape(0.5, 1.0, 0.0)
-    assert ladder.shape(200_000, 6.5) == Shape(0.5, 1.0, 0.0)
+    assert ladder.shape(90_000, 5.0) == Shape(0.5, 1.0, full=1280 * 720)
+    assert ladder.shape(200_000, 6.5) == Shape(0.5, 1.0, full=1280 * 720)
     assert ladder.shape(90_000, 7.5).pace == 1.0
     assert ladder.shape(90_000, 9.5).pace == 0.5

@@ -86,6 +86,15 @@ def test_many_keyframe_requests_become_two_a_second_and_none_is_forgotten() -> N
     assert made == [0, 15, 30, 45], "the last request came too early and is fulfilled later"
 
 
+def test_a_keyframe_that_comes_anyway_is_for_all_who_asked() -> None:
+    gate = KeyframeGate()
+    gate.request()
+    gate.made(1.0)
+    assert not gate.due(1.0)
+    gate.request()
+    assert [gate.due(at) for at in (1.1, 1.5, 2.0)] == [False, True, False]
+
+
 def test_the_encoder_follows_the_weakest() -> None:
     weak, strong = RateControl(VideoProfile.P480), RateControl(VideoProfile.P480)
     weak.feedback(Feedback(300_000, 0.0, None), 0.0)
