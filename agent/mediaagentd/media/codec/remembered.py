@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from collections.abc import Callable
@@ -14,12 +15,15 @@ import av
 import structlog
 
 from mediaagentd.media.codec.measuring import measure
-from mediaagentd.media.codec.tuning import Choice, Cost, Effort, choose
+from mediaagentd.media.codec.tuning import HARDWARE, SOFTWARE, Choice, Cost, Effort, choose
 
 _log = structlog.stdlib.get_logger()
 
 FILE = "codecs.json"
 FORMAT = 2
+
+DEVICES = Path("/dev")
+CHIPS = ("dri/renderD*", "nvidia[0-9]*", "video1[0-9]")
 
 STARTS = 3
 """Starts at which is measured, of which the least counts: the first one may have been in a bad minute, such
@@ -64,14 +68,21 @@ def _measured(
 
 
 def _machine() -> dict[str, Any]:
-    """What the figures hold for: another processor or library is measured anew."""
+    """What the figures hold for: another processor, chip for video or library is measured anew."""
     return {
         "format": FORMAT,
         "av": av.__version__,
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "processor": _processor(),
+        "chips": _chips(),
     }
+
+
+def _chips() -> list[str]:
+    """What may encode beside the processor: graphics processors, and boards' chips (from video10 on)."""
+    nodes = [node for pattern in CHIPS for node in DEVICES.glob(pattern)]
+    return sorted(str(node.relative_to(DEVICES)) for node in nodes)
 
 
 def _processor() -> str:
@@ -89,13 +100,25 @@ def _read(path: Path) -> tuple[list[Cost] | None, int]:
         document = json.loads(path.read_text("utf-8"))
         if document["machine"] != _machine():
             return None, 0
-        costs = [
-            Cost(str(each["encoder"]), Effort(each["effort"]), float(each["encode"]), float(each["decode"]))
-            for each in document["costs"]
-        ]
+        costs = [_cost(each) for each in document["costs"]]
         return costs, int(document.get("starts", 1))
     except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None, 0
+
+
+def _cost(document: dict[str, Any]) -> Cost:
+    """Raises: ValueError, LookupError, TypeError, OverflowError for what is none."""
+    cost = Cost(
+        document["encoder"],
+        Effort(document["effort"]),
+        float(document["encode"]),
+        float(document["decode"]),
+    )
+    if cost.encoder not in (*HARDWARE, *SOFTWARE.values()):
+        raise ValueError(f"no encoder: {cost.encoder}")
+    if not all(0 <= each < math.inf for each in (cost.encode, cost.decode)):
+        raise ValueError("no time")
+    return cost
 
 
 def _write(path: Path, costs: list[Cost], starts: int) -> None:

@@ -123,6 +123,41 @@ def test_a_number_that_is_none_is_measured_over(tmp_path: Path) -> None:
     assert remembered.kept(tmp_path) is None
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"encode": 3.4', '"encode": NaN'),
+        ('"decode": 1.1', '"decode": -1e3'),
+        ('"decode": 1.1', '"decode": 1e999'),
+        ('"encoder": "libx264"', '"encoder": "libx266"'),
+        ('"encoder": "libx264"', '"encoder": 7'),
+        ('"encoder": "libx264"', '"encoder": []'),
+    ],
+)
+def test_nonsense_is_measured_over(tmp_path: Path, before: str, after: str) -> None:
+    remembered.choice(tmp_path, lambda: costs(1))
+    file = tmp_path / remembered.FILE
+    assert before in file.read_text()
+    file.write_text(file.read_text().replace(before, after, 1))
+    assert remembered.kept(tmp_path) is None
+
+
+def test_a_chip_that_comes_or_goes_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the machine has been measured without it."""
+    devices = tmp_path / "dev"
+    (devices / "dri").mkdir(parents=True)
+    monkeypatch.setattr(remembered, "DEVICES", devices)
+    remembered.choice(tmp_path, lambda: costs(1))
+    assert remembered.kept(tmp_path) is not None
+    (devices / "dri" / "renderD128").touch()
+    assert remembered.kept(tmp_path) is None
+    chip = Cost("h264_qsv", Effort.BALANCED, 0.4, 1.0)
+    assert remembered.choice(tmp_path, lambda: costs(1, chip)).tuning.h264 == "h264_qsv"
+    assert remembered.kept(tmp_path) is not None
+    (devices / "dri" / "renderD128").unlink()
+    assert remembered.kept(tmp_path) is None
+
+
 def test_a_place_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert remembered.choice(tmp_path / "file" / "state", lambda: costs(1)) == choose(costs(1))
