@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import mimetypes
 import os
 import sys
 import time
@@ -168,14 +169,20 @@ async def show(
     return DONE
 
 
+def _is_known(_type: type, output: Path) -> None:
+    kind, _ = mimetypes.guess_type(output.name)
+    if kind is not None and kind.startswith("image/") and kind not in ("image/png", "image/jpeg"):
+        raise ValueError(f"it would be PNG or JPEG, not {output.suffix}")
+
+
 @app.command
 async def snapshot(
     user: str = "",
     /,
     *,
-    output: Annotated[Path, Parameter(alias="-o", help="File to write, .png or .jpg; - for stdout.")] = Path(
-        "snapshot.png"
-    ),
+    output: Annotated[
+        Path, Parameter(alias="-o", help="File to write, .png or .jpg; - for stdout.", validator=_is_known)
+    ] = Path("snapshot.png"),
     timeout: Annotated[Seconds, Parameter(help="Seconds to wait for a picture.")] = 5,
     common: Common | None = None,
 ) -> int:
