@@ -363,4 +363,4 @@ class MediaEngine:
 
 
 def _not_in_call(user_id: str) -> Refused:
-    return Refused(Reason.USER_NOT_IN_CALL, f"user_id: {user_id} is not in the call")
+    return Refused(Reason.USER_NOT_IN_CALL, f"user_id: {user_id} is not in the call", {"user_id": user_id})

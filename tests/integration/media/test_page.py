@@ -140,6 +140,7 @@ async def test_a_page_is_refused_what_is_no_offer_and_loses_one_who_leaves() -> 
         with pytest.raises(Refused) as refused:
             await pair.alice.engine.start_view(View("page", "bob", WebrtcView("v=0")))
         assert refused.value.reason is Reason.SIGNAL_INVALID
+        assert refused.value.metadata["field"] == "webrtc.offer_sdp"
         assert pair.alice.engine.views() == ()
         await shown.show(pair, "bob")
         await until(lambda: bool(pair.alice.engine._gallery.copied_codecs("bob")))

@@ -72,6 +72,7 @@ async def test_everything_is_bundled_from_the_start(connection: RTCPeerConnectio
     assert audio.receiver.transport is video.receiver.transport is audio.sender.transport
     assert isinstance(seams.dtls_transport(connection), RTCDtlsTransport)
     assert (audio._bundled, video._bundled) == (False, True), "the first would lose the transport of all"
+    assert audio._offerDirection is None, "no answer can be made to an offer without sound"
     assert not seams.negotiated(connection, "video")
 
 

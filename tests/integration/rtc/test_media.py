@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import av
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtcpPacket, RtcpRrPacket
 from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.peer import Peer
@@ -45,6 +47,44 @@ async def test_pictures_and_sound_go_both_ways(stage: Stage, codec: VideoCodec) 
         assert [f.data for f in end.seen.audio] == [opus(i).data for i in range(20)]
         first = end.seen.audio[0].sequence
         assert [(f.sequence - first) & 0xFFFF for f in end.seen.audio] == list(range(20))
+
+
+async def test_a_far_end_that_offers_pictures_alone_gets_them(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: ["127.0.0.1"])
+    page, ours = RTCPeerConnection(RTCConfiguration(iceServers=[])), stage.end(VideoCodec.VP8)
+    try:
+        shown = page.addTransceiver("video", "recvonly").receiver
+        await page.setLocalDescription()
+        answer = await ours.peer.accept_offer(page.localDescription.sdp)
+        await page.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await ours.seen.until_connected()
+        assert ours.peer.video_codec is VideoCodec.VP8
+        picture = Picture(VideoCodec.VP8)
+        for index in range(20):
+            ours.peer.send_video(picture.frame())
+            ours.peer.send_audio(opus(index))
+        async with asyncio.timeout(10):
+            seen = await shown.track.recv()
+        assert isinstance(seen, av.VideoFrame)
+        assert seen.width == 160
+        assert ours.peer.stats().audio_sent.packets == 0
+    finally:
+        await page.close()
+
+
+async def test_a_far_end_that_offers_sound_alone_is_known_to_take_no_pictures(stage: Stage) -> None:
+    page, ours = RTCPeerConnection(RTCConfiguration(iceServers=[])), stage.end()
+    try:
+        page.addTransceiver("audio", "recvonly")
+        await page.setLocalDescription()
+        answer = await ours.peer.accept_offer(page.localDescription.sdp)
+        assert "m=audio" in answer
+        assert "m=video" not in answer
+        assert ours.peer.video_codec is None
+    finally:
+        await page.close()
 
 
 async def test_a_big_keyframe_crosses_in_many_packets(stage: Stage) -> None:

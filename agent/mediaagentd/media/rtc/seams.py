@@ -32,6 +32,8 @@ def swap(transceiver: RTCRtpTransceiver, sender: Any, receiver: Any) -> None:
     # All share one transport from the start. The library counts the first one out, and would stop that
     # transport when an offer names the sections in another order.
     transceiver._bundled = True
+    # What an offer does not name is not sent. The library makes an answer out of a direction for each.
+    transceiver._offerDirection = "inactive"
 
 
 def dtls_transport(connection: RTCPeerConnection) -> RTCDtlsTransport:

@@ -73,7 +73,8 @@ class Gallery:
         """
         present = self._views.get(view.view_id)
         if present is not None and present != view:
-            raise Refused(Reason.VIEW_EXISTS, f"view_id: {view.view_id} shows something else")
+            known = {"view_id": view.view_id}
+            raise Refused(Reason.VIEW_EXISTS, f"view_id: {view.view_id} shows something else", known)
         if present is None:
             if len(self._views) + sum(each.writing for each in self._completing) >= MOST_VIEWS:
                 limit = {"limit": "views", "value": str(MOST_VIEWS)}
@@ -93,7 +94,7 @@ class Gallery:
         """Ends a view of `user_id`, of any remote user when None. Raises: Refused VIEW_UNKNOWN."""
         view = self._views.get(view_id)
         if view is None or (view.user_id == LOCAL if user_id is None else view.user_id != user_id):
-            raise Refused(Reason.VIEW_UNKNOWN, f"view_id: there is no view {view_id} of that user")
+            raise _unknown(view_id, "view of that user:")
         self._end(view_id)
         self._changed()
 
@@ -105,7 +106,7 @@ class Gallery:
         """Raises: Refused VIEW_UNKNOWN."""
         stream = self._streams.get(view_id)
         if stream is None:
-            raise Refused(Reason.VIEW_UNKNOWN, f"view_id: there is no frames view {view_id}")
+            raise _unknown(view_id, "frames view")
         return self._watched(stream, self._views[view_id].user_id)
 
     async def snapshot(self, user_id: str, jpeg_quality: int | None, timeout: float) -> Snapshot:
@@ -314,6 +315,10 @@ class Gallery:
         if not waiting:
             del self._awaited[user_id]
         self._changed()
+
+
+def _unknown(view_id: str, kind: str) -> Refused:
+    return Refused(Reason.VIEW_UNKNOWN, f"view_id: there is no {kind} {view_id}", {"view_id": view_id})
 
 
 def _noted(outcome: asyncio.Future[Any]) -> None:

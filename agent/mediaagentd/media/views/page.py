@@ -21,6 +21,9 @@ _log = structlog.stdlib.get_logger()
 ANSWER = 5.0
 """Seconds that an answer may take; without servers it takes some milliseconds."""
 
+OFFER = "webrtc.offer_sdp"
+"""The field of a request that holds the page's offer."""
+
 
 class Page:
     """The connection with one page; on the event loop.
@@ -120,13 +123,21 @@ class Page:
         """See `PeerObserver`."""
 
     async def _negotiate(self, offer: str) -> str:
-        async with asyncio.timeout(ANSWER):
-            answer = await self._peer.accept_offer(offer)
+        try:
+            async with asyncio.timeout(ANSWER):
+                answer = await self._peer.accept_offer(offer)
+        except Refused as refused:
+            raise _named(refused.reason, refused.message) from None
         if self._peer.video_codec is None:
-            raise Refused(Reason.CODEC_MISMATCH, "offer_sdp: the page takes no video")
+            raise _named(Reason.CODEC_MISMATCH, "the page takes no video")
         return answer
 
     def _leave(self) -> None:
         if not self._closed:
             self._closed = True
             self._gone()
+
+
+def _named(reason: Reason, rule: str) -> Refused:
+    """The refusal of an offer, with the field of the request that it came in."""
+    return Refused(reason, f"{OFFER}: {rule}", {"field": OFFER})

@@ -50,6 +50,8 @@ def driver_of(
 
     Raises: Refused NOT_OFFERED when there is none, FIELD_INVALID for a name that is none of them.
     """
+    if not display.isprintable():
+        raise field_invalid("window.display", "holds a control character")
     if display == BARE:
         return "KMSDRM", {}
     if display.startswith("wayland"):

@@ -200,9 +200,14 @@ def test_no_display_says_what_is_missing(tmp_path: Path) -> None:
     assert refused.value.metadata["what"] == "window"
     (tmp_path / "card0").touch()
     assert driver_of("", {}, tmp_path)[0] == "KMSDRM"
+
+
+@pytest.mark.parametrize("display", ["tv", "\0", ":0\0", "wayland-0\n"])
+def test_what_is_no_display_is_refused(tmp_path: Path, display: str) -> None:
     with pytest.raises(Refused) as refused:
-        driver_of("tv", {}, tmp_path)
+        driver_of(display, {}, tmp_path)
     assert refused.value.reason is Reason.FIELD_INVALID
+    assert refused.value.metadata["field"] == "window.display"
 
 
 def test_sdl_is_found_without_starting_a_process() -> None:
