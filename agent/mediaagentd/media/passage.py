@@ -22,7 +22,10 @@ TOLERANCE = 1.25
 """Times what the users can take above which it is over at once."""
 
 BACK_OFF = 20.0
-"""Seconds after that until it is tried again."""
+MOST_BACK_OFF = 320.0
+"""Seconds after that until it is tried again: twice as many each time that it has passed for less than that,
+up to the latter. What users can take beyond the profile's bitrate is seen only by trying, which costs sound.
+"""
 
 
 class Passage:
@@ -35,7 +38,8 @@ class Passage:
         self._keyframe = -math.inf
         self._bits = 0
         self._rate = math.inf
-        self._not_before = -math.inf
+        self._not_before = self._since = -math.inf
+        self._back_off = BACK_OFF
 
     def look(self, frame: VideoFrame, allowed: int) -> bool:
         """Whether this frame passes; `allowed`: bits a second that the users can take."""
@@ -46,16 +50,23 @@ class Passage:
             comes_often = now - self._keyframe <= LONGEST_WAIT
             self._keyframe, self._bits = now, 0
             if self._fits and comes_often and self._rate <= limit and now >= self._not_before:
+                self._since = self._since if self._passing else now
                 self._passing = True
         self._bits += len(frame.data) * 8
         elapsed = now - self._keyframe
         present = max(self._rate, self._bits / elapsed) if elapsed >= 1.0 else self._rate
         if self._passing and present > limit * TOLERANCE:
-            self._not_before = now + BACK_OFF
-            self._passing = False
+            self._rest(now)
         if not self._fits or elapsed > LONGEST_WAIT * 1.5:
             self._passing = False
         return self._passing
+
+    def _rest(self, now: float) -> None:
+        if now - self._since >= self._back_off:
+            self._back_off = BACK_OFF
+        self._not_before = now + self._back_off
+        self._back_off = min(MOST_BACK_OFF, 2 * self._back_off)
+        self._passing = False
 
     def _begin(self, frame: VideoFrame, now: float) -> None:
         """What the keyframe says, and what came since the one before."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 from mediaagentd.media.capture.synthetic import SyntheticCamera
 from mediaagentd.media.codec.video import VideoEncoder
-from mediaagentd.media.passage import BACK_OFF, LONGEST_WAIT, MOST, Passage
+from mediaagentd.media.passage import BACK_OFF, LONGEST_WAIT, MOST, MOST_BACK_OFF, Passage
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame, VideoProfile
 
 PROFILE = VideoProfile.P480
@@ -59,6 +61,39 @@ def test_users_who_can_take_less_end_it_at_once_and_not_for_a_moment() -> None:
     assert not any(looked(passage, camera(2, start=3), allowed=300_000))
     again = looked(passage, camera(BACK_OFF + 5, start=5))
     assert again.index(True) == int((BACK_OFF - 2) * 10)
+
+
+def passings(passage: Passage, path: int, seconds: int, start: float = 0.0) -> list[float]:
+    """When it begins to pass over a path of so many bits a second, which is seen to be too narrow a second
+    later.
+    """
+    began: list[float] = []
+    passed, since = False, -math.inf
+    for frame in camera(seconds, bitrate=1_000_000, start=start):
+        over = passed and frame.captured - since > 1.0 and path < 1_000_000
+        now = passage.look(frame, path if over else ALLOWED)
+        if now and not passed:
+            began.append(since := frame.captured)
+        passed = now
+    return began
+
+
+def test_where_it_never_fits_it_is_tried_ever_more_rarely() -> None:
+    """Each trial is a queue on the way to somebody, and costs 0.2 s of sound."""
+    began = passings(Passage(PROFILE), 700_000, 3600)
+    assert 5 < len(began) < 20
+    apart = [later - before for before, later in pairwise(began)]
+    assert apart == sorted(apart)
+    assert MOST_BACK_OFF <= apart[-1] <= MOST_BACK_OFF + 5
+
+
+def test_what_has_passed_for_long_is_tried_again_soon() -> None:
+    passage = Passage(PROFILE)
+    passings(passage, 700_000, 200)
+    assert len(passings(passage, 2_000_000, 1000, start=200.0)) == 1
+    began = passings(passage, 700_000, 60, start=1200.0)
+    assert began[0] == 1200.0
+    assert began[1] - began[0] < BACK_OFF + 5
 
 
 def test_a_camera_that_sends_no_keyframe_any_more_is_encoded() -> None:
