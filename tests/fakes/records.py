@@ -8,6 +8,8 @@ from mediaagentd.call.types import Call
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history.types import Filter, Page, Record
 
+EVERYTHING = Filter()
+
 
 class FakeRecords:
     """The `Records` ports of `calls.py` and of `api/`: notes calls; records are what a test puts there."""

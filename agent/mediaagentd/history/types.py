@@ -57,9 +57,6 @@ class Filter:
     until: float | None = None
 
 
-EVERYTHING = Filter()
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some records, the newest first; `token` asks for the next ones and is empty on the last page."""

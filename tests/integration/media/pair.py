@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from mediaagentd.call.signal import Signal
 from mediaagentd.call.types import CameraFailed, CameraOpened, PeerDown, PeerUp, Report
-from mediaagentd.media.capture.pattern import read_counter_in_image
 from mediaagentd.media.engine import MediaEngine
 from mediaagentd.media.settings import MediaSettings, PeerFigures
 from mediaagentd.media.types import VideoCodec, VideoProfile
+
+from tests.fakes.pictures import read_counter_in_image
 
 T = TypeVar("T")
 

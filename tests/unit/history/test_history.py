@@ -11,8 +11,9 @@ from mediaagentd.call import types as t
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history import history as module
 from mediaagentd.history.store import HistoryStore
-from mediaagentd.history.types import EVERYTHING, HistoryChanged, MissedCall, Retention
+from mediaagentd.history.types import HistoryChanged, MissedCall, Retention
 
+from tests.fakes.records import EVERYTHING
 from tests.unit.history.room import CANCELLED, RINGING, TALKED, Room
 from tests.unit.history.samples import MISSED
 

@@ -16,9 +16,10 @@ import pytest
 from mediaagentd.call.words import CallType, EndReason, MemberState
 from mediaagentd.errors import Reason, Refused
 from mediaagentd.history.store import HistoryStore
-from mediaagentd.history.types import EVERYTHING, Filter, Retention
+from mediaagentd.history.types import Filter, Retention
 from mediaagentd.sqlite import DamagedError, StoreError, is_broken
 
+from tests.fakes.records import EVERYTHING
 from tests.unit.history.samples import CALL, MISSED, going_on, numbered
 
 NOW = 3000.0

@@ -13,9 +13,10 @@ import pytest
 import structlog
 from mediaagentd.history import history as module
 from mediaagentd.history.store import HistoryStore, Kept
-from mediaagentd.history.types import EVERYTHING, HistoryChanged, MissedCall, Record
+from mediaagentd.history.types import HistoryChanged, MissedCall, Record
 from mediaagentd.sqlite import DamagedError
 
+from tests.fakes.records import EVERYTHING
 from tests.unit.history.room import RINGING, TALKED, Room
 from tests.unit.history.samples import MISSED, numbered
 from tests.unit.history.test_store import damage

@@ -8,12 +8,10 @@ Last row: CRC-8 (polynomial 0x07) of the number's three bytes. White is 1.
 from __future__ import annotations
 
 import functools
-import io
 
-import av
 import numpy as np
 
-from mediaagentd.media.capture.planes import Plane, luma_of
+from mediaagentd.media.capture.planes import Plane
 
 COLUMNS = 8
 ROWS = 5
@@ -57,13 +55,6 @@ def read_counter(luma: Plane) -> int | None:
     if word >> 32 != MARK or word & 0xFF != _crc(value):
         return None
     return value
-
-
-def read_counter_in_image(image: bytes) -> int | None:
-    """The number in a PNG or JPEG file; None when there is none. Raises: av.FFmpegError for other data."""
-    with av.open(io.BytesIO(image), "r") as container:
-        frame = next(container.decode(video=0))
-    return read_counter(luma_of(frame.reformat(format="gray")))
 
 
 def _level(luma: Plane, row: int, column: int, size: float) -> float:

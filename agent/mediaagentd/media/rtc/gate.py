@@ -41,7 +41,7 @@ time that its senders begin anew.
 WORN = 3600.0
 """Seconds from which on one more means that the connection is worn out; before, that it is a flood."""
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger()
 
 
 class Tally:

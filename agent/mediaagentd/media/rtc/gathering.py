@@ -35,7 +35,7 @@ nowhere."""
 
 RECEIVE_BUFFER = 1 << 20
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger()
 
 
 class Gatherer:

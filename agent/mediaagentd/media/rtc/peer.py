@@ -48,7 +48,7 @@ CONNECT_TIMEOUT = 30.0
 CLOSE_TIMEOUT = 2.0
 """Seconds that `Peer.close` may take; a TURN server that is gone would hold it for half a minute."""
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger()
 
 
 class PeerObserver(Protocol):

@@ -24,7 +24,7 @@ from mediaagentd.lending import LendingLoop
 from mediaagentd.media.rtc import seams
 from mediaagentd.media.rtc.wire import LARGEST, Wire
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger()
 
 CALM: Final = 5.0
 """Seconds without any sign of trouble or of pictures before a socket is polled."""

@@ -38,7 +38,7 @@ start of a TCP connection that is long or wide is 82 kB of them (0.1 s at 3 Mbit
 
 _RECEIVE_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger()
 
 T = TypeVar("T")
 Found = tuple[Candidate, GuardedProtocol | None]

@@ -12,7 +12,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from mediaagentd.media.rtc import negotiation, seams
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger()
 
 
 class Trickle:

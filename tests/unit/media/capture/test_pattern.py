@@ -8,13 +8,14 @@ from mediaagentd.media.capture.pattern import (
     LIMIT,
     draw_counter,
     read_counter,
-    read_counter_in_image,
 )
 from mediaagentd.media.capture.planes import luma_of
 from mediaagentd.media.capture.synthetic import SyntheticCamera
 from mediaagentd.media.codec.image import JpegEncoder, png, scaled
 from mediaagentd.media.codec.video import VideoDecoder, VideoEncoder
 from mediaagentd.media.types import Size, VideoCodec, VideoProfile
+
+from tests.fakes.pictures import read_counter_in_image
 
 
 @pytest.mark.parametrize("number", [0, 1, 0x5A5A5A, LIMIT - 1])

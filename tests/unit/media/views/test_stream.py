@@ -7,13 +7,15 @@ import random
 
 import numpy as np
 import pytest
-from mediaagentd.media.capture.pattern import read_counter, read_counter_in_image
+from mediaagentd.media.capture.pattern import read_counter
 from mediaagentd.media.capture.synthetic import SyntheticCamera
 from mediaagentd.media.rate import BURST, RateBudget, RateLimit, within
 from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 from mediaagentd.media.views.stream import BEHIND, ENCODED_QUEUE, FrameStream, Reader
 from mediaagentd.media.views.types import FrameFormat, FramesView, Picture
 from mediaagentd.media.workers import WorkerThreads
+
+from tests.fakes.pictures import read_counter_in_image
 
 
 @pytest.mark.parametrize(
