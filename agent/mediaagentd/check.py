@@ -269,7 +269,7 @@ def _codecs(config: Config) -> Iterator[Finding]:
 
 
 def _tuning(config: Config) -> Finding:
-    """How video is encoded: configured, or measured at the first start and kept."""
+    """How video is encoded: configured, or measured at the first starts and kept."""
     from mediaagentd.media.codec import remembered
 
     if config.video_effort != "auto" or config.video_encoder != "auto":

@@ -31,7 +31,7 @@ class LoopLag:
 
     @property
     def p99(self) -> float:
-        """Seconds that 99 of 100 looks of the last minute were not later than; 0 before the first."""
+        """Seconds that 99 of 100 of the looks that are remembered were not later than; 0 before the first."""
         if not self._late:
             return 0.0
         ordered = sorted(self._late)

@@ -256,9 +256,8 @@ class LocalStreams:
             if not (self._leaving and frame.keyframe):
                 return
             self._passing = self._leaving = False
-        if (
-            stream == PASSED and frame.pts <= self._passed
-        ):  # it was captured before the camera's last one came
+        if stream == PASSED and frame.pts <= self._passed:
+            # It was captured before the camera's last one came.
             self._passed += 1
             frame = frame._replace(pts=self._passed)
         self._on_video(stream, frame)

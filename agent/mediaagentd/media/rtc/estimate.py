@@ -1,6 +1,6 @@
 """What our receiver tells the far end it may send (REMB). Pure.
 
-Packets carry the time at which they were sent (abs-send-time). The least delay of a tenth of a second,
+Packets carry the time at which they were sent (abs-send-time). The least delay of some windows of 50 ms,
 less the least one of the last ten seconds, is a queue that stands: it grows when more is sent than gets
 through, and single late packets, or a busy machine, do not look like it. (The library's estimator of the
 delay's gradient took its own machine's jitter for a queue every few seconds, and then rose by 8 % a
