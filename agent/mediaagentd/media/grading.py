@@ -202,6 +202,10 @@ class Feed:
         self._current: Stream | None = None
         self._last = -1
 
+    def interrupt(self) -> None:
+        """Pictures are left out from now on: it goes on at a keyframe."""
+        self._current = None
+
     def take(self, wanted: Stream, stream: Stream, frame: VideoFrame) -> VideoFrame | None:
         """The picture of `stream` for a user who is to get `wanted`, None when it is not for him. The same
         picture may come in both, this stream's second: times rise all the same.

@@ -84,6 +84,11 @@ class Outgoing:
             elif stream == wanted:
                 self._local.want_keyframe(stream)
 
+    def interrupt(self) -> None:
+        """Nothing is sent for now; the encoders may go on, for views and recordings."""
+        for feed in self._feeds.values():
+            feed.interrupt()
+
     def forget(self, user_id: str) -> None:
         """That user is gone, or is connected anew."""
         self._feeds.pop(user_id, None)

@@ -193,6 +193,8 @@ class Switchboard:
     def set_sending(self, audio: bool, video: bool) -> None:
         """What may leave for the peers."""
         self._sending = (audio, video)
+        if not video:
+            self._outgoing.interrupt()
         self.reroute()
 
     def set_profile(self, profile: VideoProfile) -> None:

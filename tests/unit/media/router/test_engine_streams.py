@@ -83,6 +83,29 @@ async def test_a_recording_of_the_camera_keeps_its_codec_in_a_call(agent: Agent,
         assert len(list(file.decode(video=0))) >= 14
 
 
+async def test_who_misses_pictures_that_a_recording_goes_on_with_gets_a_keyframe_first(
+    agent: Agent, tmp_path: Path
+) -> None:
+    """What was encoded meanwhile is what the next pictures are made of, and no packet's number is missing."""
+    await agent.open_camera()
+    agent.engine.set_sending(True, True)
+    bob = await agent.connect("bob")
+    await agent.engine.start_view(View("tape", LOCAL, FileView(str(tmp_path / "x.mkv"))))
+    async with asyncio.timeout(PATIENCE):
+        await bob.sent(5)
+        agent.engine.set_sending(True, False)
+        before = len(bob.video)
+        encoder = agent.engine._local._encoders[Stream(VideoCodec.H264)]._encoder
+        while encoder._pts < bob.video[-1].pts + 9000:  # noqa: ASYNC110 # in a thread, which nothing tells of
+            await asyncio.sleep(0.01)
+        assert len(bob.video) == before
+        agent.engine.set_sending(True, True)
+        await bob.sent(before + 5)
+    later = [frame.keyframe for frame in bob.video[before:]]
+    assert later[0]
+    assert sum(later) == 1
+
+
 async def test_two_recordings_have_two_files(agent: Agent, tmp_path: Path) -> None:
     path = tmp_path / "x.mkv"
     (tmp_path / "link.mkv").symlink_to(path)
