@@ -127,11 +127,6 @@ class Link:
         self._arm()
 
     @property
-    def is_lost(self) -> bool:
-        """Whether it is being regained."""
-        return self._state.phase is Phase.LOST
-
-    @property
     def video_codec(self) -> VideoCodec | None:
         """The codec of our video to that user."""
         return self._peer.video_codec if self._peer is not None else None

@@ -7,7 +7,6 @@ instance; nothing global is changed.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from mediaagentd.media.rtc.gate import Gate
 from mediaagentd.media.rtc.guard import GuardedProtocol, mark
 from mediaagentd.media.rtc.ice import Server
 from mediaagentd.media.rtc.names import Names
-from mediaagentd.media.rtc.servers import Found, give_back, in_turn, reflexive, relayed
+from mediaagentd.media.rtc.servers import RECEIVE_BUFFER, Found, give_back, in_turn, reflexive, relayed
 
 LOOPBACK = "127.0.0.1"
 
@@ -32,8 +31,6 @@ library."""
 ENOUGH = 0.05
 """Seconds that it waits for more once each kind of server has answered: other interfaces may lead
 nowhere."""
-
-RECEIVE_BUFFER = 1 << 20
 
 _log = structlog.stdlib.get_logger()
 
@@ -107,7 +104,7 @@ class Gatherer:
             return None
         host, port = transport.get_extra_info("sockname")[:2]
         if (sock := transport.get_extra_info("socket")) is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            sock.setsockopt(*RECEIVE_BUFFER)
             mark(sock)
         protocol.local_candidate = Candidate(
             foundation=candidate_foundation("host", "udp", host),

@@ -36,7 +36,8 @@ MOST_WAITING = 128 << 10
 start of a TCP connection that is long or wide is 82 kB of them (0.1 s at 3 Mbit/s, 0.3 s at 1.5).
 """
 
-_RECEIVE_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+RECEIVE_BUFFER: Final = (socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+"""The option that gives a socket room, in bytes, for what comes while the loop is at work."""
 
 _log = structlog.stdlib.get_logger()
 
@@ -239,7 +240,7 @@ async def _connect(server: Server, address: str, tally: Tally, authority: Path |
     transport: asyncio.BaseTransport
     if server.over == "udp":
         transport, made = await loop.create_datagram_endpoint(make, remote_addr=(address, server.port))
-        transport.get_extra_info("socket").setsockopt(*_RECEIVE_BUFFER)
+        transport.get_extra_info("socket").setsockopt(*RECEIVE_BUFFER)
     else:
         secure = server.over == "tls"
         try:
