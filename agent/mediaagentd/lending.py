@@ -51,7 +51,7 @@ class _Waiting(selectors.DefaultSelector):
         self._loop = loop
         self.turn = threading.Lock()
         self.turn.acquire()  # the loop's, but for when it waits
-        self.since = math.inf  # when the loop last had nothing more to do
+        self.since = math.inf  # when there was last nothing more to do
         self.lent = False  # a round of the loop is done by who borrowed the turn: sockets are the loop's own
 
     def select(self, timeout: float | None = None) -> list[Any]:
@@ -62,10 +62,13 @@ class _Waiting(selectors.DefaultSelector):
             timeout = max(timeout, self._loop.alarm - self.since)
         self.turn.release()
         try:
-            return super().select(timeout)
+            found = super().select(timeout)
         finally:
             self.turn.acquire()
             self._loop._on_woken()
+        # Who had the turn meanwhile may have closed a file, and its number be another's now.
+        known = self.get_map()
+        return [each for each in found if known.get(each[0].fd) is each[0]]
 
 
 class LendingLoop(asyncio.SelectorEventLoop):
@@ -88,7 +91,7 @@ class LendingLoop(asyncio.SelectorEventLoop):
 
     @property
     def idle(self) -> float:
-        """Seconds since it was last at work itself, for who has the turn."""
+        """Seconds since it was last at work, itself or who had the turn, for who has it."""
         return max(0.0, time.monotonic() - self._waiting.since)
 
     def lend(self, callback: Callable[[*Ts], object], *args: *Ts) -> bool:
@@ -152,6 +155,7 @@ class LendingLoop(asyncio.SelectorEventLoop):
                 self._catch_up()
         finally:
             events._set_running_loop(own)
+            self._waiting.since = time.monotonic()
         self.borrowed += 1
         late = not self.patient and (patient or self._scheduled[:1] != before)  # type: ignore[attr-defined]
         if self._ready or self._stopping or late:  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -413,6 +414,49 @@ def test_timers_that_were_left_to_others_are_the_loops_when_patience_ends(
         await asyncio.wait_for(followed, PATIENCE)
         assert threads == [threading.get_ident()] * 2
         bringing.join()
+
+    runner.run(story())
+
+
+class Turn:
+    """The turn, that tells when the loop's own thread asks for it."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.wanted = threading.Event()
+        self.release = lock.release
+        self._lock = lock
+        self._own = threading.get_ident()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if threading.get_ident() == self._own:
+            self.wanted.set()
+        return self._lock.acquire(blocking, timeout)
+
+
+def test_a_socket_that_is_waited_for_anew_while_the_loop_wakes_for_it_is_read(
+    runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the loop has woken for is then another's, or nobody's: a file's number is soon used again."""
+
+    async def story() -> None:
+        loop, came = lending(), asyncio.Event()
+        turn = Turn(loop._turn)
+        for who in (loop, loop._waiting):
+            monkeypatch.setattr(who, "_turn" if who is loop else "turn", turn)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            loop.add_reader(ours, came.set)
+
+            def again() -> None:
+                turn.wanted.clear()
+                theirs.send(b"something")
+                assert turn.wanted.wait(PATIENCE)
+                loop.remove_reader(ours)
+                loop.add_reader(ours, came.set)
+
+            await elsewhere(lambda: until_lent(loop, again))
+            await asyncio.wait_for(came.wait(), PATIENCE)
+            loop.remove_reader(ours)
 
     runner.run(story())
 

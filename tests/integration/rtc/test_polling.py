@@ -55,6 +55,7 @@ class Microphone:
         return self._thread.ident
 
     def stop(self) -> None:
+        """May be called in this very thread, which runs what the loop would."""
         self._stopping.set()
         if self._thread is not threading.current_thread():  # which has the turn, and so tells the story
             self._thread.join(PATIENCE)
@@ -239,6 +240,35 @@ def test_what_came_while_the_loop_was_at_work_counts_from_when_it_could_be_read(
             await until(lambda: opus(10_000).data in [frame.data for frame in quiet(bob).audio])
         came = next(frame.captured for frame in quiet(bob).audio if frame.data == opus(10_000).data)
         assert came >= done - 0.005
+
+    told(story)
+
+
+def test_what_came_while_who_had_the_turn_was_at_work_counts_from_when_it_could_be_read(
+    told: Callable[[Story], None],
+) -> None:
+    async def story(alice: End, bob: End) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, LendingLoop)
+        done: list[tuple[int, float]] = []
+
+        def work() -> None:
+            alice.peer.send_audio(opus(10_000))
+            until = loop.time() + 0.05
+            while loop.time() < until:
+                pass
+            done.append((threading.get_ident(), loop.time()))
+
+        with microphones(alice, bob) as running:
+            await until(lambda: polls(alice) and polls(bob))
+            loop.alarm = loop.time() + 1000.0  # timers are left to the microphones
+            loop.call_later(0.1, work)
+            await until(lambda: opus(10_000).data in [frame.data for frame in quiet(bob).audio])
+            loop.alarm = 0.0
+        [(thread, ended)] = done
+        assert thread in [each.ident for each in running]
+        came = next(frame.captured for frame in quiet(bob).audio if frame.data == opus(10_000).data)
+        assert came >= ended - 0.005
 
     told(story)
 
