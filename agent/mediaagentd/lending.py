@@ -29,6 +29,9 @@ polled again.
 WAIT = 0.005
 """Seconds that `attend` waits for a loop at work."""
 
+APART = 0.005
+"""Seconds from one turn to the next that is counted: a burst is one occasion to poll."""
+
 ROUNDS = 4
 """Of the loop that who borrows the turn does at the most; what remains wakes the loop."""
 
@@ -76,8 +79,9 @@ class LendingLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._polled: tuple[Polled, ...] = ()
+        self._returned = -math.inf
         self.borrowed = 0
-        """Times that the turn was."""
+        """Times that the turn was, `APART`."""
         self.patient = False
         """Whether timers are left to who borrows the turn, until `alarm`."""
         self._hurried = 0
@@ -144,6 +148,7 @@ class LendingLoop(asyncio.SelectorEventLoop):
     def _in_its_place(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         before, patient = self._scheduled[:1], self.patient  # type: ignore[attr-defined] # a heap
         own = events._get_running_loop()
+        self.borrowed += time.monotonic() - self._returned >= APART
         events._set_running_loop(self)
         try:
             try:
@@ -155,8 +160,7 @@ class LendingLoop(asyncio.SelectorEventLoop):
                 self._catch_up()
         finally:
             events._set_running_loop(own)
-            self._waiting.since = time.monotonic()
-        self.borrowed += 1
+            self._returned = self._waiting.since = time.monotonic()
         late = not self.patient and (patient or self._scheduled[:1] != before)  # type: ignore[attr-defined]
         if self._ready or self._stopping or late:  # type: ignore[attr-defined]
             self._write_to_self()  # type: ignore[attr-defined]

@@ -8,10 +8,11 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
-from mediaagentd.lending import STALL, LendingLoop, attend, hand_over, stop_polling
+from mediaagentd.lending import APART, STALL, LendingLoop, attend, hand_over, stop_polling
 
 T = TypeVar("T")
 
@@ -231,6 +232,29 @@ def test_it_tells_how_often_it_was_borrowed_and_how_long_it_has_been_idle(runner
     runner.run(story())
 
 
+def test_turns_that_follow_one_another_at_once_count_as_one(
+    runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        loop, now = lending(), [time.monotonic()]
+        monkeypatch.setattr("mediaagentd.lending.time", SimpleNamespace(monotonic=lambda: now[0]))
+        count = loop.borrowed
+
+        def burst() -> None:
+            for _ in range(5):
+                until_lent(loop, lambda: None)
+
+        def bursts() -> None:
+            for _ in range(3):
+                now[0] += APART
+                burst()
+
+        await elsewhere(bursts)
+        assert loop.borrowed == count + 3
+
+    runner.run(story())
+
+
 class Noted:
     """Something to poll, that notes in which thread it was."""
 
@@ -292,8 +316,9 @@ def test_who_attends_polls_and_waits_for_a_loop_at_work_for_a_moment_only(runner
         def work() -> int:
             attend(loop)  # the loop is at work until this has come back
             tried.set()
-            while not noted.threads:
-                attend(loop)
+            deadline = time.monotonic() + PATIENCE
+            while threading.get_ident() not in noted.threads and time.monotonic() < deadline:
+                attend(loop)  # or the loop polls, which it has been woken for
             return threading.get_ident()
 
         thread = threading.Thread(target=work)

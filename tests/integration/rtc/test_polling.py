@@ -39,10 +39,11 @@ class Quiet(Recorder):
 
 
 class Microphone:
-    """Sends a packet of sound every 20 ms, in a thread of its own."""
+    """Sends a packet of sound every 20 ms, or as many fewer times `burst` at once, in a thread of its own."""
 
-    def __init__(self, end: End) -> None:
+    def __init__(self, end: End, burst: int = 1) -> None:
         self.sent: list[float] = []
+        self._burst = burst
         self._end = end
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
@@ -61,10 +62,11 @@ class Microphone:
             self._thread.join(PATIENCE)
 
     def _run(self) -> None:
-        pace = Pace(AUDIO_FRAME / AUDIO_CLOCK)
+        pace = Pace(self._burst * AUDIO_FRAME / AUDIO_CLOCK)
         while pace.wait(self._stopping):
-            self.sent.append(time.monotonic())
-            hand_over(self._loop, self._end.peer.send_audio, opus(len(self.sent) - 1))
+            for _ in range(self._burst):
+                self.sent.append(time.monotonic())
+                hand_over(self._loop, self._end.peer.send_audio, opus(len(self.sent) - 1))
 
 
 Story = Callable[[End, End], Awaitable[None]]
@@ -99,8 +101,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def microphones(*ends: End) -> Iterator[list[Microphone]]:
-    running = [Microphone(end) for end in ends]
+def microphones(*ends: End, burst: int = 1) -> Iterator[list[Microphone]]:
+    running = [Microphone(end, burst) for end in ends]
     try:
         yield running
     finally:
@@ -217,6 +219,21 @@ def test_where_nobody_borrows_the_turn_nobody_polls(told: Callable[[Story], None
         assert seen == {False}
         for each in echoes:
             each.timer.cancel()
+
+    told(story)
+
+
+def test_a_microphone_that_delivers_in_bursts_polls_nothing(told: Callable[[Story], None]) -> None:
+    async def story(alice: End, bob: End) -> None:
+        seen: set[bool] = set()
+
+        def calm() -> bool:
+            seen.update((polls(alice), polls(bob)))
+            return len(hers.sent) > 150
+
+        with microphones(alice, burst=5) as (hers,):
+            await until(calm)
+        assert seen == {False}
 
     told(story)
 
