@@ -14,8 +14,11 @@ from typing import Final
 
 from mediaagentd.media.types import UNSAID, Hearing, SoundStyle
 
-OPUS_PARAMETERS: Final = "minptime=10;useinbandfec=1"
-"""In-band FEC, frames from 10 ms."""
+OPUS_PARAMETERS: Final = "minptime=20;useinbandfec=1"
+"""In-band FEC, frames from 20 ms."""
+
+LENGTH: Final = ("a=ptime:20", "a=maxptime:20")
+"""Of packets, in ms: the slots of the playout (RFC 8866 section 6.4, RFC 7587 section 6.1)."""
 
 LEAST_RATE, MOST_RATE = 6_000, 510_000
 """Bits a second that `maxaveragebitrate` may say (RFC 7587 section 6.1)."""
@@ -127,6 +130,7 @@ def _with(sdp: str, sound: Sound, style: SoundStyle) -> str:
     if sound.rtx is not None:
         extra += [f"a=rtpmap:{sound.rtx} rtx/48000/2", f"a=fmtp:{sound.rtx} apt={opus}"]
         added.append(sound.rtx)
+    extra += LENGTH
     start = next(number for number, line in enumerate(lines) if line.startswith("m=audio "))
     lines[start] += "".join(f" {payload_type}" for payload_type in added)
     place = next(

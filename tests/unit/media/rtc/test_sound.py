@@ -21,7 +21,7 @@ CHROMIUM = (
 def test_two_of_our_kind_agree_on_all_of_it() -> None:
     offer = sound.offer(PLAIN, VOICE)
     assert offer.splitlines()[1] == "m=audio 9 UDP/TLS/RTP/SAVPF 96 0 63 62"
-    assert offer.count("a=fmtp:96 minptime=10;useinbandfec=1\r\n") == 1
+    assert offer.count("a=fmtp:96 minptime=20;useinbandfec=1\r\n") == 1
     assert sound.read(offer) == Sound(96, 63, 62, nack=True)
     answer = sound.answer(PLAIN, offer, VOICE)
     assert sound.read(answer) == Sound(96, 63, 62, nack=True)
@@ -49,6 +49,13 @@ def test_a_stock_far_end_gets_plain_opus() -> None:
     assert "useinbandfec=1" in answer
 
 
+def test_packets_are_asked_for_that_are_as_long_as_a_slot() -> None:
+    for description in (sound.offer(PLAIN, VOICE), sound.answer(PLAIN.replace("96", "111"), CHROMIUM, VOICE)):
+        audio = description.partition("m=video")[0]
+        assert audio.count("\r\na=ptime:20\r\na=maxptime:20\r\n") == 1
+        assert "minptime=20" in audio
+
+
 def test_no_opus_and_no_sound_change_nothing() -> None:
     for text in ("v=0\r\n", PLAIN.replace("opus", "telephone-event"), PLAIN.partition("m=video")[0][:4]):
         assert sound.offer(text, VOICE) == text
@@ -65,7 +72,7 @@ def test_stereo_and_music_are_told_and_understood() -> None:
     """RFC 7587 section 6.1; a voice's description says nothing of it."""
     music = SoundStyle(music=True, stereo=True)
     offer = sound.offer(PLAIN, music)
-    told = "a=fmtp:96 minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1;maxaveragebitrate=128000\r\n"
+    told = "a=fmtp:96 minptime=20;useinbandfec=1;stereo=1;sprop-stereo=1;maxaveragebitrate=128000\r\n"
     assert told in offer
     voice = sound.answer(PLAIN, offer, VOICE)
     assert "stereo" not in voice
