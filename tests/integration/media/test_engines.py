@@ -19,10 +19,11 @@ from mediaagentd.media.capture.pattern import read_counter
 from mediaagentd.media.capture.planes import luma_of
 from mediaagentd.media.grading import Shape
 from mediaagentd.media.local import PASSED
-from mediaagentd.media.types import Size, VideoCodec
+from mediaagentd.media.types import Size, VideoCodec, VideoFrame
 from mediaagentd.media.views.types import LOCAL, FileView, FrameFormat, FramesView, Picture, View
 
 from tests.fakes.media_rtsp import RtspCamera
+from tests.fakes.rtc import decode
 from tests.integration.media.pair import CALL, Pair, PeerDown, PeerUp, settings, until, within
 
 OBSERVED = 0.3
@@ -158,7 +159,7 @@ async def test_views_of_every_format(tmp_path: Path) -> None:
         assert [picture.sequence for picture in encoded] == list(range(1, 21))
         assert jpeg[0].size is not None
         assert (jpeg[0].size.width, jpeg[0].size.height) == (320, 240)
-        assert np.diff([picture.captured for picture in jpeg]).min() > 0.06
+        assert jpeg[-1].captured - jpeg[0].captured > 0.3, "ten a second, not thirty"
         luma = [np.frombuffer(picture.data, np.uint8)[: 640 * 480].reshape(480, 640) for picture in i420]
         numbers = [read_counter(plane) for plane in luma]
         assert None not in numbers
@@ -172,8 +173,26 @@ async def test_views_of_every_format(tmp_path: Path) -> None:
         recording.seek(0)
         numbers = [read_counter(luma_of(frame)) for frame in recording.decode(video)]
     assert len([packet for packet in packets if packet.stream is audio]) > 10
-    assert len(numbers) > 10
-    assert numbers == list(range(cast("int", numbers[0]), cast("int", numbers[0]) + len(numbers)))
+    # A camera on a busy machine leaves out some; a file none of those that came.
+    recorded, shown = since_both(cast("list[int]", numbers), numbers_of(encoded))
+    assert min(len(recorded), len(shown)) > 10
+    assert all(one == other for one, other in zip(recorded, shown, strict=False))
+
+
+def since_both(one: list[int], other: list[int]) -> tuple[list[int], list[int]]:
+    """Each from the number on with which the later of them begins."""
+    begin = max(one[0], other[0])
+    return [number for number in one if number >= begin], [number for number in other if number >= begin]
+
+
+def numbers_of(encoded: list[Picture]) -> list[int]:
+    """What the pictures of an ENCODED view are numbered."""
+    codec = encoded[0].codec
+    assert codec is not None
+    frames = [VideoFrame(codec, each.data, 0, each.keyframe, each.captured) for each in encoded]
+    numbers = [read_counter(luma) for luma in decode(frames)]
+    assert None not in numbers
+    return cast("list[int]", numbers)
 
 
 async def test_signals_come_early_late_and_wrong() -> None:
