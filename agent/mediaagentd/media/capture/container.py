@@ -13,6 +13,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.reformatter import ColorRange, Interpolation
 
+from mediaagentd.media.capture.convert import converted
 from mediaagentd.media.capture.errors import (
     NO_CAMERA,
     NO_MICROPHONE,
@@ -48,7 +49,8 @@ def as_picture(frame: av.VideoFrame, most: Size, *, copy: bool = False) -> av.Vi
     size = fit(Size(frame.width, frame.height), most)
     if frame.format.name == "yuv420p" and (frame.width, frame.height) == (size.width, size.height):
         return _copied(frame) if copy else frame
-    return frame.reformat(
+    return converted(
+        frame,
         size.width,
         size.height,
         "yuv420p",

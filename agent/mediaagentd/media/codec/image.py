@@ -8,8 +8,9 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import ColorRange, Interpolation
+from av.video.reformatter import ColorRange
 
+from mediaagentd.media.capture.convert import converted
 from mediaagentd.media.capture.planes import plane
 from mediaagentd.media.types import Size
 
@@ -27,8 +28,9 @@ class JpegEncoder:
 
     def encode(self, frame: av.VideoFrame) -> bytes:
         """A JPEG file. Raises: av.FFmpegError."""
-        full = frame.reformat(
-            format="yuvj420p",
+        full = converted(
+            frame,
+            pixel_format="yuvj420p",
             src_color_range=ColorRange.JPEG if _is_full(frame) else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
         )
@@ -54,7 +56,7 @@ class JpegEncoder:
 
 def png(frame: av.VideoFrame) -> bytes:
     """A PNG file. Raises: av.FFmpegError."""
-    rgb = frame.reformat(format="rgb24")
+    rgb = converted(frame, pixel_format="rgb24")
     context = _context("png", rgb, "rgb24")
     context.options = {"compression_level": "1", "pred": "sub"}
     return b"".join(bytes(packet) for packet in context.encode(rgb))
@@ -62,7 +64,7 @@ def png(frame: av.VideoFrame) -> bytes:
 
 def i420(frame: av.VideoFrame) -> bytes:
     """Planes Y, U, V one behind the other, without padding."""
-    picture = frame if frame.format.name == "yuv420p" else frame.reformat(format="yuv420p")
+    picture = frame if frame.format.name == "yuv420p" else converted(frame, pixel_format="yuv420p")
     return b"".join(np.ascontiguousarray(plane(picture, index)).tobytes() for index in range(3))
 
 
@@ -70,7 +72,7 @@ def scaled(frame: av.VideoFrame, size: Size) -> av.VideoFrame:
     """The picture in that size; itself when it has it."""
     if (frame.width, frame.height) == (size.width, size.height):
         return frame
-    return frame.reformat(size.width, size.height, interpolation=Interpolation.BILINEAR)
+    return converted(frame, size.width, size.height)
 
 
 def _is_full(frame: av.VideoFrame) -> bool:

@@ -11,6 +11,7 @@ import structlog
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from mediaagentd.media.capture.convert import converted
 from mediaagentd.media.capture.types import RawPicture
 from mediaagentd.media.codec.live_rate import set_vpx_rate, set_x264_rate
 from mediaagentd.media.codec.tuning import SOFTWARE, Tuning, options
@@ -132,7 +133,7 @@ class VideoEncoder:
         pts = self._next_pts(picture.captured)
         with picture.guard:
             if context.pix_fmt != "yuv420p":
-                frame = frame.reformat(format=context.pix_fmt)
+                frame = converted(frame, pixel_format=context.pix_fmt)
             frame.pts, frame.time_base = pts, _TIME_BASE
             frame.pict_type = PictureType.I if keyframe else PictureType.NONE
             packets = context.encode(frame)

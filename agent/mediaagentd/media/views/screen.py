@@ -30,6 +30,7 @@ from typing import Any
 from av import VideoFrame
 
 from mediaagentd.errors import Reason, Refused
+from mediaagentd.media.capture.convert import converted
 
 ANSWER = 10.0
 """Seconds until a display that does not answer is given up; the first answer takes the start of a process."""
@@ -134,7 +135,7 @@ class ScreenWindow:
     def draw(self, frame: VideoFrame) -> None:
         """Shows a picture."""
         if frame.format.name != "yuv420p":
-            frame = frame.reformat(format="yuv420p")
+            frame = converted(frame, pixel_format="yuv420p")
         lines = self._screen.share(frame)
         self._screen.ask(do="draw", window=self.id, size=[frame.width, frame.height], lines=lines)
 
