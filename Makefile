@@ -65,16 +65,16 @@ setup-tests: setup-dev clients/node/node_modules/.installed
 test: setup-tests
 	@$(MAKE) --no-print-directory unit integration
 
-# -rs: what was not run is named, with the reason.
 # The worlds of the simulation and the calls in virtual time are played on one core while the unit tests run on the other.
 unit: setup-dev
-	@mkdir -p build
-	$(BIN)/python -m pytest -q tests/simulation tests/virtual --seeds $(SEEDS) > build/simulation.log 2>&1 & worlds=$$!; \
-	  $(BIN)/python -m pytest -q -rs tests/unit; units=$$?; \
-	  wait $$worlds; played=$$?; cat build/simulation.log; exit $$((units + played))
+	.ci/lanes unit=tests/unit simulation='tests/simulation tests/virtual --seeds $(SEEDS)'
 
+# What mostly waits (for a hub that is killed, a machine that boots, a child that gets ready) beside what sends and shows
+# pictures, measures them and needs the cores.
 integration: setup-tests
-	$(BIN)/python -m pytest -q -rs tests/integration tests/clients tests/browser
+	.ci/lanes \
+	  media='$(addprefix tests/integration/,media netlab rtc story) tests/browser' \
+	  waiting='$(addprefix tests/integration/,daemon group hub systemd) tests/clients'
 
 lint: setup-dev
 	$(BIN)/ruff check .
