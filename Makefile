@@ -73,8 +73,8 @@ unit: setup-dev
 # pictures, measures them and needs the cores.
 integration: setup-tests
 	.ci/lanes \
-	  media='$(addprefix tests/integration/,media netlab rtc story) tests/browser' \
-	  waiting='$(addprefix tests/integration/,daemon group hub systemd) tests/clients'
+	  media='$(addprefix tests/integration/,media netlab rtc) tests/browser' \
+	  waiting='$(addprefix tests/integration/,daemon group hub story systemd) tests/clients'
 
 lint: setup-dev
 	$(BIN)/ruff check .
