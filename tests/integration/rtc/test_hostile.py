@@ -163,10 +163,12 @@ def junk(rng: random.Random, fragment: bytes) -> bytes:
 
 @contextmanager
 def voice_of(end: Peer) -> Iterator[Send]:
-    """Sends as that end does, empty datagrams too: asyncio's transports leave these out."""
+    """Sends as that end does, and to where it does, which may be an address of IPv6; empty datagrams too:
+    asyncio's transports leave these out.
+    """
     pair = next(iter(seams.ice_transport(end._connection)._connection._nominated.values()))
     with pair.protocol.transport.get_extra_info("socket").dup() as sock:
-        yield sock.sendto
+        yield lambda data, _: sock.sendto(data, pair.remote_addr)
 
 
 @pytest.mark.timeout(1800)
