@@ -65,9 +65,11 @@ setup-tests: setup-dev clients/node/node_modules/.installed
 test: setup-tests
 	@$(MAKE) --no-print-directory unit integration
 
-# The worlds of the simulation and the calls in virtual time are played on one core while the unit tests run on the other.
+# The worlds of the simulation and the calls in virtual time need a core of their own; the unit tests wait a third of
+# their time, for threads and children.
 unit: setup-dev
-	.ci/lanes unit=tests/unit simulation='tests/simulation tests/virtual --seeds $(SEEDS)'
+	.ci/lanes unit='tests/unit --ignore=tests/unit/media' unit-media=tests/unit/media \
+	  simulation='tests/simulation --seeds $(SEEDS)' virtual=tests/virtual
 
 # What mostly waits (for a hub that is killed, a machine that boots, a child that gets ready) beside what sends and shows
 # pictures, measures them and needs the cores.
