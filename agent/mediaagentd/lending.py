@@ -84,7 +84,7 @@ class LendingLoop(asyncio.SelectorEventLoop):
         """Times that the turn was, `APART`."""
         self.patient = False
         """Whether timers are left to who borrows the turn, until `alarm`."""
-        self._hurried = 0
+        self._connections = 0
         self.alarm = 0.0
         """When the loop wakes at the latest, in its time, when timers are left to others; see `lag.py`."""
         self._known = 0
@@ -118,18 +118,21 @@ class LendingLoop(asyncio.SelectorEventLoop):
         (see `alarm`), it is told to stop.
         """
         self._polled = (*self._polled, polled)
-        self.hurry(0)
+        self._settle()
         self._known, self._borrowing = self.borrowed, time.monotonic()
 
     def leave(self, polled: Polled) -> None:
         """It is polled no more."""
         self._polled = tuple(each for each in self._polled if each is not polled)
-        self.hurry(0)
+        self._settle()
 
-    def hurry(self, more: int) -> None:
-        """So many more connections, or fewer, whose timers are not to be late: those that are not polled."""
-        self._hurried += more
-        self.patient = bool(self._polled) and not self._hurried
+    def expect(self, more: int) -> None:
+        """So many more connections, or fewer: while one of them is not polled, no timer is to be late."""
+        self._connections += more
+        self._settle()
+
+    def _settle(self) -> None:
+        self.patient = bool(self._polled) and len(self._polled) >= self._connections
 
     def stop_polling(self) -> None:
         """Nobody will borrow the turn in a while: all that is polled is told so now."""

@@ -409,7 +409,7 @@ def test_the_loop_runs_timers_itself_when_nobody_borrows_or_one_is_in_a_hurry(
 ) -> None:
     async def story() -> None:
         loop, noted, own = lending(), Noted(), threading.get_ident()
-        loop.hurry(hurried)
+        loop.expect(2 if hurried else 1)
         loop.poll(noted)
         began = loop.time()
         loop.alarm = began + (FAR if hurried else 0.2)
@@ -431,7 +431,7 @@ def test_timers_that_were_left_to_others_are_the_loops_when_patience_ends(
         loop.alarm = loop.time() + FAR
         loop.poll(noted)
         end: Callable[[], object] = (
-            (lambda: loop.leave(noted)) if what == "it is polled no more" else (lambda: loop.hurry(1))
+            (lambda: loop.leave(noted)) if what == "it is polled no more" else (lambda: loop.expect(2))
         )
         threads, followed = ran(loop, 0.1)
         bringing = threading.Thread(target=until_lent, args=(loop, end))

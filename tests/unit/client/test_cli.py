@@ -155,6 +155,7 @@ async def test_an_agent_that_does_not_come_back_is_3_for_a_call_that_is_waited_f
         (["call", "bob", "--timeout", "1e30"], "it is no time in seconds"),
         (["snapshot", "--timeout", "inf"], "it is no time in seconds"),
         (["snapshot", "-o", "picture.gif"], "it would be PNG or JPEG, not .gif"),
+        (["snapshot", "-o", "picture.webp"], "it would be PNG or JPEG, not .webp"),
         (["fault", "delay", "nan"], "it is no time in seconds"),
         (["view", "--width", "-1"], "it must be 0 or more"),
         (["history", "--since", "0001-01-01"], "out of range"),

@@ -82,7 +82,7 @@ class Polling:
         self._protocol: Any = None
         self._closed = False
         if self._loop is not None:
-            self._loop.hurry(1)
+            self._loop.expect(1)
 
     @property
     def polls(self) -> bool:
@@ -138,12 +138,11 @@ class Polling:
         self.stop()
         if self._loop is not None and not self._closed:
             self._closed = True
-            self._loop.hurry(-1)
+            self._loop.expect(-1)
 
     def _end(self) -> None:
         transport, self._transport, self._socket = self._transport, None, None
         if transport is not None and self._loop is not None:
-            self._loop.hurry(1)
             self._loop.leave(self)
             _log.debug("sound_awaited")
             seams.read_again(transport)
@@ -156,7 +155,6 @@ class Polling:
         self._known = known
         _log.debug("sound_polled")
         seams.read_no_more(transport)
-        loop.hurry(-1)
         loop.poll(self)
 
 

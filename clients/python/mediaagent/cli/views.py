@@ -170,7 +170,7 @@ async def show(
 
 
 def _is_known(_type: type, output: Path) -> None:
-    kind, _ = mimetypes.guess_type(output.name)
+    kind, _ = mimetypes.guess_type(output.name, strict=False)
     if kind is not None and kind.startswith("image/") and kind not in ("image/png", "image/jpeg"):
         raise ValueError(f"it would be PNG or JPEG, not {output.suffix}")
 
